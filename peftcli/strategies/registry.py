@@ -1,0 +1,80 @@
+"""The registry of strategies: a function under its own name; its keyword arguments are its recipe options. No torch."""
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from peftcli.anatomy import Anatomy
+from peftcli.errors import UserError, unknown
+from peftcli.tuning import Elements, Mask, Tuning
+from peftcli.validation import first_error
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A registered strategy: the function, and its options read off the function's signature."""
+
+    function: Callable[..., Tuning | Mask]
+
+    @property
+    def name(self) -> str:
+        """The name in recipes and on the command line."""
+        return self.function.__name__
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @cached_property
+    def _model(self) -> type[BaseModel]:
+        hints = typing.get_type_hints(self.function, include_extras=True)
+        signature = list(inspect.signature(self.function).parameters.values())[1:]
+        fields: dict[str, Any] = {
+            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in signature
+        }
+        return create_model(self.name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+    @property
+    def option_names(self) -> tuple[str, ...]:
+        """The options this strategy takes."""
+        return tuple(self._model.model_fields)
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Check options and fill in defaults. Raises UserError naming the bad option or value."""
+        try:
+            return self._model.model_validate(dict(given)).model_dump()
+        except ValidationError as error:
+            raise first_error(error, f"strategy {self.name}", "option", self.option_names) from None
+
+    def tune(self, model: Anatomy, options: Mapping[str, Any]) -> Tuning:
+        """Ask the strategy what may move. Raises UserError for options that this model cannot satisfy."""
+        given = self.function(model, **options)
+        tuning = given if isinstance(given, Tuning) else Tuning(mask=tuple(given))
+        for entry in tuning.mask:
+            if isinstance(entry, Elements) and entry.count <= 0:
+                raise UserError(f"strategy {self.name} with {dict(options)} selects nothing to train")
+        return tuning
+
+
+STRATEGIES: dict[str, Strategy] = {}
+
+
+def strategy(function: Callable[..., Tuning | Mask]) -> Callable[..., Tuning | Mask]:
+    """Register a strategy under its function's name."""
+    STRATEGIES[function.__name__] = Strategy(function)
+    return function
+
+
+def get(name: str) -> Strategy:
+    """Give a strategy by name. Raises UserError with the nearest name for one that does not exist."""
+    import peftcli.strategies  # noqa: F401  (fills the registry)
+
+    if name not in STRATEGIES:
+        raise unknown("strategy", name, STRATEGIES)
+    return STRATEGIES[name]

@@ -1,0 +1,93 @@
+"""Strategies that put weights elsewhere than pre-trained: before training, or back to it again while training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from peftcli.anatomy import Anatomy
+from peftcli.strategies.options import Count, Rate, Share
+from peftcli.strategies.registry import strategy
+from peftcli.strategies.sparse import shares
+from peftcli.tuning import Moment, Tuning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from peftcli.pretrained import Pretrained
+    from peftcli.tuning import Values
+
+
+@strategy
+def initbias_bitfit(model: Anatomy) -> Tuning:
+    """BitFit from biases set to zero, LayerNorms' and the head's too (freezing, section IV-D)."""
+    names = model.names(kind="bias")
+    return Tuning(mask=names, start=_zero_biases)
+
+
+@strategy
+def reinit_bitfit(model: Anatomy) -> Tuning:
+    """BitFit on weights drawn anew, as before pre-training (freezing, Figure 6)."""
+    return Tuning(mask=model.names(kind="bias"), start=_draw_anew)
+
+
+@strategy
+def mixout(
+    model: Anatomy,
+    share: Rate = 0.9,
+    over: Literal["encoder", "all"] = "all",
+    when: Literal["training", "evaluation"] = "training",
+) -> Tuning:
+    """Full fine-tuning with a random share of each tensor at its pre-trained value (Lee et al., 2020).
+
+    `when: training` mixes afresh at every step and rescales by 1 / (1 - share), so that the mean over masks is the
+    fine-tuned weight; `evaluation` is the released code of effectiveness, which resets only when evaluating.
+    """
+    return Tuning(mask=model.over(over), tensors=partial(_mix, share, when))
+
+
+@strategy
+def childpruning(
+    model: Anatomy, share: Share = 0.005, over: Literal["encoder", "all"] = "all", every: Count = 1
+) -> Tuning:
+    """After every update, the elements of each tensor that moved most stay; the rest goes back (effectiveness)."""
+    names = model.over(over)
+    counts = shares(model, names, share)
+    return Tuning(mask=tuple(counts), after_step=partial(_keep_most_moved, counts, every))
+
+
+def _zero_biases(model: Pretrained) -> Mapping[str, Tensor]:
+    return {name: weight.new_zeros(weight.shape) for name, weight in model.weights.items() if name.endswith(".bias")}
+
+
+def _draw_anew(model: Pretrained) -> Mapping[str, Tensor]:
+    """Normal weights of the config's width, zero biases, LayerNorm gains of one, an all-zero row for padding."""
+    return {name: model.initial(name) for name in model.weights if not name.startswith("head.")}
+
+
+def _mix(share: float, when: str, values: Values, start: Values, moment: Moment) -> Values:
+    if share == 0 or moment.training != (when == "training"):
+        return values
+    from peftcli.noise import uniform
+
+    mixed = {}
+    for site, (name, value) in enumerate(values.items()):
+        pretrained = start.get(name)
+        if pretrained is None or name.startswith("head."):
+            mixed[name] = value
+            continue
+        reset = (uniform(moment.keys, site, value[0].numel()) < share).view_as(value)
+        moved = (value - pretrained).masked_fill(reset, 0)
+        mixed[name] = pretrained + (moved / (1 - share) if when == "training" else moved)
+    return mixed
+
+
+def _keep_most_moved(counts: Mapping[str, int], every: int, values: Values, start: Values, moment: Moment) -> None:
+    if (moment.step + 1) % every:
+        return
+    for name, count in counts.items():
+        moved = (values[name] - start[name]).flatten(1)
+        kept = moved.abs().topk(count, dim=1).indices
+        keep = moved.new_zeros(moved.shape).scatter_(1, kept, 1).bool().view_as(values[name])
+        values[name].copy_(values[name].where(keep, start[name]))

@@ -1,0 +1,131 @@
+"""The tasks: one row each, with its data set, text fields, labels, metrics and the sizes checked when it is read. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from peftcli.errors import unknown
+
+Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. `metrics[0]` is what a best evaluation is chosen by where nothing else is said.
+
+    `data` is the hub's data set repository and `subset` its configuration; `text` the text columns; `labels` the label
+    names in the hub's order. `evaluation` names the labelled splits evaluated besides `train`, and `columns` the
+    table columns that read them. `sizes` are rows a split, `counts` rows a label of a split (class tasks).
+    """
+
+    name: str
+    data: str
+    subset: str | None
+    kind: Kind
+    text: tuple[str, ...]
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
+    sizes: Mapping[str, int]
+    counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    evaluation: tuple[str, ...] = ("validation",)
+    test: str = "test"
+    label: str = "label"
+    note: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Table columns by name, and the split each reads: the task itself, or one for each evaluated split."""
+        if len(self.evaluation) == 1:
+            return {self.name: self.evaluation[0]}
+        return {f"{self.name}_{split.removeprefix('validation_')}": split for split in self.evaluation}
+
+
+GLUE, SUPERGLUE = "nyu-mll/glue", "aps/super_glue"
+PAIR = ("sentence1", "sentence2")
+ENTAILMENT = ("entailment", "not_entailment")
+NLI = ("entailment", "neutral", "contradiction")
+NER = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+CORRELATIONS = ("spearman", "pearson", "mean_pearson_spearman")
+F1_FIRST = ("f1", "accuracy", "mean_accuracy_f1")
+
+_ROWS = (
+    Task(
+        "cola", GLUE, "cola", "sentence", ("sentence",), ("unacceptable", "acceptable"), ("matthews", "accuracy"),
+        {"train": 8551, "validation": 1043, "test": 1063}, {"train": (2528, 6023), "validation": (322, 721)},
+    ),
+    Task(
+        "sst2", GLUE, "sst2", "sentence", ("sentence",), ("negative", "positive"), ("accuracy",),
+        {"train": 67349, "validation": 872, "test": 1821}, {"train": (29780, 37569), "validation": (428, 444)},
+    ),
+    Task(
+        "mrpc", GLUE, "mrpc", "pair", PAIR, ("not_equivalent", "equivalent"), F1_FIRST,
+        {"train": 3668, "validation": 408, "test": 1725}, {"train": (1194, 2474), "validation": (129, 279)},
+    ),
+    Task(
+        "stsb", GLUE, "stsb", "regression", PAIR, (), CORRELATIONS,
+        {"train": 5749, "validation": 1500, "test": 1379},
+    ),
+    Task(
+        "qqp", GLUE, "qqp", "pair", ("question1", "question2"), ("not_duplicate", "duplicate"), F1_FIRST,
+        {"train": 363846, "validation": 40430, "test": 390965},
+        {"train": (229468, 134378), "validation": (25545, 14885)},
+    ),
+    Task(
+        "mnli", GLUE, "mnli", "pair", ("premise", "hypothesis"), NLI, ("accuracy",),
+        {"train": 392702, "validation_matched": 9815, "validation_mismatched": 9832, "test_matched": 9796},
+        {"train": (130899, 130900, 130903), "validation_matched": (3479, 3123, 3213)},
+        evaluation=("validation_matched", "validation_mismatched"), test="test_matched",
+    ),
+    Task(
+        "qnli", GLUE, "qnli", "pair", ("question", "sentence"), ENTAILMENT, ("accuracy",),
+        {"train": 104743, "validation": 5463, "test": 5463}, {"validation": (2702, 2761)},
+    ),
+    Task(
+        "rte", GLUE, "rte", "pair", PAIR, ENTAILMENT, ("accuracy",),
+        {"train": 2490, "validation": 277, "test": 3000}, {"train": (1249, 1241), "validation": (146, 131)},
+    ),
+    Task(
+        "wnli", GLUE, "wnli", "pair", PAIR, ("not_entailment", "entailment"), ("accuracy",),
+        {"train": 635, "validation": 71, "test": 146}, {"train": (323, 312), "validation": (40, 31)},
+    ),
+    Task(
+        "cb", SUPERGLUE, "cb", "pair", ("premise", "hypothesis"), ("entailment", "contradiction", "neutral"),
+        ("accuracy", "f1_macro"),
+        {"train": 250, "validation": 56, "test": 250}, {"train": (115, 119, 16), "validation": (23, 28, 5)},
+    ),
+    Task(
+        "copa", SUPERGLUE, "copa", "choice", ("premise", "choice1", "choice2", "question"), ("choice1", "choice2"),
+        ("accuracy",),
+        {"train": 400, "validation": 100, "test": 500}, {"train": (195, 205), "validation": (55, 45)},
+    ),
+    Task(
+        "wsc", SUPERGLUE, "wsc", "span", ("text", "span1_text", "span2_text"), ("False", "True"), ("accuracy",),
+        {"train": 554, "validation": 104, "test": 146}, {"train": (295, 259), "validation": (66, 38)},
+    ),
+    Task(
+        "conll2003", "eriktks/conll2003", "conll2003", "token", ("tokens",), NER,
+        ("entity_f1", "f1_macro", "f1_micro", "accuracy"),
+        {"train": 14041, "validation": 3250, "test": 3453}, label="ner_tags",
+    ),
+    Task(
+        "ptb", "nltk/treebank", None, "token", ("tokens",), (), ("accuracy", "f1_macro", "f1_micro"),
+        {"documents": 199, "sentences": 3914}, label="tags",
+        note="the NLTK sample, split by document with a fixed seed: 159 train, 40 validation",
+    ),
+    Task(
+        "demo", "peftcli/demo", None, "pair", PAIR, ENTAILMENT, ("accuracy",), {},
+        note="synthetic, generated by peftcli",
+    ),
+)  # fmt: skip
+
+TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
+COLUMNS: dict[str, tuple[Task, str]] = {
+    column: (task, split) for task in TASKS.values() for column, split in task.columns.items()
+}
+
+
+def get(name: str) -> Task:
+    """Give a task by name. Raises UserError with the nearest name for one that does not exist."""
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]

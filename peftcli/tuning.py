@@ -1,0 +1,96 @@
+"""What a strategy gives back: which weights may move and how, as data that the engine applies in one place. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from peftcli.pretrained import Pretrained
+
+    Values = dict[str, Tensor]  # by name, each [runs, *shape]
+
+
+@dataclass(frozen=True)
+class Elements:
+    """Some elements of one or more tensors, looked at as one long row in the order of `names`.
+
+    `count` is how many are selected (their expectation where the draw is Bernoulli); `choose` finds their positions in
+    the row (int64, ascending) once one run's weights are there, drawing from that run's own generator.
+    """
+
+    names: tuple[str, ...]
+    count: float
+    choose: Callable[[Pretrained], Tensor]
+
+
+Mask = Sequence[str | Elements]
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Two thin matrices beside a linear layer: y += (alpha / rank) · dropout(x) Aᵀ Bᵀ, with B zero at the start."""
+
+    rank: int
+    alpha: float
+    dropout: float = 0.0
+
+    def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Give the inserted tensors' names and shapes for a linear layer of these sizes."""
+        return {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """A small two-layer network with a skip behind a linear layer: y += up(activation(down(y))), up zero at the start."""
+
+    size: int
+    activation: str = "relu"
+
+    def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
+        """Give the inserted tensors' names and shapes behind a linear layer with these output and input sizes."""
+        return {
+            "adapter_down": (self.size, outputs),
+            "adapter_down_bias": (self.size,),
+            "adapter_up": (outputs, self.size),
+            "adapter_up_bias": (outputs,),
+        }
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When `tensors`, `penalty` and `after_step` are asked: the step (from 0), whether in training, and a key a run.
+
+    `keys` [runs] int32 differ by run seed and step; noise hashed from them is the same alone and in any cohort.
+    """
+
+    step: int
+    training: bool
+    keys: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What may move (`mask`, `insert`, `extra`), where it starts, and how values become weights.
+
+    `mask`: names of whole tensors and `Elements` of others. `train_head` is False when the head is part of the draw.
+    `start`: weights that start elsewhere than pre-trained, by name, from one run's weights.
+    `insert`: modules beside (`Lora`) or behind (`Bottleneck`) the linear layer of that name.
+    `extra`: further trained tensors by name, with their shape and start value (diffpruning's gates).
+    `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
+    `penalty`: added to each run's loss, [runs]. `after_step`: changes values in place after an update.
+    """
+
+    mask: Mask = ()
+    train_head: bool = True
+    start: Callable[[Pretrained], Mapping[str, Tensor]] | None = None
+    insert: Mapping[str, Lora | Bottleneck] = field(default_factory=dict)
+    extra: Mapping[str, tuple[tuple[int, ...], float]] = field(default_factory=dict)
+    tensors: Callable[[Values, Values, Moment], Values] | None = None
+    penalty: Callable[[Values, Moment], Tensor] | None = None
+    after_step: Callable[[Values, Values, Moment], None] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,24 @@
+"""Turning pydantic's findings into the program's one-line errors."""
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from peftcli.errors import UserError, unknown
+
+
+def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[str]) -> UserError:
+    """Word the first finding: the place, the bad value and what is legal. `kind` names a key, `legal` the known ones."""
+    finding = error.errors(include_url=False)[0]
+    path = [str(part) for part in finding["loc"]]
+    value = finding.get("input")
+    place = f"{where}: {'.'.join(path)}" if path else where
+    if finding["type"] == "extra_forbidden":
+        return UserError(f"{where}: {unknown(kind, path[-1], legal)}")
+    if finding["type"] == "missing":
+        return UserError(f"{where}: {kind} {path[-1]!r} is missing")
+    if finding["type"] == "literal_error":
+        choices = str(finding.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
+        return UserError(f"{place}: {unknown('value', value, choices)}")
+    message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return UserError(f"{place}: {str(value)[:80]!r} {message}")
