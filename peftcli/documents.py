@@ -1,5 +1,6 @@
 """Reading YAML as data: plain values only, `1e-5` a number, a key never twice, and no document that grows when read."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from peftcli.files import read_text
 LARGEST_FILE = 1_000_000  # characters
 LARGEST_DOCUMENT = 100_000  # nodes, aliases expanded
 DEEPEST = 50  # levels
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -80,9 +82,14 @@ def _check(node: Any, count: list[int], depth: int) -> None:
         for key, value in node.items():
             if not isinstance(key, str):
                 raise UserError(f"key {key!r} must be text")
+            _check(key, count, depth + 1)
             _check(value, count, depth + 1)
     elif isinstance(node, list):
         for value in node:
             _check(value, count, depth + 1)
+    elif isinstance(node, float) and not math.isfinite(node):
+        raise UserError(f"value {node} is not a finite number")
+    elif isinstance(node, str) and _SURROGATE.search(node):
+        raise UserError(f"text {ascii(node)[:80]} holds half a character")
     elif not isinstance(node, str | int | float | None):
         raise UserError(f"value {str(node)[:80]!r} is a {type(node).__name__}, not text or a number")

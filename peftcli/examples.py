@@ -39,18 +39,18 @@ class Examples:
     def take(self, chosen: Array) -> "Examples":
         """Give the chosen examples, in that order."""
         sequences = (chosen[:, None] * self.group + np.arange(self.group)).reshape(-1)
-        places, starts = _pieces(self.starts, sequences)
+        places, starts = pieces(self.starts, sequences)
         kept = replace(
             self, ids=self.ids[places], types=self.types[places], starts=starts, numbers=self.numbers[chosen]
         )
         if self.word_starts is not None and self.words is not None:
-            words, word_starts = _pieces(self.word_starts, chosen)
+            words, word_starts = pieces(self.word_starts, chosen)
             return replace(kept, words=self.words[words], word_starts=word_starts, labels=self.labels[words])
         spans = None if self.spans is None else self.spans[chosen]
         return replace(kept, labels=self.labels[chosen], spans=spans)
 
 
-def _pieces(starts: Array, chosen: Array) -> tuple[Array, Array]:
+def pieces(starts: Array, chosen: Array) -> tuple[Array, Array]:
     """Places of the chosen pieces of a row, end to end, and where each piece now starts."""
     lengths = np.diff(starts)[chosen]
     new_starts = np.concatenate([[0], np.cumsum(lengths)])

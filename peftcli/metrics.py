@@ -84,7 +84,7 @@ def _entity_f1(predictions: list[ndarray], references: list[ndarray], label_name
 def _entities(sentences: list[ndarray], label_names: Sequence[str]) -> set[tuple[str, int, int]]:
     """Give each entity's type, first and last token, tokens counted through all sentences.
 
-    The rules are conlleval's: an I that does not continue an entity of its type begins one. IOBES's E and S are read too.
+    The rules are conlleval's: an I that does not continue an entity of its type begins one. E and S (IOBES) are read.
     """
     import numpy as np
 
@@ -153,7 +153,7 @@ def metric_class(name: str) -> type[Metric]:
 
     row = datasets.List(datasets.Value("float64" if takes(name) == "numbers" else "int64"))
 
-    class Local(evaluate.Metric):
+    class Local(evaluate.Metric):  # type: ignore[misc]  # it has no types
         def __init__(self) -> None:
             # a seed given is a global random state neither read nor, after compute, moved
             super().__init__(keep_in_memory=True, seed=0)
@@ -172,7 +172,7 @@ def metric_class(name: str) -> type[Metric]:
     return Local
 
 
-def _score(name: str, predictions: list[list], references: list[list], label_names: Sequence[str] | None) -> float:
+def _score(name: str, predictions: list[Any], references: list[Any], label_names: Sequence[str] | None) -> float:
     import numpy as np
 
     dtype = np.float64 if takes(name) == "numbers" else np.int64
@@ -190,7 +190,7 @@ def compute(
     predictions: ndarray,
     references: ndarray,
     label_names: Sequence[str] | None = None,
-    lengths: Sequence[int] | None = None,
+    lengths: Sequence[int] | ndarray | None = None,
 ) -> dict[str, float]:
     """Compute metrics as fractions: 0 to 1, correlations (matthews too) -1 to 1; always finite.
 

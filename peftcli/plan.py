@@ -36,8 +36,11 @@ def expand(recipe: Recipe) -> list[Planned]:
     planned: dict[str, Planned] = {}
     for s, (strategy, strategy_entry) in enumerate(recipe.strategies):
         for t, (task, task_entry) in enumerate(recipe.tasks):
+            if strategy_entry.tasks is not None and task not in strategy_entry.tasks:
+                continue
+            _known(task, task_entry)
             training, origins = _training(recipe, protocol, (task, task_entry), (strategy, strategy_entry))
-            options = _options(recipe, protocol, task, strategy, strategy_entry)
+            options = _options(protocol, task, strategy, strategy_entry)
             rates = strategy_entry.learning_rates or task_entry.learning_rates or recipe.learning_rates
             seeds = strategy_entry.seeds or task_entry.seeds or recipe.seeds
             for rate in rates:
@@ -63,7 +66,8 @@ def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
         key, equals, value = pair.partition("=")
         if not equals or key not in ("task", "strategy", "seed", "learning_rate", "id"):
             raise UserError(f"--only: {unknown('key', key, ('task', 'strategy', 'seed', 'learning_rate', 'id'))}")
-        chosen = [p for p in chosen if _text(getattr(p.run, key)) == _text(documents.parse(value))]
+        wanted = _text(documents.parse(value)) if key in ("seed", "learning_rate") else value
+        chosen = [p for p in chosen if _text(getattr(p.run, key)) == wanted]
     if not chosen:
         raise UserError(f"--only {' '.join(only)} leaves no run of the recipe")
     return chosen
@@ -109,7 +113,7 @@ def _training(
     strategy: tuple[str, Entry],
 ) -> tuple[Training, Origins]:
     """Lay a run's settings over each other, weakest first: defaults, protocol, recipe, task, strategy, --set."""
-    values: dict[str, Any] = dict(_defaults())
+    values: dict[str, Any] = dict(defaults())
     origins = dict.fromkeys(values, "defaults.yaml")
     for where, settings, _ in protocol[0].layers(protocol[1], task[0], strategy[0]) if protocol else []:
         values |= {name: setting.value for name, setting in settings.items()}
@@ -138,11 +142,8 @@ def _checked(values: dict[str, Any], task: str) -> Training:
     return training
 
 
-def _options(
-    recipe: Recipe, protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry
-) -> dict[str, Any]:
+def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry) -> dict[str, Any]:
     known = registry.get(strategy)
-    _task(task, recipe)
     stated: dict[str, Setting] = {}
     for _, _, options in protocol[0].layers(protocol[1], task, strategy) if protocol else []:
         stated |= options
@@ -150,10 +151,12 @@ def _options(
     return known.options(given)
 
 
-def _task(name: str, recipe: Recipe) -> None:
-    entry = dict(recipe.tasks)[name]
+def _known(task: str, entry: Entry) -> None:
+    """Refuse a task that is neither a row of `tasks` nor described in the recipe, and a description of one that is a row."""
     if not entry.options:
-        tasks.get(name)
+        tasks.get(task)
+    elif task in tasks.TASKS:
+        raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), ('training', 'seeds', 'label'))}")
 
 
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:
@@ -168,5 +171,6 @@ def _text(value: Any) -> str:
 
 
 @cache
-def _defaults() -> dict[str, Any]:
+def defaults() -> dict[str, Any]:
+    """Give the settings that stand where neither recipe nor protocol says otherwise."""
     return documents.load(Path(__file__).parent / "defaults.yaml", "defaults")

@@ -1,5 +1,6 @@
 """Recipes: a YAML file with model, tasks, strategies, learning rates, seeds, protocol, and the views they fill."""
 
+import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,13 +18,18 @@ Seeds = list[Seed]
 
 
 class Entry(BaseModel):
-    """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy."""
+    """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy.
+
+    `tasks` keeps a strategy to some of the recipe's tasks; `label` is the paper's word for it, `note` what to say of it.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     training: dict[str, Any] = {}
     learning_rates: Rates | None = Field(default=None, min_length=1)
     seeds: Seeds | None = Field(default=None, min_length=1)
+    tasks: list[str] | None = Field(default=None, min_length=1)
     label: str | None = None
+    note: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -32,7 +38,7 @@ class Entry(BaseModel):
 
     @property
     def options(self) -> dict[str, Any]:
-        """The keys that are neither overrides nor a label."""
+        """The keys that are neither overrides nor words for the reader."""
         return dict(self.model_extra or {})
 
 
@@ -41,7 +47,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     title: str
-    model: str = models.DEFAULT
+    model: str = Field(default=models.DEFAULT, min_length=1)
     tasks: list[tuple[str, Entry]] = Field(min_length=1)
     strategies: list[tuple[str, Entry]] = Field(min_length=1)
     learning_rates: Rates = Field(min_length=1)
@@ -72,6 +78,17 @@ class Recipe(BaseModel):
             values = getattr(self, key)
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} lists a value twice")
+        return self
+
+    @model_validator(mode="after")
+    def _only_own_tasks(self) -> Self:
+        names = [name for name, _ in self.tasks]
+        for name, entry in self.tasks:
+            if entry.tasks is not None:
+                raise ValueError(f"task {name}: tasks is a key of strategies")
+        for named in (task for _, entry in self.strategies for task in entry.tasks or ()):
+            if named not in names:
+                raise ValueError(str(unknown("task of this recipe", named, names)))
         return self
 
 
@@ -107,9 +124,9 @@ def find(name: str) -> Path:
     candidates = [Path(name), *(folder / f"{name.removesuffix('.yaml')}.yaml" for folder in (REPOSITORY, SHIPPED))]
     candidates += [folder / name.removeprefix("recipes/") for folder in (REPOSITORY, SHIPPED)]
     for candidate in candidates:
-        if candidate.is_file():
+        if os.path.isfile(candidate):  # unlike Path.is_file, no error for a name that is too long
             return candidate
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         raise UserError(f"recipe {name!r} is a folder, not a file")
     raise unknown("recipe", name, shipped())
 

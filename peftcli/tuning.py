@@ -83,6 +83,7 @@ class Tuning:
     `extra`: further trained tensors by name, with their shape and start value (diffpruning's gates).
     `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
     `penalty`: added to each run's loss, [runs]. `after_step`: changes values in place after an update.
+    `kept`: how many elements of a masked tensor end elsewhere than they started, where projection leaves only some.
     """
 
     mask: Mask = ()
@@ -93,4 +94,5 @@ class Tuning:
     tensors: Callable[[Values, Values, Moment], Values] | None = None
     penalty: Callable[[Values, Moment], Tensor] | None = None
     after_step: Callable[[Values, Values, Moment], None] | None = None
+    kept: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,11 +1,10 @@
-"""Metrics against scikit-learn, scipy and seqeval, on random and degenerate inputs; and that they leave nothing behind."""
+"""Metrics against scikit-learn, scipy and seqeval, random and degenerate inputs; and that they leave nothing behind."""
 
 import math
 import os
 import random
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import evaluate
@@ -27,27 +26,25 @@ NER = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 IOBES = (*NER, "E-PER", "S-PER", "E-LOC", "S-LOC", "B", "I")
 CORRELATIONS = ("pearson", "spearman", "mean_pearson_spearman")
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # the libraries' own, of undefined values
+
 
 def sklearn_scores(predictions, references) -> dict[str, float]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scores = {
-            "accuracy": sklearn_metrics.accuracy_score(references, predictions),
-            "f1_macro": sklearn_metrics.f1_score(references, predictions, average="macro"),
-            "f1_micro": sklearn_metrics.f1_score(references, predictions, average="micro"),
-            "matthews": sklearn_metrics.matthews_corrcoef(references, predictions),
-        }
-        if max(*predictions, *references) <= 1:
-            scores["f1"] = sklearn_metrics.f1_score(references, predictions)
-            scores["mean_accuracy_f1"] = (scores["accuracy"] + scores["f1"]) / 2
+    scores = {
+        "accuracy": sklearn_metrics.accuracy_score(references, predictions),
+        "f1_macro": sklearn_metrics.f1_score(references, predictions, average="macro"),
+        "f1_micro": sklearn_metrics.f1_score(references, predictions, average="micro"),
+        "matthews": sklearn_metrics.matthews_corrcoef(references, predictions),
+    }
+    if max(*predictions, *references) <= 1:
+        scores["f1"] = sklearn_metrics.f1_score(references, predictions)
+        scores["mean_accuracy_f1"] = (scores["accuracy"] + scores["f1"]) / 2
     return scores
 
 
 def scipy_scores(predictions, references) -> dict[str, float]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pearson = stats.pearsonr(predictions, references).statistic if len(references) > 1 else math.nan
-        spearman = stats.spearmanr(predictions, references).statistic
+    pearson = stats.pearsonr(predictions, references).statistic if len(references) > 1 else math.nan
+    spearman = stats.spearmanr(predictions, references).statistic
     pearson, spearman = (0.0 if math.isnan(value) else value for value in (pearson, spearman))
     return {"pearson": pearson, "spearman": spearman, "mean_pearson_spearman": (pearson + spearman) / 2}
 
@@ -56,9 +53,7 @@ def seqeval_f1(predictions, references, lengths, names) -> float:
     def sentences(labels):
         return [[names[label] for label in part] for part in np.split(labels, np.cumsum(lengths)[:-1])]
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return seqeval.metrics.f1_score(sentences(references), sentences(predictions))
+    return seqeval.metrics.f1_score(sentences(references), sentences(predictions))
 
 
 def entity_f1(predicted: list[str], true: list[str], lengths: list[int] | None = None) -> float:
@@ -67,7 +62,7 @@ def entity_f1(predicted: list[str], true: list[str], lengths: list[int] | None =
     return metrics.compute(["entity_f1"], *indices, names, lengths or [len(true)])["entity_f1"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.data(), st.integers(1, 30), st.integers(1, 4))
 def test_class_metrics_are_scikit_learns(data, examples, classes):
     labels = st.lists(st.integers(0, classes - 1), min_size=examples, max_size=examples).map(np.array)
@@ -76,21 +71,18 @@ def test_class_metrics_are_scikit_learns(data, examples, classes):
     assert metrics.compute(list(expected), predictions, references) == pytest.approx(expected, abs=1e-15)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(st.data(), st.integers(1, 30))
 def test_correlations_are_scipys_or_zero(data, examples):
-    # few distinct values give ties and constants, any float gives NaN, infinities and overflow
-    number = st.sampled_from([0.0, 1.0, 2.5, 5.0]) | st.floats()
-    predictions = np.array(data.draw(st.lists(number, min_size=examples, max_size=examples)))
-    references = np.array(
-        data.draw(st.lists(st.sampled_from([0.0, 1.0, 2.5, 5.0]), min_size=examples, max_size=examples))
-    )
+    few = st.sampled_from([0.0, 1.0, 2.5, 5.0])  # ties and constants; any float: NaN, infinities and overflow
+    predictions = np.array(data.draw(st.lists(few | st.floats(), min_size=examples, max_size=examples)))
+    references = np.array(data.draw(st.lists(few, min_size=examples, max_size=examples)))
     scores = metrics.compute(CORRELATIONS, predictions, references)
     assert scores == pytest.approx(scipy_scores(predictions, references), abs=1e-15)
     assert all(math.isfinite(score) and abs(score) <= 1 + 1e-12 for score in scores.values())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.data(), st.lists(st.integers(0, 8), min_size=1, max_size=6).filter(any), st.sampled_from([NER, IOBES]))
 def test_entity_f1_is_seqevals(data, lengths, names):
     tokens = sum(lengths)
@@ -127,10 +119,8 @@ def test_values_worked_out_by_hand():
 
 
 def test_macro_f1_is_over_the_labels_that_occur():
-    scores = metrics.compute(["f1_macro", "f1_micro"], np.array([0, 3, 3]), np.array([0, 0, 3]))
-    assert scores == pytest.approx({"f1_macro": 2 / 3, "f1_micro": 2 / 3})
-    unseen = metrics.compute(["f1_macro"], np.array([0, 1, 3]), np.array([0, 0, 3]))
-    assert unseen["f1_macro"] == pytest.approx((2 / 3 + 0 + 1) / 3)
+    scores = metrics.compute(["f1_macro", "f1_micro"], np.array([0, 1, 3]), np.array([0, 0, 3]))
+    assert scores == pytest.approx({"f1_macro": (2 / 3 + 0 + 1) / 3, "f1_micro": 2 / 3})
 
 
 @pytest.mark.parametrize(
@@ -170,13 +160,7 @@ def test_one_class_only(constant):
 
 @pytest.mark.parametrize(
     ("predictions", "references"),
-    [
-        ([2.5, 2.5, 2.5], [1, 2, 3]),
-        ([1, 2, 3], [4, 4, 4]),
-        ([math.nan, 2, 3], [1, 2, 3]),
-        ([math.nan] * 3, [1, 2, 3]),
-        ([2], [1]),
-    ],
+    [([2.5] * 3, [1, 2, 3]), ([1, 2, 3], [4] * 3), ([math.nan, 2, 3], [1, 2, 3]), ([2], [1])],
 )
 def test_a_correlation_without_a_value_is_zero(predictions, references):
     scores = metrics.compute(CORRELATIONS, np.array(predictions, dtype=float), np.array(references, dtype=float))
@@ -234,12 +218,12 @@ def test_names_are_those_the_tasks_use():
 def test_each_metric_is_an_evaluate_metric(name):
     metric = metrics.metric_class(name)()
     assert isinstance(metric, evaluate.Metric)
-    assert metric.keep_in_memory and metric.name == name
+    assert (metric.keep_in_memory, metric.name) == (True, name)
 
 
 def test_random_states_stay_as_they_were():
     def states():
-        return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().numpy().tobytes()
+        return random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist()
 
     before = states()
     metrics.compute(["accuracy"], np.array([0, 1]), np.array([0, 1]))

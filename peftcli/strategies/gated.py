@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.anatomy import Anatomy
-from peftcli.strategies.options import Count, Positive, Share
+from peftcli.strategies.options import Count, Number, Positive, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
 from peftcli.tuning import Moment, Tuning
@@ -31,7 +31,7 @@ def diffpruning(
     burn_in: Count = 499,
     again: Count | None = None,
     keep: Literal["open", "decided"] = "open",
-    gate_start: float = 5.0,
+    gate_start: Number = 5.0,
 ) -> Tuning:
     """Weights move by a gated difference; an L0 penalty closes gates, and after `burn_in` updates a share stays open.
 
@@ -46,6 +46,7 @@ def diffpruning(
         tensors=partial(_gated, tuple(counts)),
         penalty=partial(_expected_open, tuple(counts), penalty),
         after_step=partial(_choose, counts, burn_in, again, keep, gate_start),
+        kept=counts,
     )
 
 

@@ -56,9 +56,9 @@ class Strategy:
         """Ask the strategy what may move. Raises UserError for options that this model cannot satisfy."""
         given = self.function(model, **options)
         tuning = given if isinstance(given, Tuning) else Tuning(mask=tuple(given))
-        for entry in tuning.mask:
-            if isinstance(entry, Elements) and entry.count <= 0:
-                raise UserError(f"strategy {self.name} with {dict(options)} selects nothing to train")
+        counts = [entry.count for entry in tuning.mask if isinstance(entry, Elements)]
+        if any(count <= 0 for count in counts) or (tuning.kept and not sum(tuning.kept.values())):
+            raise UserError(f"strategy {self.name} with {dict(options)} selects nothing to train")
         return tuning
 
 

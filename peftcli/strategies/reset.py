@@ -44,7 +44,9 @@ def mixout(
     `when: training` mixes afresh at every step and rescales by 1 / (1 - share), so that the mean over masks is the
     fine-tuned weight; `evaluation` is the released code of effectiveness, which resets only when evaluating.
     """
-    return Tuning(mask=model.over(over), tensors=partial(_mix, share, when))
+    names = model.over(over)
+    kept = {name: (1 - share) * model.by_name[name].size for name in names} if when == "evaluation" else {}
+    return Tuning(mask=names, tensors=partial(_mix, share, when), kept=kept)
 
 
 @strategy
@@ -54,7 +56,7 @@ def childpruning(
     """After every update, the elements of each tensor that moved most stay; the rest goes back (effectiveness)."""
     names = model.over(over)
     counts = shares(model, names, share)
-    return Tuning(mask=tuple(counts), after_step=partial(_keep_most_moved, counts, every))
+    return Tuning(mask=tuple(counts), after_step=partial(_keep_most_moved, counts, every), kept=counts)
 
 
 def _zero_biases(model: Pretrained) -> Mapping[str, Tensor]:

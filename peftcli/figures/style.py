@@ -1,0 +1,121 @@
+"""How figures look, and how they become bytes: readable in grey, nothing clipped, the same bytes every time."""
+
+import io
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart, ordered so that neighbours differ in lightness too.
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7f7f7f", "#f0e442")
+HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "++++", "oo", "||||", "**")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
+LINES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+MARGIN = 0.06  # inches around the drawing
+RESOLUTION = 150  # dots per inch of a PNG, and of the dense curves in an SVG
+_SETTINGS: dict[str, Any] = {
+    "svg.hashsalt": "peftcli",
+    "svg.fonttype": "path",  # a reader without the font sees the same picture
+    "svg.image_inline": True,
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.labelsize": 9,
+    "legend.fontsize": 8,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "lines.markersize": 4.5,
+    "legend.frameon": False,
+    "legend.handlelength": 3.0,
+    "figure.constrained_layout.use": True,
+    "path.simplify": True,
+    "path.simplify_threshold": 0.3,
+    "axes.formatter.useoffset": False,
+}
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Draw with this program's settings, whatever the user's own matplotlibrc says."""
+    from matplotlib import style
+
+    with style.context(["default", _SETTINGS]):
+        yield
+
+
+def grid(rows: int, columns: int, width: float, height: float, **shared: Any) -> "tuple[Figure, list[list[Axes]]]":
+    """Make a figure of `rows` by `columns` panels, each `width` by `height` inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width * columns, height * rows))
+    axes = figure.subplots(rows, columns, squeeze=False, **shared)
+    return figure, [list(row) for row in axes]
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour, line and marker of the line number `index` (from 0): no two of the first 120 are alike."""
+    line = (index + index // len(COLOURS)) % len(LINES)
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": LINES[line],
+        "marker": MARKERS[index % len(MARKERS)],
+        "markeredgecolor": "black",
+        "markeredgewidth": 0.5,
+    }
+
+
+def fill(index: int) -> dict[str, Any]:
+    """Colour and hatch of the bar number `index` (from 0)."""
+    colour, hatch = COLOURS[index % len(COLOURS)], HATCHES[index % len(HATCHES)]
+    return {"facecolor": colour, "hatch": hatch, "edgecolor": "black", "linewidth": 0.6}
+
+
+def legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
+    """Put the legend above all panels, in as many columns as fit the figure's width."""
+    if not labels:
+        return
+    room = figure.get_figwidth() * 72
+    widest = max(len(label) for label in labels) * 5.0 + 44  # points
+    columns = max(1, min(len(labels), int(room / widest)))
+    figure.legend(list(handles), [escape(label) for label in labels], loc="outside upper center", ncols=columns)
+
+
+def write_notes(figure: "Figure", notes: Sequence[str]) -> None:
+    """Write notes below the figure, wrapped to its width; a tight border makes room for them."""
+    if not notes:
+        return
+    characters = max(30, int(figure.get_figwidth() * 72 / 4.4))
+    lines = [line for note in notes for line in textwrap.wrap(escape(note), characters, subsequent_indent="   ")]
+    below = -0.05 / figure.get_figheight()
+    figure.text(0.01, below, "\n".join(lines), ha="left", va="top", fontsize=7.5, linespacing=1.3)
+
+
+def escape(text: str) -> str:
+    """Make any text safe to draw: no mathematics in dollar signs, no control characters, nothing taken for "no label"."""
+    plain = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+    plain = plain.replace("$", r"\$")
+    return f" {plain}" if plain.startswith("_") else plain
+
+
+def encode(figure: "Figure") -> dict[str, bytes]:
+    """Give a figure's bytes as `svg` and `png`. The same figure gives the same bytes: no date, no version, fixed ids."""
+    found = {}
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        stream = io.BytesIO()
+        figure.savefig(
+            stream, format=kind, dpi=RESOLUTION, metadata=metadata, bbox_inches="tight", pad_inches=MARGIN, facecolor="white"
+        )
+        found[kind] = stream.getvalue()
+    return found

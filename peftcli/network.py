@@ -1,0 +1,134 @@
+"""A backbone with the head of one task: from streams to logits, every tensor by the name the pre-trained model gives it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from transformers.activations import ACT2FN
+
+from peftcli import architectures, heads
+from peftcli.anatomy import Anatomy
+from peftcli.architectures import Parameter
+from peftcli.backbone import Backbone, sharing_copy
+from peftcli.modules import RunDropout, RunLinear, accept_runs
+from peftcli.streams import Stream
+
+
+class Head(nn.Module):
+    """The trained head: dropout, an inner dense layer where the style has one, dropout, the output layer.
+
+    Span tasks pool each span's tokens by a learnt attention and read both spans side by side.
+    """
+
+    def __init__(self, parameters: tuple[Parameter, ...], activation: str | None, first_dropout: bool, p: float) -> None:
+        super().__init__()
+        shapes = {p.name.removeprefix("head."): p.shape for p in parameters}
+        for name in ("dense", "out", "span_attention"):
+            if f"{name}.weight" in shapes:
+                outputs, inputs = shapes[f"{name}.weight"]
+                setattr(self, name, RunLinear(inputs, outputs))
+        self.activation = ACT2FN[activation] if activation else None
+        self.first_dropout = RunDropout(p) if activation and first_dropout else None
+        self.dropout = RunDropout(p)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Give logits [runs, places, outputs] from features [runs, places, hidden]."""
+        if self.first_dropout is not None:
+            features = self.first_dropout(features)
+        if self.activation is not None:
+            features = self.activation(self.dense(features))
+        return self.out(self.dropout(features))
+
+
+class Network(nn.Module):
+    """Backbone, pooler and head. `forward` gives logits [runs, places, outputs] of a stream.
+
+    What is read: each sequence's first token (through the pooler where the head reads it), every labelled word's first
+    sub-token for token tasks, or both spans' tokens for span tasks.
+    """
+
+    def __init__(self, backbone: Backbone, kind: str, labels: int, style: heads.Style) -> None:
+        super().__init__()
+        config = backbone.config
+        self.kind, self.config, self.fresh = kind, config, backbone.fresh
+        self.weights = backbone.weights
+        row = architectures.architecture(config["model_type"])
+        self.first_position = first_position(config)
+        self.stream = row.stream
+        parameters = heads.parameters(config, kind, labels, style)
+        activation = heads.inner_activation(config, kind, style)
+        first = style == "pooled_dense" or row.head.first_dropout
+        self.backbone = sharing_copy(backbone.network)
+        pooler = backbone.pooler if heads.uses_pooler(config, kind, style) else None
+        self.pooler = None if pooler is None else sharing_copy(pooler)
+        self.head = accept_runs(Head(parameters, activation, first, _head_dropout(config)))
+        self.anatomy = Anatomy(
+            architectures.parameters(config, self.pooler is not None), parameters, config[row.layers]
+        )
+
+    def forward(self, stream: Stream, places: Tensor, spans: Tensor | None = None) -> Tensor:
+        """Read `places` [runs, places] of the stream's tokens (or `spans` [runs, places, 2, 2]) and give logits."""
+        hidden = self.encode(stream)
+        hidden = hidden.float() if hidden.dtype == torch.bfloat16 else hidden
+        if spans is not None:
+            return self.head(self._pool_spans(hidden, spans))
+        read = _at(hidden, places)
+        return self.head(read if self.pooler is None else self.pooler.activation(self.pooler.dense(read)))
+
+    def encode(self, stream: Stream) -> Tensor:
+        """Give the last hidden states [runs, tokens, hidden]."""
+        inputs: dict[str, Any] = {"input_ids": stream.ids, "position_ids": stream.positions, "attention_mask": None}
+        if self.config.get("type_vocab_size"):
+            inputs["token_type_ids"] = stream.types
+        hidden: Tensor = self.backbone(**inputs, layout=stream.layout).last_hidden_state
+        return hidden
+
+    def _pool_spans(self, hidden: Tensor, spans: Tensor) -> Tensor:
+        runs, examples = spans.shape[:2]
+        first, last = spans[..., 0], spans[..., 1]
+        offset = torch.arange(int((last - first).max()), device=spans.device)
+        inside = offset < (last - first)[..., None]
+        tokens = _at(hidden, torch.where(inside, first[..., None] + offset, 0).view(runs, -1))
+        scores = self.head.span_attention(tokens).view(*inside.shape)
+        shares = scores.masked_fill(~inside, float("-inf")).softmax(-1)
+        pooled = (shares[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
+        return pooled.view(runs, examples, -1)
+
+    def module_name(self, name: str) -> str:
+        """Give a tensor's or module's name in this network from its name in the pre-trained model."""
+        return name if name.startswith(("head.", "pooler.")) else f"backbone.{name}"
+
+    def call(
+        self,
+        given: dict[str, Tensor],
+        noise: dict[str, Tensor],
+        stream: Stream,
+        places: Tensor,
+        spans: Tensor | None = None,
+    ) -> Tensor:
+        """Run the network with tensors replaced by pre-trained name (each shared or [runs, …]) and dropout's keys."""
+        replaced = {self.module_name(name): tensor for name, tensor in given.items()} | noise
+        result: Tensor = functional_call(self, replaced, (stream, places, spans), tie_weights=False)
+        return result
+
+    def dropouts(self) -> dict[str, RunDropout]:
+        """Every place of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
+        return {name: m for name, m in self.named_modules() if isinstance(m, RunDropout)}
+
+
+def first_position(config: dict[str, Any]) -> int:
+    """Give the id of a sequence's first position: 0, or behind the padding id for RoBERTa's kin."""
+    start = architectures.architecture(config["model_type"]).first_position
+    return int(config["pad_token_id"]) + 1 if start == "after padding" else int(start)
+
+
+def _at(hidden: Tensor, places: Tensor) -> Tensor:
+    """Read tokens: [runs, tokens, hidden] at [runs, places] to [runs, places, hidden]."""
+    offsets = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
+    return hidden.flatten(0, 1).index_select(0, (places + offsets).reshape(-1)).view(*places.shape, -1)
+
+
+def _head_dropout(config: dict[str, Any]) -> float:
+    given = config.get("classifier_dropout")
+    return float(config.get("hidden_dropout_prob", 0.0) if given is None else given)

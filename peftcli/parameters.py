@@ -1,0 +1,120 @@
+"""Exact parameter counts from an architecture's numbers alone: no weights, no network, no torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from peftcli import anatomy, heads, models, plan, tasks
+from peftcli.anatomy import Anatomy
+from peftcli.errors import UserError
+from peftcli.heads import Style
+from peftcli.recipe import Entry, Recipe
+from peftcli.runs import Run
+from peftcli.strategies import registry
+from peftcli.tuning import Elements, Tuning
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many elements a model has and how many of them a strategy trains.
+
+    `total` is the pre-trained model's own, the head left out. `trainable` counts its elements that may move, and
+    inserted ones; for a Bernoulli draw the expectation, for projected strategies the share that is kept.
+    `head` is the head's, all of which train. `trainable_percent` is 100 * trainable / total.
+    """
+
+    total: int
+    trainable: int
+    head: int
+    trainable_percent: float
+
+
+def count(
+    model: str, strategy: str, options: Mapping[str, Any], kind: str, labels: int, head_style: Style = "stock"
+) -> Counts:
+    """Count for a model (alias, hub id or folder), a strategy with its options, and a head for `labels` of a task kind.
+
+    Raises UserError for a model, strategy or option that does not exist, or one that selects nothing.
+    """
+    config = models.config(model)
+    head = heads.parameters(config, kind, labels, head_style)
+    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
+    known = registry.get(strategy)
+    tuning = known.tune(structure, known.options(options))
+    moving = round(trainable(structure, tuning))
+    return Counts(structure.total, moving, structure.head_total, 100 * moving / structure.total)
+
+
+def trainable(model: Anatomy, tuning: Tuning) -> float:
+    """Count what a tuning lets move, the head left out: masked elements (those `kept`, where it projects) and insertions."""
+    masked = sum(_masked(model, tuning, entry) for entry in tuning.mask)
+    return masked + inserted(model, tuning)
+
+
+def inserted(model: Anatomy, tuning: Tuning) -> int:
+    """Count the elements of the modules that a tuning inserts; `extra` tensors are aids of training and not counted."""
+    found = 0
+    for module, part in tuning.insert.items():
+        outputs, inputs = model.by_name[f"{module}.weight"].shape
+        for shape in part.shapes(outputs, inputs).values():
+            found += shape[0] * (shape[1] if len(shape) > 1 else 1)
+    return found
+
+
+def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
+    """Count every distinct strategy of a recipe, in its order, as JSON-able objects.
+
+    The head has `labels` outputs: by default what the recipe's table counts with, else those of its first task. `note`
+    is the recipe's word on the strategy. Raises UserError where the number of labels is not known.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    wanted = labels or _of_table(recipe)
+    for run, entry in _examples(recipe, wanted):
+        kind, known = _head(run)
+        counts = count(recipe.model, run.strategy, run.options, kind, wanted or known, run.protocol.head)
+        row = {
+            "strategy": run.strategy,
+            "options": run.options,
+            "label": entry.label or run.strategy,
+            "total": counts.total,
+            "trainable": counts.trainable,
+            "head": counts.head,
+            "trainable_with_head": counts.trainable + counts.head,
+            "trainable_percent": counts.trainable_percent,
+            "note": entry.note,
+        }
+        found.setdefault((run.strategy, str(run.options)), row)
+    return list(found.values())
+
+
+def _masked(model: Anatomy, tuning: Tuning, entry: str | Elements) -> float:
+    if isinstance(entry, Elements):
+        return entry.count
+    return tuning.kept.get(entry, model.by_name[entry].size)
+
+
+def _examples(recipe: Recipe, labels: int | None) -> list[tuple[Run, Entry]]:
+    """One run for each strategy entry: of its first task, or the first whose number of labels is known."""
+    found: dict[int, Run] = {}
+    for planned in plan.expand(recipe):
+        if labels or _head(planned.run)[1]:
+            found.setdefault(planned.strategy, planned.run)
+    if not found:
+        task = recipe.tasks[0][0]
+        raise UserError(f"task {task}: how many labels it has is known once its data is read; give --labels N")
+    return [(run, recipe.strategies[at][1]) for at, run in found.items()]
+
+
+def _of_table(recipe: Recipe) -> int | None:
+    given = (recipe.table or {}).get("head_labels")
+    return given if isinstance(given, int) and given > 0 else None
+
+
+def _head(run: Run) -> tuple[str, int]:
+    """The kind and number of labels of a run's task; 0 where the number is not known before its data is read."""
+    if run.task in tasks.TASKS:
+        task = tasks.TASKS[run.task]
+        return task.kind, len(task.labels) or (task.kind == "regression")
+    data = run.data or {}
+    labels = data.get("labels")
+    return str(data.get("kind", "sentence")), len(labels) if isinstance(labels, list) else 0
