@@ -13,6 +13,7 @@ from transformers.activations import ACT2FN
 
 from peftcli.modules import AdapterLinear, LoraLinear, RunDropout, SparseEmbedding, SparseLinear
 from peftcli.network import Network
+from peftcli.parameters import inserted
 from peftcli.pretrained import Pretrained, draw
 from peftcli.tuning import Bottleneck, Elements, Lora, Moment, Tuning
 
@@ -241,10 +242,5 @@ def _placeholders(module: nn.Module, names: Sequence[str] | dict[str, tuple[int,
 def _count(network: Network, tuning: Tuning, mask: dict[str, Tensor | None]) -> int:
     """Count one run's trained elements, the head's left out."""
     sizes = {p.name: p.size for p in network.anatomy.parameters}
-    own = sum(sizes[n] if places is None else len(places) for n, places in mask.items() if n in sizes)
-    inserted = sum(
-        prod(shape)
-        for module, insertion in tuning.insert.items()
-        for shape in insertion.shapes(*network.anatomy.by_name[f"{module}.weight"].shape).values()
-    )
-    return own + inserted
+    own = sum(tuning.kept.get(n, sizes[n]) if p is None else len(p) for n, p in mask.items() if n in sizes)
+    return int(own) + inserted(network.anatomy, tuning)

@@ -52,7 +52,7 @@ class Network(nn.Module):
         super().__init__()
         config = backbone.config
         self.kind, self.config, self.fresh = kind, config, backbone.fresh
-        self.weights = backbone.weights
+        self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architectures.architecture(config["model_type"])
         self.first_position = first_position(config)
         self.stream = row.stream

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from peftcli import anatomy, heads, models, plan, tasks
+from peftcli import anatomy, heads, models, plan, published, tasks, views
 from peftcli.anatomy import Anatomy
 from peftcli.errors import UserError
 from peftcli.heads import Style
@@ -51,40 +52,62 @@ def trainable(model: Anatomy, tuning: Tuning) -> float:
     return masked + inserted(model, tuning)
 
 
+def columns(
+    model: str, strategy: str, options: Mapping[str, Any], kind: str, labels: int, head_style: Style = "stock"
+) -> int:
+    """Count the numbers one run trains, head and training aids included: what its optimizer keeps moments of."""
+    config = models.config(model)
+    head = heads.parameters(config, kind, labels, head_style)
+    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
+    tuning = registry.get(strategy).tune(structure, options)
+    masked = sum(e.count if isinstance(e, Elements) else structure.by_name[e].size for e in tuning.mask)
+    aids = sum(prod(shape) for shape, _ in tuning.extra.values())
+    return round(masked) + inserted(structure, tuning) + aids + structure.head_total
+
+
 def inserted(model: Anatomy, tuning: Tuning) -> int:
     """Count the elements of the modules that a tuning inserts; `extra` tensors are aids of training and not counted."""
     found = 0
     for module, part in tuning.insert.items():
         outputs, inputs = model.by_name[f"{module}.weight"].shape
         for shape in part.shapes(outputs, inputs).values():
-            found += shape[0] * (shape[1] if len(shape) > 1 else 1)
+            found += prod(shape)
     return found
 
 
 def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
     """Count every distinct strategy of a recipe, in its order, as JSON-able objects.
 
-    The head has `labels` outputs: by default what the recipe's table counts with, else those of its first task. `note`
-    is the recipe's word on the strategy. Raises UserError where the number of labels is not known.
+    The head has `labels` outputs: by default what the recipe's table counts with, else those of its first task.
+    `published_percent` and `published_millions` are what the paper printed, None where nothing; `note` is the recipe's
+    word on the strategy. Raises UserError where the number of labels is not known.
     """
+    view = views.read(recipe)
+    printed = published.read(recipe.path.parent / view.published) if view.published else ()
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    wanted = labels or _of_table(recipe)
-    for run, entry in _examples(recipe, wanted):
-        kind, known = _head(run)
-        counts = count(recipe.model, run.strategy, run.options, kind, wanted or known, run.protocol.head)
-        row = {
-            "strategy": run.strategy,
-            "options": run.options,
-            "label": entry.label or run.strategy,
-            "total": counts.total,
-            "trainable": counts.trainable,
-            "head": counts.head,
-            "trainable_with_head": counts.trainable + counts.head,
-            "trainable_percent": counts.trainable_percent,
-            "note": entry.note,
-        }
+    for run, entry in _examples(recipe, labels or view.head_labels):
+        row = _row(recipe, run, entry, labels or view.head_labels)
+        cell = next((c for c in printed if c.strategy == run.strategy and published.fits(c.setting, run)), None)
+        row["published_percent"] = cell and cell.trainable_percent
+        row["published_millions"] = cell and cell.trainable_millions
         found.setdefault((run.strategy, str(run.options)), row)
     return list(found.values())
+
+
+def _row(recipe: Recipe, run: Run, entry: Entry, labels: int | None) -> dict[str, Any]:
+    kind, known = _head(run)
+    counts = count(recipe.model, run.strategy, run.options, kind, labels or known, run.protocol.head)
+    return {
+        "strategy": run.strategy,
+        "options": run.options,
+        "label": entry.label or run.strategy,
+        "total": counts.total,
+        "trainable": counts.trainable,
+        "head": counts.head,
+        "trainable_with_head": counts.trainable + counts.head,
+        "trainable_percent": counts.trainable_percent,
+        "note": entry.note,
+    }
 
 
 def _masked(model: Anatomy, tuning: Tuning, entry: str | Elements) -> float:
@@ -103,11 +126,6 @@ def _examples(recipe: Recipe, labels: int | None) -> list[tuple[Run, Entry]]:
         task = recipe.tasks[0][0]
         raise UserError(f"task {task}: how many labels it has is known once its data is read; give --labels N")
     return [(run, recipe.strategies[at][1]) for at, run in found.items()]
-
-
-def _of_table(recipe: Recipe) -> int | None:
-    given = (recipe.table or {}).get("head_labels")
-    return given if isinstance(given, int) and given > 0 else None
 
 
 def _head(run: Run) -> tuple[str, int]:

@@ -108,15 +108,19 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     return build(document, path, training)
 
 
-def build(document: dict[str, Any], path: Path, overrides: dict[str, Any]) -> Recipe:
-    """Check a recipe's document; `overrides` are training settings that outrank everything. Raises UserError."""
+def build(document: dict[str, Any], path: Path, overrides: dict[str, Any], where: str | None = None) -> Recipe:
+    """Check a recipe's document; `overrides` are training settings that outrank everything. Raises UserError.
+
+    `where` names the recipe in errors.
+    """
+    where = where or f"recipe {path.name}"
     for key in document:
         if key not in KEYS:
-            raise UserError(f"recipe {path.name}: {unknown('key', key, (*KEYS, 'extends'))}")
+            raise UserError(f"{where}: {unknown('key', key, (*KEYS, 'extends'))}")
     try:
         return Recipe.model_validate({**document, "path": path, "overrides": overrides})
     except ValidationError as error:
-        raise first_error(error, f"recipe {path.name}", "key", KEYS) from None
+        raise first_error(error, where, "key", KEYS) from None
 
 
 def find(name: str) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import torch
@@ -95,4 +95,3 @@ class Tuning:
     penalty: Callable[[Values, Moment], Tensor] | None = None
     after_step: Callable[[Values, Values, Moment], None] | None = None
     kept: Mapping[str, float] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)

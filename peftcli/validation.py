@@ -1,6 +1,7 @@
 """Turning pydantic's findings into the program's one-line errors."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -20,5 +21,24 @@ def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[s
     if finding["type"] == "literal_error":
         choices = str(finding.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
         return UserError(f"{place}: {unknown('value', value, choices)}")
+    if finding["type"] in _BOUNDS:
+        return UserError(f"{place}: {value!r} is out of range: {_range(finding)}")
     message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not path:
+        return UserError(f"{where}: {message}")
     return UserError(f"{place}: {str(value)[:80]!r} {message}")
+
+
+_BOUNDS = {
+    "greater_than": ("gt", "more than {}"),
+    "greater_than_equal": ("ge", "{} or more"),
+    "less_than": ("lt", "less than {}"),
+    "less_than_equal": ("le", "{} or less"),
+}
+
+
+def _range(finding: Any) -> str:
+    key, words = _BOUNDS[finding["type"]]
+    bound = finding["ctx"][key]
+    nearest = f"the nearest is {bound}; " if key in ("ge", "le") else ""
+    return f"{nearest}legal is {words.format(bound)}"

@@ -1,0 +1,56 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Everything goes into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RECIPE_ARGS ?=
+# Tests use one thread each, so that numbers do not depend on how many cores a machine has.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: demo test test-chaos test-slurm bench lint format report table1 clean
+
+demo: $(VENV)/ready
+	$(BIN)/peftcli sweep recipes/demo.yaml
+	$(BIN)/peftcli report recipes/demo.yaml
+
+test: $(VENV)/ready
+	$(ONE_THREAD) $(BIN)/python -m pytest -m "not bench and not chaos and not slurm"
+
+test-chaos: $(VENV)/ready
+	$(ONE_THREAD) $(BIN)/python -m pytest -m chaos
+
+test-slurm: $(VENV)/ready
+	$(ONE_THREAD) $(BIN)/python -m pytest -m slurm
+
+bench: $(VENV)/ready
+	$(BIN)/python -m tests.benchmarks
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy peftcli
+
+format: $(VENV)/ready
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Tables by paper: make transferability-table1, make spafit-table2, … (RECIPE_ARGS="--data-dir DIR" adds options).
+%-table1 %-table2 %-table3 %-table4: $(VENV)/ready
+	$(BIN)/peftcli sweep $(subst -,/,$@) $(RECIPE_ARGS)
+	$(BIN)/peftcli report $(subst -,/,$@) --against paper
+
+table1: transferability-table1 freezing-table1 effectiveness-table1
+
+report: $(VENV)/ready
+	for recipe in $$($(BIN)/peftcli list recipes | cut -d' ' -f1); do $(BIN)/peftcli report $$recipe; done
+
+# torch comes first and by its exact version: there the processor's wheel is taken where one is at hand.
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $$(grep '^torch==' requirements.lock)
+	$(BIN)/python -m pip install --quiet -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $(VENV)/ready
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist

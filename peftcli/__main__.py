@@ -1,0 +1,15 @@
+"""`python -m peftcli` and the `peftcli` command: signal handlers first, then everything else."""
+
+from peftcli import stopping
+
+
+def main() -> None:
+    """Run the command line; exits with 0, 1 (runs failed), 2 (bad input) or 75 (stopped by a signal)."""
+    stopping.install()
+    from peftcli.cli import run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

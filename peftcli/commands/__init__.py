@@ -1,0 +1,1 @@
+"""What each command does; `peftcli.cli` reads the arguments and calls these."""

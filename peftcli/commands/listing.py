@@ -1,0 +1,32 @@
+"""What `peftcli list` shows: strategies, tasks, models and recipes, a line each. No torch."""
+
+from typing import Any
+
+from peftcli import documents, models, recipe, tasks
+from peftcli.strategies import STRATEGIES
+
+KINDS = ("strategies", "tasks", "models", "recipes")
+
+
+def rows(what: str) -> list[dict[str, Any]]:
+    """Give one of `KINDS` as objects with `name` and `summary`, and for strategies their `options`."""
+    if what == "strategies":
+        return [
+            {"name": name, "summary": s.summary, "options": list(s.option_names)} for name, s in sorted(STRATEGIES.items())
+        ]
+    if what == "tasks":
+        return [{"name": task.name, "summary": _task(task)} for task in tasks.TASKS.values()]
+    if what == "models":
+        return [{"name": name, "summary": models.DESCRIPTIONS[name]} for name in models.KNOWN]
+    return [{"name": name, "summary": _title(name)} for name in recipe.shipped()]
+
+
+def _task(task: tasks.Task) -> str:
+    sizes = " / ".join(f"{size} {split}" for split, size in task.sizes.items() if split in ("train", *task.evaluation))
+    parts = [task.kind, ", ".join(task.metrics), sizes, task.note]
+    return "; ".join(filter(None, parts))
+
+
+def _title(name: str) -> str:
+    document = documents.load(recipe.find(name), "recipe")
+    return str(document.get("title", ""))

@@ -1,0 +1,116 @@
+"""What `peftcli train` does: a recipe of one strategy and one task made from its arguments, trained at once."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from peftcli import documents, models, plan, recipe, records, tasks
+from peftcli.errors import UserError
+from peftcli.records import Record
+from peftcli.runs import Run
+from peftcli.strategies import registry
+
+WHOLE = ("full", "feedforward", "multihead", "mixout", "childpruning", "diffpruning")
+
+
+def plan_runs(
+    strategy: str,
+    task: str,
+    model: str,
+    lr: str | None,
+    seeds: list[str],
+    settings: dict[str, str],
+    overrides: list[str],
+) -> list[Run]:
+    """Make the runs that the arguments describe, one a seed. Raises UserError, before any model is read."""
+    entry = recipe.parse_strategy(strategy)
+    registry.get(next(iter(entry)))
+    tasks.get(task)
+    rate = documents.parse(lr) if lr is not None else 5e-5 if next(iter(entry)) in WHOLE else 1e-3
+    document: dict[str, Any] = {
+        "title": "train",
+        "model": model,
+        "tasks": [task],
+        "strategies": [entry],
+        "learning_rates": [rate],
+        "seeds": [documents.parse(seed) for seed in seeds],
+    }
+    given = {key: documents.parse(value) for key, value in settings.items()} | recipe.parse_set(overrides)
+    made = recipe.build(document, Path("command line"), given, "command line")
+    runs = [planned.run for planned in plan.expand(made)]
+    _check_tuning(model, runs[0])
+    return runs
+
+
+def run(
+    runs: list[Run],
+    model: str,
+    output: Path,
+    data_dir: Path | None,
+    *,
+    again: bool,
+    allow_other_data: bool,
+    save_delta: bool,
+    keep_predictions: bool,
+) -> int:
+    """Train what is not recorded yet (all of it `again`) and print every run's metrics; gives the exit code."""
+    found = {own.id: records.find(output, own) for own in runs}
+    wanted = frozenset(own.id for own in runs if again or found[own.id] is None)
+    for own in runs:
+        if own.id not in wanted:
+            print(f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew", file=sys.stderr)
+    if wanted:
+        _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions)
+    ended = [record for own in runs if (record := records.find(output, own)) is not None]
+    print("\n".join(map(_describe, ended)))
+    return 0 if all(record.status == "completed" for record in ended) else 1
+
+
+def _train(
+    runs: list[Run],
+    wanted: frozenset[str],
+    model: str,
+    output: Path,
+    data_dir: Path | None,
+    allow_other_data: bool,
+    save_delta: bool,
+    keep_predictions: bool,
+) -> None:
+    from peftcli import sweep
+    from peftcli.execution import Place
+    from peftcli.progress import Progress
+
+    place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta)
+    together = sweep.cohorts(runs, place, sweep.default_size())
+    with Progress(len(wanted)) as progress:
+        sweep.train(sweep.Share(tuple(together), wanted), place, progress)
+
+
+def _check_tuning(model: str, run: Run) -> None:
+    """Ask the strategy what it selects before anything heavy is loaded, where the model's sizes are known."""
+    from peftcli import parameters
+
+    task = tasks.get(run.task)
+    try:
+        models.config(model)
+    except UserError:
+        if models.looks_like_path(model) or "/" not in model:
+            raise
+        return
+    parameters.count(model, run.strategy, run.options, task.kind, max(len(task.labels), 1), run.protocol.head)
+
+
+def _describe(record: Record) -> str:
+    run = Run.model_validate(record.body["run"])
+    head = f"{run.describe()}: {record.status}"
+    if record.status != "completed":
+        return f"{head}: {record.body['error']} ({record.path})"
+    last = {entry["split"]: entry for entry in record.body["evaluations"]}
+    hidden = ("step", "epoch", "split", "collapsed")
+    lines = [head]
+    for split, entry in last.items():
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if key not in hidden)
+        lines.append(f"  {split:<12} {numbers}")
+    trained = record.body["parameters"]
+    lines.append(f"  {trained['trainable']:,} of {trained['total']:,} weights trained ({trained['trainable_percent']:.4f} %)")
+    return "\n".join([*lines, f"  {record.path}"])

@@ -1,0 +1,98 @@
+"""Densities of each module's weights before and after training (transferability, Figures 1 and 2)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftcli.figures import style, weights
+from peftcli.figures.spec import Density
+from peftcli.figures.words import MODULES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from numpy import ndarray
+
+BINS = 160
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One density: `edges` [bins + 1] in weight units, `heights` [bins] per unit; `count` weights, `kept` of them drawn."""
+
+    edges: "ndarray"
+    heights: "ndarray"
+    count: int
+    kept: int
+
+
+def outlines(sources: "Sequence[ndarray]", share: float) -> list[Outline]:
+    """Histogram weights over one range: what holds the middle `share` of the first source; all weights, none sampled.
+
+    Heights are counts over (all weights times bin width), so what lies outside the range is missing from the area.
+    """
+    import numpy as np
+
+    low, high = np.quantile(sources[0], [(1 - share) / 2, (1 + share) / 2])
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    found = []
+    for values in sources:
+        counts, edges = np.histogram(values, bins=BINS, range=(low, high))
+        found.append(Outline(edges, counts / (len(values) * np.diff(edges)), len(values), int(counts.sum())))
+    return found
+
+
+def collect(spec: Density, model: str, after: Mapping[str, Path]) -> "tuple[dict[str, dict[str, ndarray]], list[str]]":
+    """Read the weights: label -> module -> [weights], first the pre-trained ones; and what to say of those not at hand.
+
+    `after` maps a label to a folder or file of weights; tensors it lacks are taken as unchanged. Raises UserError.
+    """
+    source = weights.locate(model)
+    if source is None:
+        return {}, [f"The weights of {model} are not on this machine, so no density is drawn."]
+    anatomy = weights.anatomy(model)
+    wanted = weights.names(anatomy, spec.modules)
+    tensors = weights.read(source, wanted)
+    found = {"before": weights.by_module(tensors, anatomy, spec.modules)}
+    notes = []
+    for label, file in after.items():
+        if not file.exists():
+            notes.append(f"After {label}: no saved weights at {file.name} (train with --save-delta).")
+            continue
+        moved = weights.read(file, wanted)
+        if not moved:
+            notes.append(f"After {label}: {file.name} holds none of these modules' tensors whole.")
+            continue
+        found[f"after {label}"] = weights.by_module(tensors | moved, anatomy, spec.modules)
+    return found, notes
+
+
+def paint(spec: Density, found: "Mapping[str, Mapping[str, ndarray]]", notes: Sequence[str]) -> "Figure":
+    """Draw a panel for each module, a line for each state of the model."""
+    columns = min(2, len(spec.modules))
+    figure, axes = style.grid(-(-len(spec.modules) // columns), columns, 3.4, 2.3)
+    flat = [ax for row in axes for ax in row]
+    handles = {}
+    for ax, module in zip(flat, spec.modules, strict=False):
+        labels = [label for label in found if module in found[label]]
+        drawn = outlines([found[label][module] for label in labels], spec.share) if labels else []
+        for number, (label, outline) in enumerate(zip(labels, drawn, strict=True)):
+            look = style.look(number) | {"marker": None, "linewidth": 1.6 if number == 0 else 1.1}
+            del look["markeredgecolor"], look["markeredgewidth"]
+            middle = (outline.edges[1:] + outline.edges[:-1]) / 2
+            (handles[label],) = ax.plot(middle, outline.heights, **look)
+        if not labels:
+            ax.text(0.5, 0.5, "weights not at hand", transform=ax.transAxes, ha="center", va="center")
+        count = f" ({drawn[0].count:,} weights)" if drawn else ""
+        ax.set_title(MODULES[module] + count)
+        ax.set_ylim(bottom=0)
+    for number, ax in enumerate(flat):
+        if number >= len(spec.modules):
+            ax.set_axis_off()
+        ax.set_ylabel("density (per unit weight)" if number % columns == 0 else "")
+        ax.set_xlabel("weight (no unit)" if number + columns >= len(spec.modules) else "")
+    style.legend(figure, list(handles.values()), list(handles))
+    left_out = f"{100 * (1 - spec.share):.2g} % of the pre-trained weights lie outside the range drawn." if found else ""
+    style.write_notes(figure, [*filter(None, [left_out]), *notes])
+    return figure

@@ -1,0 +1,115 @@
+import json
+from typing import Any
+
+import pytest
+
+from peftcli import runs
+from peftcli.plan import defaults
+from peftcli.runs import Run
+from peftcli.settings import NAMES, Training
+from peftcli.strategies import registry
+
+
+def run(strategy: str = "layernorm", options: dict[str, Any] | None = None, **fields: Any) -> Run:
+    training = {**defaults(), "epochs": 3.0, **fields.pop("training", {})}
+    given = {"model": "bert-base-uncased", "task": "rte", "learning_rate": 1e-3, "seed": 0, **fields}
+    return Run(
+        strategy=strategy,
+        options=registry.get(strategy).options(options or {}),
+        protocol=Training.model_validate(training),
+        **given,
+    )
+
+
+def test_ids_do_not_change_with_time() -> None:
+    assert run().id == "8296e1283d745edc"
+    assert run("full", learning_rate=3e-5, training={"optimizer": "adam", "batch_size": 8}).id == "364cd9131251f7e7"
+    assert run("spafit", {"groups": [4, 9], "variant": "II"}, model="bert-large-cased", seed=7).id == "4a5df95e00f5cfdd"
+    assert run("random", {"share": 0.005, "draw": "bernoulli"}, model="roberta-base").id == "88df6c7e2eab0e79"
+
+
+def test_fields_at_their_frozen_value_are_no_part_of_an_id() -> None:
+    essence = run().essence()
+    assert essence == {
+        "schema": 1,
+        "model": "bert-base-uncased",
+        "task": "rte",
+        "strategy": "layernorm",
+        "options": {},
+        "learning_rate": 1e-3,
+        "seed": 0,
+        "protocol": {},
+    }
+    assert run(options={"embedding": False, "layers": None}).id == run().id
+    assert run(training={"batch_size": 16, "warmup_ratio": 0.1}).id == run().id
+
+
+def test_a_changed_default_changes_the_ids_it_changes() -> None:
+    changed = run(training={"batch_size": 32})
+    assert changed.essence()["protocol"] == {"batch_size": 32}
+    assert changed.id != run().id
+    assert run(options={"embedding": True}).essence()["options"] == {"embedding": True}
+
+
+def test_a_new_field_at_its_frozen_value_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run().id
+    frozen = json.loads(json.dumps(runs._schema()))
+    frozen["options"]["layernorm"]["later"] = False
+    monkeypatch.setattr(runs, "_schema", lambda: frozen)
+    later = run().model_copy(update={"options": {"layers": None, "embedding": False, "later": False}})
+    assert later.id == before
+    assert run().model_copy(update={"options": {"later": True}}).id != before
+
+
+def test_every_part_of_a_run_is_part_of_its_id() -> None:
+    others = [
+        run(model="roberta-base"),
+        run(task="cola"),
+        run("bitfit"),
+        run(options={"layers": [1]}),
+        run(learning_rate=2e-3),
+        run(seed=1),
+        run(data={"train": "mine.csv"}),
+        *(run(training={name: value}) for name, value in _other_settings().items()),
+    ]
+    ids = [run().id, *(other.id for other in others)]
+    assert len(set(ids)) == len(ids)
+
+
+def _other_settings() -> dict[str, Any]:
+    found = {
+        "optimizer": "adam", "betas": [0.9, 0.98], "epsilon": 1e-6, "weight_decay": 0.01, "weight_decay_spares": "nothing",
+        "max_grad_norm": None, "schedule": "constant", "warmup_ratio": 0.0, "schedule_epochs": 9.0, "epochs": 4.0,
+        "steps": 5, "minimum_steps": 5, "batch_size": 8, "max_length": 64, "overlong": "drop",
+        "evaluate_every": "5 steps", "restore_best": True, "metric": "accuracy", "validation_share": 0.1,
+        "validation_split": "fixed", "validation_limit": 5, "train_size": 5, "drop_examples": 0.1,
+        "max_train_samples": 5, "dropout": 0.0, "dropout_until": 0.5, "head": "linear", "precision": "float32",
+    }  # fmt: skip
+    assert set(found) == set(NAMES) - {"early_stopping"}  # which needs restore_best too
+    return found
+
+
+def test_company_leaves_learning_rate_and_seed_out() -> None:
+    assert run().company() == run(learning_rate=5e-5, seed=3).company()
+    assert run().company() != run(task="cola").company()
+    assert run().company() != run(training={"batch_size": 8}).company()
+
+
+def test_canonical_is_one_byte_sequence() -> None:
+    assert runs.canonical({"b": 1e-5, "a": [True, None, "é"]}) == '{"a":[true,null,"é"],"b":1e-05}'.encode()
+    with pytest.raises(ValueError, match="JSON"):
+        runs.canonical({"a": float("nan")})
+
+
+def test_a_run_survives_json() -> None:
+    first = run("lora", {"rank": 4, "targets": ["query"]}, learning_rate=5e-4)
+    again = Run.model_validate(json.loads(first.model_dump_json()))
+    assert again == first
+    assert again.id == first.id
+
+
+def test_describe_names_what_differs() -> None:
+    assert run().describe() == "rte layernorm lr=0.001 seed=0"
+    assert run("spafit", {"groups": "4-9", "variant": "II"}).describe() == (
+        "rte spafit:groups=4+9,variant=II lr=0.001 seed=0"
+    )

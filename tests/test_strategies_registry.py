@@ -1,0 +1,135 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import peftcli.strategies
+from peftcli.anatomy import Anatomy, anatomy
+from peftcli.errors import UserError
+from peftcli.heads import parameters
+from peftcli.models import KNOWN
+from peftcli.strategies import registry
+from peftcli.tuning import Elements, Mask, Tuning
+
+SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "schema.json").read_text())
+NAMES = (
+    "full", "frozen", "multihead", "feedforward", "layernorm", "layernorm_attention", "layernorm_ffn", "bitfit",
+    "random", "layernorm_outlier", "layernorm_random", "magpruning", "sam", "initbias_bitfit", "reinit_bitfit",
+    "mixout", "childpruning", "lora", "adapter", "spafit", "diffpruning",
+)  # fmt: skip
+
+
+def bert() -> Anatomy:
+    config = KNOWN["bert-base-uncased"]
+    return anatomy(config, parameters(config, "sentence", 2, "stock"), pooler=True)
+
+
+def test_every_strategy_of_the_papers_is_there_with_a_summary() -> None:
+    assert set(NAMES) <= set(peftcli.strategies.STRATEGIES)
+    for strategy in peftcli.strategies.STRATEGIES.values():
+        assert strategy.summary.endswith((".", ")")), strategy.name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_is_frozen_or_required(name: str) -> None:
+    strategy = registry.get(name)
+    frozen = SCHEMA["options"].get(name, {})
+    required = [field for field in strategy.option_names if strategy._model.model_fields[field].is_required()]
+    assert set(strategy.option_names) == {*frozen, *required}
+    given = {"n": 4} if required == ["n"] else {"groups": [4, 9]} if required else {}
+    assert {k: v for k, v in strategy.options(given).items() if k not in required} == frozen
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("layernorm", {"layer": 7}, "unknown option 'layer': did you mean 'layers'? known: layers, embedding"),
+        ("layernorm", {"layers": []}, "layers: '[]'"),
+        ("layernorm", {"layers": [0]}, "'0' should be greater than or equal to 1"),
+        ("layernorm", {"layers": "one"}, "'one' should be a valid integer"),
+        ("layernorm", {"embedding": "yes"}, "embedding: 'yes' should be a valid boolean"),
+        ("layernorm_outlier", {}, "option 'n' is missing"),
+        ("layernorm_outlier", {"n": 0}, "'0' should be greater than or equal to 1"),
+        ("layernorm_outlier", {"n": True}, "'True' should be a valid integer"),
+        ("random", {"share": 1.5}, "share: '1.5' should be less than or equal to 1"),
+        ("random", {"share": float("nan")}, "share: 'nan'"),
+        ("random", {"draw": "some"}, "unknown value 'some'"),
+        ("lora", {"alpha": True}, "alpha: 'True'"),
+        ("diffpruning", {"gate_start": float("inf")}, "gate_start: 'inf'"),
+        ("spafit", {"groups": [4]}, "groups: '[4]'"),
+        ("full", {"share": 0.1}, "unknown option 'share': known: none"),
+    ],
+)
+def test_bad_options_are_refused(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        registry.get(name).options(options)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_strategy_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown strategy 'layrnorm': did you mean 'layernorm'"):
+        registry.get("layrnorm")
+
+
+@pytest.mark.parametrize(
+    ("text", "layers"), [(7, [7]), ("5-8", [5, 6, 7, 8]), ("1+3-4", [1, 3, 4]), ("12", [12]), ([2, 1], [2, 1])]
+)
+def test_layers_are_read_as_people_write_them(text: object, layers: list[int]) -> None:
+    assert registry.get("layernorm").options({"layers": text})["layers"] == layers
+
+
+def test_whole_numbers_are_floats_where_an_option_is_one() -> None:
+    assert repr(registry.get("lora").options({"alpha": 128})["alpha"]) == "128.0"
+    assert registry.get("spafit").options({"groups": "4-9"})["groups"] == [4, 9]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("layernorm", {"layers": [99]}, "layer 99 does not exist: the nearest is 12; layers are 1 to 12"),
+        ("layernorm_outlier", {"n": 100_000}, "the nearest is 1536"),
+        ("random", {"count": 10, "share": 0.1}, "a count or a share, not both"),
+        ("random", {"count": 200_000_000}, "the nearest is 109482240"),
+        ("random", {"count": 1538, "include_head": True}, "legal are 1539 to"),
+        ("childpruning", {"share": 1e-9}, "selects nothing"),
+        ("diffpruning", {"share": 1e-9}, "selects nothing"),
+        ("magpruning", {"share": 1e-9}, "selects nothing"),
+        ("lora", {"variant": "I", "targets": ["query"]}, "a variant or targets, not both"),
+        ("adapter", {"reduction": 1000}, "leaves a bottleneck of nothing"),
+        ("spafit", {"groups": [9, 4]}, "must rise"),
+        ("spafit", {"groups": [4, 11]}, "must rise and leave an upper group"),
+    ],
+)
+def test_what_a_model_cannot_satisfy_is_refused(name: str, options: dict[str, Any], message: str) -> None:
+    strategy = registry.get(name)
+    with pytest.raises(UserError) as caught:
+        strategy.tune(bert(), strategy.options(options))
+    assert message in str(caught.value)
+
+
+def test_a_made_up_strategy_is_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "STRATEGIES", dict(registry.STRATEGIES))
+
+    @registry.strategy
+    def values_only(model: Anatomy, layers: list[int] | None = None) -> Mask:
+        """The value layers alone."""
+        return model.names(("value",), layers)
+
+    made = registry.get("values_only")
+    assert made.options({"layers": [3]}) == {"layers": [3]}
+    tuning = made.tune(bert(), {"layers": [3]})
+    assert tuning.mask == ("encoder.layer.2.attention.self.value.weight", "encoder.layer.2.attention.self.value.bias")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_strategy_tunes_bert_without_weights(name: str) -> None:
+    strategy = registry.get(name)
+    options = {"layernorm_outlier": {"n": 4}, "layernorm_random": {"n": 4}, "spafit": {"groups": [4, 9]}}.get(name, {})
+    tuning = strategy.tune(bert(), strategy.options(options))
+    assert isinstance(tuning, Tuning)
+    assert bool(tuning.mask or tuning.insert) == (name != "frozen")
+    known = bert().by_name
+    for entry in tuning.mask:
+        for tensor in entry.names if isinstance(entry, Elements) else (entry,):
+            assert tensor in known
