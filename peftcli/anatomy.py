@@ -76,10 +76,14 @@ class Anatomy:
         for layer in layers:
             if not 1 <= layer <= self.layers:
                 nearest = min(max(layer, 1), self.layers)
-                raise UserError(f"layer {layer} does not exist: the nearest is {nearest}; layers are 1 to {self.layers}")
+                raise UserError(
+                    f"layer {layer} does not exist: the nearest is {nearest}; layers are 1 to {self.layers}"
+                )
 
 
-def anatomy(config: dict[str, Any], head: Iterable[Parameter], pooler: bool, layer_numbering: str = "released") -> Anatomy:
+def anatomy(
+    config: dict[str, Any], head: Iterable[Parameter], pooler: bool, layer_numbering: str = "released"
+) -> Anatomy:
     """Build a model's anatomy from its config's numbers and its head's tensors. Raises UserError."""
     row = architectures.architecture(str(config.get("model_type")))
     layers = architectures.number(config, row.layers)

@@ -82,7 +82,9 @@ class Assembly:
         """Give the weights that stand in pre-trained places after training, each [runs, *shape]: what a delta stores."""
         values = self.values(flat)
         if self.tuning.tensors is not None:
-            values = self.tuning.tensors(values, self.start, Moment(0, False, torch.zeros(len(flat), dtype=torch.int32)))
+            values = self.tuning.tensors(
+                values, self.start, Moment(0, False, torch.zeros(len(flat), dtype=torch.int32))
+            )
         fixed = {name: tensor.expand(len(flat), *tensor.shape[1:]) for name, tensor in self.fixed.items()}
         return {n: self._scatter(n, v) if n in self.index else v for n, v in values.items()} | fixed
 
@@ -91,12 +93,9 @@ class Assembly:
         if not isinstance(module, SparseLinear | SparseEmbedding) or not name.endswith("weight"):
             return {name: self._scatter(name, value)}
         index, stem = self.index[name], name.removesuffix("weight")
-        dead = index == prod(self.start[name].shape[-2:])
-        base = self._padded(name).gather(1, index)
-        return {f"{stem}delta": (value - base).masked_fill(dead, 0), f"{stem}delta_index": index} | self._own(name)
-
-    def _own(self, name: str) -> dict[str, Tensor]:
-        return {name: self.start[name]} if self.start[name].ndim == 3 else {}
+        dead = index == self.network.anatomy.by_name[name].size
+        delta = (value - self.values(self.flat)[name]).masked_fill(dead, 0)
+        return {f"{stem}delta": delta, f"{stem}delta_index": index.masked_fill(dead, 0)}
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
         padded = self._padded(name).scatter(1, self.index[name], value)
@@ -222,7 +221,7 @@ def _install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None
     for name, places in index.items():
         module = network.get_submodule(network.module_name(name.rpartition(".")[0]))
         sparse = _sparse_class(module, places.shape[1] / network.anatomy.by_name[name].size)
-        if name.endswith("weight") and sparse:
+        if name.endswith("weight") and sparse and name not in network.fresh and not tuning.start:
             module.__class__ = sparse
             _placeholders(module, ("delta", "delta_index"))
 
@@ -231,7 +230,8 @@ def _sparse_class(module: nn.Module, density: float) -> type[nn.Module] | None:
     """An embedding always gathers, since a batch touches few of its rows; a linear layer where few elements train."""
     if isinstance(module, nn.Embedding):
         return SparseEmbedding
-    return SparseLinear if isinstance(module, nn.Linear) and density < GATHER_BELOW else None
+    gathers = isinstance(module, nn.Linear) and module.bias is not None and density < GATHER_BELOW
+    return SparseLinear if gathers else None
 
 
 def _placeholders(module: nn.Module, names: Sequence[str] | dict[str, tuple[int, ...]]) -> None:

@@ -29,7 +29,9 @@ DataDir = Annotated[
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting or recipe key.")]
 Only = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RecipeName = Annotated[str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
+]
 
 
 def run() -> NoReturn:
@@ -73,7 +75,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _main(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     if context.invoked_subcommand is None:
         print(context.get_help())
@@ -101,7 +105,12 @@ def train(
     """Train one run (or one per seed), print its metrics and write its record."""
     from peftcli.commands import train as command
 
-    settings = {"epochs": epochs, "batch_size": batch_size, "max_length": max_length, "max_train_samples": max_train_samples}
+    settings = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "max_length": max_length,
+        "max_train_samples": max_train_samples,
+    }
     given = {key: value for key, value in settings.items() if value is not None}
     planned = command.plan_runs(strategy, task, model, lr, seed, given, overrides)
     return command.run(

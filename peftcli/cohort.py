@@ -88,9 +88,7 @@ class Cohort:
         """Each run's training loss at a step, [runs], its strategy's penalty included."""
         noise, keys = self.noise(step)
         moment = Moment(step, True, keys)
-        found = self.network.call(
-            self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans
-        )
+        found = self.network.call(self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans)
         loss = losses.per_run(losses.scores(found, self.data[0].kind), batch, self.data[0].kind)
         tuning = self.assembly.tuning
         return loss if tuning.penalty is None else loss + tuning.penalty(self.assembly.values(flat), moment)

@@ -29,6 +29,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(str(loader.construct_scalar(node)))
+
+
 # YAML 1.2's plain scalars: `on` and `no` are text, 010 is ten, 1e-5 a number, 12:30 and dates are text.
 _SCALARS = {
     "bool": (r"true|false|True|False|TRUE|FALSE", "tTfF"),
@@ -42,7 +46,7 @@ _Loader.yaml_implicit_resolvers = {
 }
 for _name, (_pattern, _first) in _SCALARS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_name}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(loader.construct_scalar(node))))
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def load(path: Path, what: str) -> dict[str, Any]:

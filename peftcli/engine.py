@@ -54,7 +54,9 @@ def begin(cohort: Cohort) -> State:
     flat = cohort.assembly.flat.clone().requires_grad_()
     best = flat.detach().clone() if cohort.training.restore_best else None
     count = len(cohort.runs)
-    return State(flat, optimizer.moments(flat), best, [History() for _ in range(count)], scored=[{} for _ in range(count)])
+    return State(
+        flat, optimizer.moments(flat), best, [History() for _ in range(count)], scored=[{} for _ in range(count)]
+    )
 
 
 def train(cohort: Cohort, state: State) -> Iterator[State]:
@@ -134,7 +136,7 @@ def _write_losses(cohort: Cohort, state: State) -> None:
 
 def _evaluate(cohort: Cohort, state: State, due: list[int]) -> None:
     """Evaluate the splits a best evaluation may be chosen by, note the best, and end runs that are done."""
-    splits = [name for name in cohort.data[0].evaluation if name != "test"]
+    splits = [name for name in cohort.data[0].evaluation if not name.startswith("test")]
     for split in splits:
         _score(cohort, state, state.flat.detach(), split, due, state.step)
     for run in due:
@@ -175,13 +177,14 @@ def _score(cohort: Cohort, state: State, flat: Tensor, split: str, due: list[int
 
 
 def _finish(cohort: Cohort, state: State) -> None:
-    """Go back to each run's best values where the protocol says so, and evaluate the test split, once."""
+    """Go back to each run's best values where the protocol says so, and evaluate the test splits, once."""
     if state.best is not None:
         with torch.no_grad():
             state.flat.copy_(state.best)
     sound = [run for run, history in enumerate(state.histories) if history.diverged is None]
-    if "test" in cohort.data[0].evaluation and sound:
-        _score(cohort, state, state.flat.detach(), "test", sound, None if state.best is not None else state.step)
+    for split in cohort.data[0].evaluation if sound else ():
+        if split.startswith("test"):
+            _score(cohort, state, state.flat.detach(), split, sound, None if state.best is not None else state.step)
 
 
 def _finite(found: Scored) -> bool:

@@ -9,7 +9,17 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("peftcli", "torch", "transformers", "tokenizers", "datasets", "accelerate", "numpy", "scikit-learn", "scipy")
+PACKAGES = (
+    "peftcli",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "accelerate",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+)
 
 
 def device() -> torch.device:

@@ -46,7 +46,9 @@ def score(
     return [_in_order(*parts) for parts in zip(rows, lost, places, strict=True)]
 
 
-def measure(scored: Scored, split: Examples, kind: str, names: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+def measure(
+    scored: Scored, split: Examples, kind: str, names: Sequence[str], labels: Sequence[str]
+) -> dict[str, float]:
     """Compute a split's metrics from one run's outputs, as fractions."""
     if kind == "regression":
         return metrics.compute(names, scored.logits, split.labels)

@@ -57,9 +57,7 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
         "peak_memory_bytes": _peak_memory(cohort.device),
         "cohort": len(runs),
     }
-    return [
-        _write(cohort, state, row, prepared[row], cost, place) for row, run in enumerate(runs) if run in wanted
-    ]
+    return [_write(cohort, state, row, prepared[row], cost, place) for row, run in enumerate(runs) if run in wanted]
 
 
 def _gather(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Cohort:

@@ -27,10 +27,20 @@ class TaskColumn:
 
 @dataclass(frozen=True)
 class Place:
-    """What fills one cell: every run of one strategy entry on one task column, all learning rates that can be chosen."""
+    """What fills one cell: every run of one strategy entry on one task column, at all rates that can be chosen.
+
+    `setting` holds what tells it from other cells of that strategy and column: the training settings that the recipe's
+    tasks differ in, and the learning rate where each has a row or column of its own.
+    """
 
     outcomes: tuple[Outcome, ...]
     column: TaskColumn
+    setting: Mapping[str, Any]
+
+    @property
+    def first_split(self) -> str:
+        """The split that the task's learning rate is chosen on: the same model then fills all of its columns."""
+        return tasks.TASKS[self.column.task].evaluation[0] if self.column.task in tasks.TASKS else "validation"
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Grid:
 
 def lay_out(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> Grid:
     """Lay outcomes out. Raises UserError where two strategies or task columns would fall into one cell."""
-    order: dict[str, dict[str, int]] = {name: {} for name in (*view.rows, *view.columns)}
+    order: dict[str, dict[str, float]] = {name: {} for name in (*view.rows, *view.columns)}
     found: dict[tuple[Key, Key], list[tuple[Outcome, TaskColumn]]] = {}
     own = task_columns(recipe, view, outcomes)
     for column in own:
@@ -52,10 +62,10 @@ def lay_out(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> Grid:
             if outcome.planned.task == column.at:
                 words = {name: word(name, recipe, view, outcome, column) for name in order}
                 for name, text in words.items():
-                    order[name].setdefault(text, _place_of(name, recipe, outcome, own.index(column), order[name]))
+                    order[name].setdefault(text, _place_of(name, outcome, own.index(column), order[name]))
                 key = tuple(words[name] for name in view.rows), tuple(words[name] for name in view.columns)
                 found.setdefault(key, []).append((outcome, column))
-    places = {key: _place(key, parts, recipe) for key, parts in found.items()}
+    places = {key: _place(key, parts, recipe, view) for key, parts in found.items()}
     rows = sorted({row for row, _ in places}, key=lambda k: [order[n][w] for n, w in zip(view.rows, k, strict=True)])
     columns = sorted(
         {column for _, column in places}, key=lambda k: [order[n][w] for n, w in zip(view.columns, k, strict=True)]
@@ -127,14 +137,16 @@ def _plain(name: str, value: Any) -> str:
     return "all" if value is None else str(value)
 
 
-def _place_of(name: str, recipe: Recipe, outcome: Outcome, column: int, seen: Mapping[str, int]) -> int:
-    """Where a word stands among the others: strategies and task columns as listed, others as they come up."""
+def _place_of(name: str, outcome: Outcome, column: int, seen: Mapping[str, float]) -> float:
+    """Where a word stands among the others: strategies and columns as listed, rates ascending, others as they come."""
+    if name == "learning_rate":
+        return outcome.run.learning_rate
     if name == "strategy":
         return outcome.planned.strategy
     return column if name == "task" else len(seen)
 
 
-def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe: Recipe) -> Place:
+def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe: Recipe, view: View) -> Place:
     column = parts[0][1]
     strategies = {outcome.planned.strategy for outcome, _ in parts}
     if len(strategies) > 1 or any(other != column for _, other in parts):
@@ -143,4 +155,7 @@ def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe
             f"recipe {recipe.path.name}: table: several strategies or tasks fall into cell {where}: "
             "give them different labels, or name what tells them apart in rows or columns"
         )
-    return Place(tuple(outcome for outcome, _ in parts), column)
+    names = dict.fromkeys(name for _, entry in recipe.tasks for name in entry.training)
+    rate = ["learning_rate"] if view.select == "every learning rate" else []
+    setting = {name: value_of(name, parts[0][0]) for name in (*names, *rate)}
+    return Place(tuple(outcome for outcome, _ in parts), column, setting)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peftcli import noise
-from peftcli.sparse import elements_product
+from peftcli.sparse import sparse_linear
 
 
 def single(tensor: Tensor, shared: int) -> Tensor:
@@ -76,7 +76,7 @@ class SparseLinear(RunLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give [runs, tokens, out]."""
-        return super().forward(x) + elements_product(x, self.delta, self.delta_index, self.out_features)
+        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.delta_index)
 
 
 class RunLayerNorm(nn.LayerNorm):
@@ -117,7 +117,7 @@ class SparseEmbedding(RunEmbedding):
         """Give [runs, tokens, hidden]."""
         present, place = torch.unique(ids, return_inverse=True)
         width = self.weight.shape[-1]
-        slot = torch.full((self.weight.shape[-2] + 1,), len(present), device=ids.device)
+        slot = torch.full((self.weight.shape[-2],), len(present), device=ids.device)
         slot[present] = torch.arange(len(present), device=ids.device)
         at = slot[self.delta_index // width] * width + self.delta_index % width
         base = self.weight.index_select(-2, present)

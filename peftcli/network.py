@@ -21,7 +21,9 @@ class Head(nn.Module):
     Span tasks pool each span's tokens by a learnt attention and read both spans side by side.
     """
 
-    def __init__(self, parameters: tuple[Parameter, ...], activation: str | None, first_dropout: bool, p: float) -> None:
+    def __init__(
+        self, parameters: tuple[Parameter, ...], activation: str | None, first_dropout: bool, p: float
+    ) -> None:
         super().__init__()
         shapes = {p.name.removeprefix("head."): p.shape for p in parameters}
         for name in ("dense", "out", "span_attention"):

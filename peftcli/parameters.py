@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 from peftcli import anatomy, heads, models, plan, published, tasks, views
 from peftcli.anatomy import Anatomy
@@ -13,6 +13,8 @@ from peftcli.recipe import Entry, Recipe
 from peftcli.runs import Run
 from peftcli.strategies import registry
 from peftcli.tuning import Elements, Tuning
+
+Listed = TypeVar("Listed", Recipe, Entry)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def count(
 
 
 def trainable(model: Anatomy, tuning: Tuning) -> float:
-    """Count what a tuning lets move, the head left out: masked elements (those `kept`, where it projects) and insertions."""
+    """Count what a tuning lets move, head left out: masked elements (those `kept`, where any are), insertions."""
     masked = sum(_masked(model, tuning, entry) for entry in tuning.mask)
     return masked + inserted(model, tuning)
 
@@ -119,7 +121,7 @@ def _masked(model: Anatomy, tuning: Tuning, entry: str | Elements) -> float:
 def _examples(recipe: Recipe, labels: int | None) -> list[tuple[Run, Entry]]:
     """One run for each strategy entry: of its first task, or the first whose number of labels is known."""
     found: dict[int, Run] = {}
-    for planned in plan.expand(recipe):
+    for planned in plan.expand(_thinned(recipe)):
         if labels or _head(planned.run)[1]:
             found.setdefault(planned.strategy, planned.run)
     if not found:
@@ -128,11 +130,26 @@ def _examples(recipe: Recipe, labels: int | None) -> list[tuple[Run, Entry]]:
     return [(run, recipe.strategies[at][1]) for at, run in found.items()]
 
 
+def _thinned(recipe: Recipe) -> Recipe:
+    """The recipe with one learning rate and one seed for each entry: counting needs no more."""
+    return _first_of(recipe).model_copy(
+        update={
+            "tasks": [(name, _first_of(entry)) for name, entry in recipe.tasks],
+            "strategies": [(name, _first_of(entry)) for name, entry in recipe.strategies],
+        }
+    )
+
+
+def _first_of(given: Listed) -> Listed:
+    rates, seeds = given.learning_rates, given.seeds
+    return given.model_copy(update={"learning_rates": rates and rates[:1], "seeds": seeds and seeds[:1]})
+
+
 def _head(run: Run) -> tuple[str, int]:
     """The kind and number of labels of a run's task; 0 where the number is not known before its data is read."""
     if run.task in tasks.TASKS:
         task = tasks.TASKS[run.task]
-        return task.kind, len(task.labels) or (task.kind == "regression")
+        return task.kind, 1 if task.kind == "regression" else len(task.labels)
     data = run.data or {}
     labels = data.get("labels")
     return str(data.get("kind", "sentence")), len(labels) if isinstance(labels, list) else 0

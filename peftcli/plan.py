@@ -152,7 +152,7 @@ def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strateg
 
 
 def _known(task: str, entry: Entry) -> None:
-    """Refuse a task that is neither a row of `tasks` nor described in the recipe, and a description of one that is a row."""
+    """Refuse a task that is neither a row of `tasks` nor described in the recipe, and a row that is described anew."""
     if not entry.options:
         tasks.get(task)
     elif task in tasks.TASKS:

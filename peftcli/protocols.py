@@ -54,7 +54,9 @@ class Protocol(BaseModel):
     overrides: list[Override] = []
     variants: dict[str, Variant]
 
-    def layers(self, variant: str, task: str, strategy: str) -> list[tuple[str, dict[str, Setting], dict[str, Setting]]]:
+    def layers(
+        self, variant: str, task: str, strategy: str
+    ) -> list[tuple[str, dict[str, Setting], dict[str, Setting]]]:
         """Give what applies to a run, weakest first: (where from, training settings, strategy options)."""
         chosen = self.variants[variant]
         named = f"{self.paper}, {variant}"

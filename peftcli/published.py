@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents
+from peftcli import documents, selectors
 from peftcli.errors import UserError, unknown
 from peftcli.files import read_text
 from peftcli.runs import Run
@@ -17,10 +17,11 @@ NUMBERS = ("mean", "std", "max", "trainable_percent", "trainable_millions")
 
 @dataclass(frozen=True)
 class Published:
-    """One printed cell, in the paper's unit. `decimals` are those of its mean or maximum; `n` and `ddof` None: not stated.
+    """One printed cell, in the paper's unit; `n` and `ddof` are None where not stated.
 
-    `task` is a column (`mnli_matched`) or `average`. `setting` holds what distinguishes the row: options, `lr`, `layer`,
-    `train_size` (None: all). `copied_from` names the other paper that the authors took the cell from.
+    `task` is a column (`mnli_matched`) or `average`. `setting` holds what tells the row from others of its strategy:
+    options, `lr`, `layer`, `train_size`. `copied_from` names the paper that the authors took the cell from.
+    `decimals` are those of the printed mean or maximum.
     """
 
     strategy: str
@@ -72,17 +73,7 @@ def find_average(cells: Sequence[Published], run: Run) -> Published | None:
 
 def fits(setting: dict[str, Any], run: Run) -> bool:
     """Say whether a run has everything that a setting names."""
-    return all(_has(run, key, value) for key, value in setting.items())
-
-
-def _has(run: Run, key: str, value: Any) -> bool:
-    if key == "lr":
-        return run.learning_rate == value
-    if key == "layer":
-        return run.options.get("layers") == [value]
-    if key in run.options:
-        return bool(run.options[key] == value)
-    return bool(getattr(run.protocol, key, ...) == value)
+    return selectors.has({**run.protocol.model_dump(), **run.options, "learning_rate": run.learning_rate}, setting)
 
 
 def _cell(row: dict[str, str], where: str) -> Published:
@@ -112,7 +103,7 @@ def parse_setting(text: str) -> dict[str, Any]:
     found = {}
     for pair in filter(None, text.split(";")):
         key, _, value = pair.partition("=")
-        found[key] = None if value == "all" else documents.parse(value)
+        found[key] = documents.parse(value)
     return found
 
 

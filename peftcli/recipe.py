@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from peftcli import documents, models
+from peftcli import documents, models, tasks
 from peftcli.errors import UserError, unknown
 from peftcli.settings import NAMES, LearningRate, Seed
 from peftcli.validation import first_error
@@ -20,7 +20,7 @@ Seeds = list[Seed]
 class Entry(BaseModel):
     """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy.
 
-    `tasks` keeps a strategy to some of the recipe's tasks; `label` is the paper's word for it, `note` what to say of it.
+    `tasks` keeps a strategy to some of the recipe's tasks; `label` is the paper's word, `note` what to say of it.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
@@ -43,7 +43,7 @@ class Entry(BaseModel):
 
 
 class Recipe(BaseModel):
-    """A recipe as written, checked; `plan.expand` makes runs of it. `table`, `figure` and `claims` are read by the report."""
+    """A recipe as written, checked; `plan.expand` makes runs of it. `table`, `figures`, `claims` are the report's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     title: str
@@ -81,14 +81,14 @@ class Recipe(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _only_own_tasks(self) -> Self:
-        names = [name for name, _ in self.tasks]
+    def _only_known_tasks(self) -> Self:
+        names = dict.fromkeys([*(name for name, _ in self.tasks), *tasks.TASKS])
         for name, entry in self.tasks:
             if entry.tasks is not None:
                 raise ValueError(f"task {name}: tasks is a key of strategies")
         for named in (task for _, entry in self.strategies for task in entry.tasks or ()):
             if named not in names:
-                raise ValueError(str(unknown("task of this recipe", named, names)))
+                raise ValueError(str(unknown("task", named, names)))
         return self
 
 

@@ -1,36 +1,63 @@
-"""A recipe's report: its table, its paper's claims, what is missing and what it cost, from the records in a folder."""
+"""`peftcli report`: a recipe's table, claims and notes from the records in a folder, in any format. No torch."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from peftcli.claims.verdicts import Judged
+from peftcli import plan, selection
+from peftcli.errors import UserError, unknown
 from peftcli.recipe import Recipe
-from peftcli.tables import Table
+from peftcli.rendering import data, latex, markdown, terminal
+from peftcli.summary import Report, of_outcomes, summarise
 
-Format = Literal["terminal", "markdown", "latex", "csv", "json", "html"]
+if TYPE_CHECKING:
+    from peftcli.figures import Drawing, Study
+
+TEXTS: dict[str, Callable[[Report], str]] = {
+    "markdown": markdown.render,
+    "latex": latex.render,
+    "csv": data.to_csv,
+    "json": data.to_json,
+}
+FORMATS = ("terminal", *TEXTS, "html")
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What the recorded runs took: hours of computing, training tokens, and the devices they ran on."""
+def report(recipe: Recipe, output: Path, form: str, against: bool = False, styled: bool = False) -> str:
+    """Write a recipe's report from the records under `output`; `against` sets the published values beside ours.
 
-    hours: float
-    tokens: int
-    peak_memory_bytes: int
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that a report says. `counts`: runs by state (completed, diverged, failed, damaged, missing). `against`: whether
-    published numbers stand beside ours. `environments`: distinct versions and devices, one dictionary each.
+    `form` is one of FORMATS; `styled` lets a terminal have colours and bold, unless NO_COLOR says otherwise. HTML has
+    the recipe's figures too. Raises UserError for another format, and for a table, claim or figure that does not fit
+    the recipe.
     """
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    outcomes = selection.outcomes(plan.expand(recipe), output)
+    found = of_outcomes(recipe, outcomes, output, against)
+    if form == "terminal":
+        return terminal.render(found, styled)
+    if form in TEXTS:
+        return TEXTS[form](found)
+    from peftcli import html
+    from peftcli.figures import Study
 
-    recipe: Recipe
-    table: Table
-    claims: tuple[Judged, ...]
-    counts: dict[str, int]
-    troubles: tuple[str, ...]
-    cost: Cost
-    environments: tuple[dict[str, object], ...]
-    against: bool
+    return html.render(*with_figures(found, Study(recipe, outcomes, output)))
+
+
+def with_figures(report: Report, study: "Study") -> "tuple[Report, list[Drawing]]":
+    """Draw the recipe's figures; one that cannot be drawn, for want of weights say, is named in the notes instead."""
+    from peftcli import figures
+
+    drawings, undrawn = [], []
+    for spec in figures.parse_all(study.recipe.figures):
+        try:
+            drawings.append(figures.draw(spec, study))
+        except UserError as error:
+            undrawn.append(f"Figure {spec.name} is not drawn: {error}.")
+    table = replace(report.table, notes=(*report.table.notes, *undrawn))
+    return replace(report, table=table), drawings
+
+
+def notes(recipe: Recipe, output: Path) -> tuple[str, ...]:
+    """Give what a reader of a recipe's table must know: how numbers were chosen, what is missing, diverged, copied."""
+    return summarise(recipe, output, against=False).table.notes

@@ -53,7 +53,7 @@ def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
 
 
 def chooser(run: Run) -> str:
-    """Name the metric that a run's evaluations and learning rates are chosen by: its protocol's, else its task's first."""
+    """Name the metric that evaluations and learning rates are chosen by: the protocol's, else the task's first."""
     if run.protocol.metric:
         return run.protocol.metric
     if run.task in tasks.TASKS:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from peftcli.statistics import FEW, RESAMPLES, Value, finite, generator, mean, rank, std
+from peftcli.statistics import DECIMALS, FEW, RESAMPLES, Value, finite, generator, mean, rank, std
 
 EXACT_PAIRS = 100  # Wilcoxon: the exact distribution takes about n^3 / 2 additions
 EXACT_SIGNS = 16  # sign flips: 2^16 sums
@@ -49,7 +49,7 @@ def wilcoxon(a: Sequence[Value], b: Sequence[Value]) -> Test:
     """
     pairs, notes = _pairs(a, b)
     # Equal differences of fractions differ in their last bits: without rounding they would not be tied.
-    nonzero = [difference for x, y in pairs if (difference := round(x - y, 12)) != 0]
+    nonzero = [difference for x, y in pairs if (difference := round(x - y, DECIMALS)) != 0]
     if not nonzero:
         return _no_difference("Wilcoxon signed-rank", len(pairs), notes)
     doubled = _doubled_ranks([abs(d) for d in nonzero])
@@ -61,7 +61,7 @@ def wilcoxon(a: Sequence[Value], b: Sequence[Value]) -> Test:
     else:
         from scipy import stats
 
-        p_value = float(stats.wilcoxon(nonzero, correction=True, method="asymptotic").pvalue)
+        p_value = float(stats.wilcoxon(nonzero, correction=True).pvalue)
         notes.append("normal approximation")
     return Test("Wilcoxon signed-rank", smaller / 2, p_value, len(pairs), "; ".join(notes))
 
@@ -105,12 +105,12 @@ def sign_flip(a: Sequence[Value], b: Sequence[Value], seed: int = 0) -> Test:
     observed one counted among them. All differences zero: p = 1, with a note. Raises ValueError if the lengths differ.
     """
     pairs, notes = _pairs(a, b)
-    differences = [difference for x, y in pairs if (difference := round(x - y, 12)) != 0]
+    differences = [x - y for x, y in pairs if round(x - y, DECIMALS) != 0]
     if not differences:
         return _no_difference("sign-flip permutation", len(pairs), notes)
     statistic = math.fsum(differences) / len(pairs)
     # A sum that equals the observed one but for rounding counts as equal.
-    bound = abs(math.fsum(differences)) - 1e-12 * math.fsum(abs(d) for d in differences)
+    bound = abs(math.fsum(differences)) - 1e-9 * math.fsum(abs(d) for d in differences)
     notes += _smallest("a sign-flip test", len(pairs), len(differences))
     if len(differences) <= EXACT_SIGNS:
         sums = [0.0]
@@ -148,7 +148,10 @@ def welch_from_summary(
     counts = f"n = {n} and {other_n}"
     if min(n, other_n) < 2 or len(finite([mean, std, other_mean, other_std])) < 4:
         return Test("Welch t", None, None, n + other_n, f"{counts}: not enough values with a mean and a deviation")
-    assert mean is not None and std is not None and other_mean is not None and other_std is not None
+    assert mean is not None
+    assert std is not None
+    assert other_mean is not None
+    assert other_std is not None
     if std == 0 and other_std == 0:
         return Test("Welch t", None, None, n + other_n, f"{counts}: neither side varies, so there is no test")
     from scipy import stats

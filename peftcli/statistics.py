@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Value = float | None
 FEW = 10  # below this many values a note says what they cannot show
 RESAMPLES = 9_999
+DECIMALS = 9  # numbers equal to so many decimals are equal: the rest is rounding
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def generator(seed: int, name: str) -> "Generator":
 
 def _means(samples: "ndarray", axis: int) -> "ndarray":
     # Resamples in another order must tie with the sample itself, or the bias correction counts rounding.
-    means: ndarray = samples.mean(axis=axis).round(12)
+    means: ndarray = samples.mean(axis=axis).round(DECIMALS)
     return means
 
 
@@ -96,7 +97,7 @@ def bootstrap_interval(values: Sequence[Value], level: float = 0.95, seed: int =
     n = len(known)
     if n < 2:
         return Interval(None, None, level, n, f"n = {n}: no interval")
-    if max(known) - min(known) < 1e-9:
+    if max(known) - min(known) < 10**-DECIMALS:
         return Interval(known[0], known[0], level, n, f"all {n} values are equal to nine decimals")
     from scipy import stats
 

@@ -29,9 +29,7 @@ def cohorts(runs: Sequence[Run], place: Place, size: int | None) -> list[tuple[R
     if size is None:
         size = sizing.pinned(place.output, name) or sizing.pin(place.output, name, default_size())
     groups = plan.cohorts(runs, len(runs))
-    return [
-        cohort for group in groups for cohort in plan.cohorts(group, sizing.limit(size, _columns(place, group[0])))
-    ]
+    return [cohort for group in groups for cohort in plan.cohorts(group, sizing.limit(size, _columns(place, group[0])))]
 
 
 def default_size() -> int:
@@ -43,9 +41,7 @@ def missing(runs: Sequence[Run], place: Place, retry_failed: bool) -> frozenset[
     """Give the ids of runs that have no record yet, or a failed one that is to be tried again. Raises UserError."""
     found = {run.id: records.find(place.output, run) for run in runs}
     return frozenset(
-        run.id
-        for run in runs
-        if (record := found[run.id]) is None or (retry_failed and record.status == "failed")
+        run.id for run in runs if (record := found[run.id]) is None or (retry_failed and record.status == "failed")
     )
 
 

@@ -14,24 +14,28 @@ State = Literal["complete", "incomplete", "missing"]
 class Cell:
     """What one strategy came to in one column, in the table's unit (percent or fraction, see `Table.view.scale`).
 
-    `values` holds a value a seed, of the runs at `learning_rate` that ended with one (`select: every run`: of all runs,
-    keyed by a running number). `n` is how many there are, `planned` how many there should be. `runs` and `runs_planned`
-    count all learning rates that could have been chosen. `missing`, `failed`, `damaged`, `diverged` and `collapsed` name
-    those runs ("rte layernorm lr=0.01 seed=1"), of every learning rate; collapsed ones are those of the chosen rate.
+    `task_entry`: which of the recipe's tasks, from 0. `setting` tells its runs from others of the strategy and column:
+    what the recipe's tasks differ in (`train_size`), and `learning_rate` where each has a row of its own.
+    `values` are those of the runs at `learning_rate` by seed, None for one that left none (`select: every run`: of all
+    runs, by a running number). `n` is how many there are, `planned` how many there should be. `runs` of `runs_planned`
+    ended, counting every learning rate that could have been chosen. `missing`, `failed`, `damaged`, `diverged` name
+    runs of every learning rate ("rte layernorm lr=0.01 seed=1"), `collapsed` those of the chosen one.
     `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
     `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
-    `difference`: mean (or maximum) minus the published one; None where there is none or it was copied from another paper.
+    `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
     `outside`: whether that is beyond two standard errors of the difference; None where that cannot be judged.
     """
 
     strategy: str
     options: Mapping[str, Any]
+    setting: Mapping[str, Any]
     task: str
+    task_entry: int
     column: str
     split: str
     metric: str
     learning_rate: float | None
-    values: Mapping[int, float]
+    values: Mapping[int, float | None]
     mean: float | None
     std: float | None
     maximum: float | None
@@ -74,7 +78,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class RowAverage:
-    """The average over a row's columns; None while a column is missing, `columns` of `planned` telling how many there are.
+    """The average over a row's columns; None while one is missing: `columns` of `planned` are there.
 
     `std` is the mean of the cells' standard deviations. `incomplete`: a cell behind it lacks runs.
     """

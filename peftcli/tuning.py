@@ -1,4 +1,4 @@
-"""What a strategy gives back: which weights may move and how, as data that the engine applies in one place. No torch."""
+"""What a strategy gives back: which weights may move and how, as data that the engine applies. No torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """A small two-layer network with a skip behind a linear layer: y += up(activation(down(y))), up zero at the start."""
+    """A two-layer network with a skip behind a linear layer: y += up(activation(down(y))), up zero at the start."""
 
     size: int
     activation: str = "relu"

@@ -9,7 +9,7 @@ from peftcli.errors import UserError, unknown
 
 
 def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[str]) -> UserError:
-    """Word the first finding: the place, the bad value and what is legal. `kind` names a key, `legal` the known ones."""
+    """Word the first finding: the place, the bad value and what is legal. `kind` names a key, `legal` them all."""
     finding = error.errors(include_url=False)[0]
     path = [str(part) for part in finding["loc"]]
     value = finding.get("input")
@@ -22,7 +22,7 @@ def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[s
         choices = str(finding.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
         return UserError(f"{place}: {unknown('value', value, choices)}")
     if finding["type"] in _BOUNDS:
-        return UserError(f"{place}: {value!r} is out of range: {_range(finding)}")
+        return UserError(f"{place}: {str(value)[:80]} is out of range: {_range(finding)}")
     message = finding["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if not path:
         return UserError(f"{where}: {message}")

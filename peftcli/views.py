@@ -1,4 +1,4 @@
-"""A recipe's `table:`: which rows and columns, what a cell says, which learning rate counts, what is marked. No torch."""
+"""A recipe's `table:`: its rows and columns, what a cell says, which learning rate counts, what is marked. No torch."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -35,9 +35,9 @@ class View(BaseModel):
     `ddof`: the divisor of the standard deviation is n - ddof. `scale`: metrics times 100, or fractions.
     `decimals`: digits after the point. `average`: true, or its label and whether it prints a deviation.
     `ranks`: what marks the best of a column; equal as printed is equal. `within`: ranked apart for each value of these.
-    `unranked`: strategies that take no part (`full`, `layernorm:layers=1`). `parameters`: the leading column; `millions`
-    count the head, of `head_labels` outputs. `published`: the CSV beside the recipe with the printed cells.
-    `model`: the paper's; claims about another model are not judged. `reference`: the strategy that others are compared with.
+    `unranked`: strategies that take no part (`full`, `layernorm:layers=1`). `parameters`: the leading column;
+    `millions` counts the head in, of `head_labels` outputs. `published`: the CSV with the printed cells, beside the
+    recipe. `model`: the paper's; claims about another are not judged. `reference`: what others are tested against.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)

@@ -149,22 +149,28 @@ def test_every_known_model_counts_for_every_kind_of_head() -> None:
 
 
 def test_tasks_whose_labels_are_read_from_data_take_a_number(tmp_path: Path) -> None:
-    text = "title: x\ntasks: [ptb]\nstrategies: [layernorm]\nlearning_rates: [1e-3]\nseeds: 1\nmodel: bert-base-cased\n"
+    text = "title: x\ntasks: [{mine: {kind: token, train: a.csv}}]\nstrategies: [layernorm]\nlearning_rates: [1e-3]\n"
     file = tmp_path / "x.yaml"
-    file.write_text(text)
-    with pytest.raises(UserError, match="task ptb: how many labels it has is known once its data is read; give --labels N"):
+    file.write_text(text + "seeds: 1\nmodel: bert-base-cased\n")
+    with pytest.raises(UserError, match="task mine: how many labels it has is known once its data is read; give --lab"):
         parameters.rows(recipe.load(file))
     assert parameters.rows(recipe.load(file), labels=45)[0]["head"] == 45 * 769
-    assert rows("transferability/table2")[0]["head"] == 9 * 769  # CoNLL's labels, since the treebank's are not known
+
+
+def test_the_head_is_that_of_the_first_task() -> None:
+    assert rows("transferability/table2")[0]["head"] == 46 * 769  # the treebank's tags
+    assert rows("transferability/table2", labels=9)[0]["head"] == 9 * 769
+    assert {row["head"] for row in rows("transferability/table1")} == {1_538}
 
 
 def test_bad_requests_are_refused() -> None:
-    for model, strategy, options, message in [
+    cases: list[tuple[str, str, dict[str, Any], str]] = [
         ("bert-base-uncasd", "full", {}, "did you mean 'bert-base-uncased'"),
         (BERT, "ful", {}, "did you mean 'full'"),
         (BERT, "layernorm", {"layers": [13]}, "layer 13 does not exist"),
         (BERT, "layernorm_outlier", {"n": 100_000}, "the nearest is 1536"),
-    ]:
+    ]
+    for model, strategy, options, message in cases:
         with pytest.raises(UserError, match=message):
             count(model, strategy, options, "sentence", 2)
 

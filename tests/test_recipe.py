@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,15 @@ def test_lists_are_read_in_every_way_they_may_be_written() -> None:
 
 
 def test_words_and_overrides_are_no_options() -> None:
-    entry = {"share": 0.1, "label": "R", "note": "n", "tasks": ["rte"], "learning_rates": [1], "seeds": 2, "training": {}}
+    entry = {
+        "share": 0.1,
+        "label": "R",
+        "note": "n",
+        "tasks": ["rte"],
+        "learning_rates": [1],
+        "seeds": 2,
+        "training": {},
+    }
     read = build(strategies=[{"random": entry}]).strategies[0][1]
     assert read.options == {"share": 0.1}
     assert (read.label, read.note, read.tasks, read.learning_rates, read.seeds) == ("R", "n", ["rte"], [1.0], [0, 1])
@@ -65,19 +74,19 @@ def test_words_and_overrides_are_no_options() -> None:
         ({"tasks": [{"rte": {"tasks": ["rte"]}}]}, "tasks is a key of strategies"),
         ({"strategies": ["layernorm:layers"]}, "'layers' is not option=value"),
         ({"strategies": ["layernorm:layers=1,layers=2"]}, "option 'layers' stands twice"),
-        ({"strategies": [{"full": {"tasks": ["rt"]}}]}, "unknown task of this recipe 'rt': did you mean 'rte'"),
+        ({"strategies": [{"full": {"tasks": ["rt"]}}]}, "unknown task 'rt': did you mean 'rte'"),
         ({"strategies": [{"full": {"learning_rates": []}}]}, "learning_rates: '[]'"),
         ({"learning_rates": ["fast"]}, "'fast' should be a valid number"),
-        ({"learning_rates": [-1]}, "'-1' should be greater than 0"),
-        ({"learning_rates": [0]}, "'0' should be greater than 0"),
+        ({"learning_rates": [-1]}, "-1 is out of range: legal is more than 0"),
+        ({"learning_rates": [0]}, "learning_rates.0: 0 is out of range"),
         ({"learning_rates": [True]}, "'True' should be a valid number"),
         ({"learning_rates": [float("nan")]}, "'nan'"),
         ({"learning_rates": [1e-3, 0.001]}, "learning_rates lists a value twice"),
-        ({"seeds": [-1]}, "'-1' should be greater than or equal to 0"),
+        ({"seeds": [-1]}, "seeds.0: -1 is out of range: the nearest is 0"),
         ({"seeds": [0, 0]}, "seeds lists a value twice"),
         ({"seeds": 0}, "0 is no count of seeds"),
         ({"seeds": 10**9}, "is no count of seeds"),
-        ({"seeds": [2**63]}, "less than 9223372036854775808"),
+        ({"seeds": [2**63]}, "legal is less than 9223372036854775808"),
         ({"seeds": True}, "seeds: 'True'"),
     ],
 )
@@ -170,33 +179,27 @@ def test_malformed_recipes_give_user_errors_and_nothing_else(changes: dict[str, 
     seeds = changes.get("seeds")
     if isinstance(seeds, int) and seeds > 50:
         changes["seeds"] = 50
-    try:
+    with contextlib.suppress(UserError):
         planned = plan.expand(recipe.build({**SMALL, **changes}, Path("nowhere/x.yaml"), {}))
-    except UserError as error:
-        assert str(error)
-        assert "\n" not in str(error)
-    else:
         assert all(p.run.id for p in planned)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), values, min_size=1, max_size=3), st.booleans())
 def test_malformed_settings_give_user_errors_and_nothing_else(training: dict[str, Any], forced: bool) -> None:
-    try:
-        made = recipe.build({**SMALL, "training": {} if forced else training}, Path("x.yaml"), training if forced else {})
-        planned = plan.expand(made)
-    except UserError as error:
-        assert "\n" not in str(error)
-    else:
+    document = {**SMALL, "training": {} if forced else training}
+    with contextlib.suppress(UserError):
+        planned = plan.expand(recipe.build(document, Path("x.yaml"), training if forced else {}))
         assert all(p.run.id for p in planned)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["random", "layernorm", "lora", "spafit", "diffpruning"]), st.dictionaries(names, values, max_size=3))
+@given(st.sampled_from(["random", "layernorm", "lora", "spafit", "mixout"]), st.dictionaries(names, values, max_size=3))
 def test_malformed_options_give_user_errors_and_nothing_else(strategy: str, options: dict[str, Any]) -> None:
-    try:
+    with contextlib.suppress(UserError):
         planned = plan.expand(build(strategies=[{strategy: options}]))
-    except UserError as error:
-        assert "\n" not in str(error)
-    else:
         assert all(p.run.id for p in planned)
+
+
+def test_an_error_is_one_line() -> None:
+    assert str(UserError("a\nb  c\n")) == "a b c"

@@ -78,8 +78,9 @@ def test_every_part_of_a_run_is_part_of_its_id() -> None:
 
 def _other_settings() -> dict[str, Any]:
     found = {
-        "optimizer": "adam", "betas": [0.9, 0.98], "epsilon": 1e-6, "weight_decay": 0.01, "weight_decay_spares": "nothing",
-        "max_grad_norm": None, "schedule": "constant", "warmup_ratio": 0.0, "schedule_epochs": 9.0, "epochs": 4.0,
+        "optimizer": "adam", "betas": [0.9, 0.98], "epsilon": 1e-6, "weight_decay": 0.01,
+        "weight_decay_spares": "nothing", "max_grad_norm": None,
+        "schedule": "constant", "warmup_ratio": 0.0, "schedule_epochs": 9.0, "epochs": 4.0,
         "steps": 5, "minimum_steps": 5, "batch_size": 8, "max_length": 64, "overlong": "drop",
         "evaluate_every": "5 steps", "restore_best": True, "metric": "accuracy", "validation_share": 0.1,
         "validation_split": "fixed", "validation_limit": 5, "train_size": 5, "drop_examples": 0.1,

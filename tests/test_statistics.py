@@ -66,8 +66,8 @@ def test_missing_values_are_left_out_and_too_few_give_none() -> None:
     assert statistics.mean(values) == pytest.approx(0.6)
     assert statistics.std(values, 1) == pytest.approx(0.1 * math.sqrt(2))
     assert statistics.std(values, 2) is None
-    assert statistics.mean([None, NAN]) is None and statistics.std([], 0) is None
-    assert statistics.std([0.5], 1) is None and statistics.std([0.5], 0) == 0.0
+    assert (statistics.mean([None, NAN]), statistics.std([], 0)) == (None, None)
+    assert (statistics.std([0.5], 1), statistics.std([0.5], 0)) == (None, 0.0)
 
 
 def test_standard_errors_agree_whatever_the_ddof() -> None:
@@ -79,8 +79,8 @@ def test_standard_errors_agree_whatever_the_ddof() -> None:
     assert statistics.standard_error_of(1.7, 10) == pytest.approx(1.7 / math.sqrt(10))
     assert statistics.standard_error_of(1.7, 10, 0) == pytest.approx(1.7 / 3)
     assert statistics.standard_error([0.5]) is None
-    assert statistics.standard_error_of(0.0, 1, 0) is None
-    assert statistics.standard_error_of(NAN, 3) is None and statistics.standard_error_of(1.0, None) is None
+    for deviation, n, ddof in ((0.0, 1, 0), (NAN, 3, 1), (None, 3, 1), (1.0, None, 1), (1.0, 2, 2)):
+        assert statistics.standard_error_of(deviation, n, ddof) is None
 
 
 @given(COARSE, st.booleans())
@@ -123,10 +123,14 @@ def _exhaustive_bca(values: list[float], level: float) -> tuple[float, float]:
 
 @pytest.mark.parametrize("level", [0.8, 0.95])
 @pytest.mark.parametrize("values", [[0.61, 0.64, 0.65, 0.70, 0.52], [0.1, 0.25, 0.31, 0.7, 0.9, 0.13]])
-def test_bootstrap_interval_equals_the_one_over_all_resamples(values: list[float], level: float) -> None:
+def test_bootstrap_interval_nears_the_one_over_all_resamples(
+    values: list[float], level: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With 9,999 resamples an end of the wider interval still scatters by 0.01.
+    monkeypatch.setattr(statistics, "RESAMPLES", 200_000)
     found = statistics.bootstrap_interval([*values, None], level)
-    assert (found.low, found.high) == pytest.approx(_exhaustive_bca(values, level), abs=0.011)
-    assert found.n == len(values) and found.level == level
+    assert (found.low, found.high) == pytest.approx(_exhaustive_bca(values, level), abs=0.005)
+    assert (found.n, found.level) == (len(values), level)
     assert found.note == f"n = {len(values)}: so few values make a bootstrap interval too narrow"
 
 
@@ -182,7 +186,8 @@ def test_printed_digits_and_missing_numbers_in_the_comparison_with_a_published_c
         cell: list[float | None] = [50.0, 1.0, 3, 60.0, 1.0, 3]
         cell[missing] = None
         assert judge(*cell) is None
-    assert judge(50.0, 1.0, 1, 60.0, 1.0, 3) is None and judge(NAN, 1.0, 3, 60.0, 1.0, 3) is None
+    assert judge(50.0, 1.0, 1, 60.0, 1.0, 3) is None
+    assert judge(NAN, 1.0, 3, 60.0, 1.0, 3) is None
 
 
 def _best_constant(counts: list[int], score) -> float:

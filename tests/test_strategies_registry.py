@@ -46,13 +46,13 @@ def test_every_option_is_frozen_or_required(name: str) -> None:
     [
         ("layernorm", {"layer": 7}, "unknown option 'layer': did you mean 'layers'? known: layers, embedding"),
         ("layernorm", {"layers": []}, "layers: '[]'"),
-        ("layernorm", {"layers": [0]}, "'0' should be greater than or equal to 1"),
+        ("layernorm", {"layers": [0]}, "layers.0: 0 is out of range: the nearest is 1"),
         ("layernorm", {"layers": "one"}, "'one' should be a valid integer"),
         ("layernorm", {"embedding": "yes"}, "embedding: 'yes' should be a valid boolean"),
         ("layernorm_outlier", {}, "option 'n' is missing"),
-        ("layernorm_outlier", {"n": 0}, "'0' should be greater than or equal to 1"),
+        ("layernorm_outlier", {"n": 0}, "n: 0 is out of range: the nearest is 1"),
         ("layernorm_outlier", {"n": True}, "'True' should be a valid integer"),
-        ("random", {"share": 1.5}, "share: '1.5' should be less than or equal to 1"),
+        ("random", {"share": 1.5}, "share: 1.5 is out of range: the nearest is 1.0"),
         ("random", {"share": float("nan")}, "share: 'nan'"),
         ("random", {"draw": "some"}, "unknown value 'some'"),
         ("lora", {"alpha": True}, "alpha: 'True'"),
@@ -125,8 +125,12 @@ def test_a_made_up_strategy_is_one_function(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_tunes_bert_without_weights(name: str) -> None:
     strategy = registry.get(name)
-    options = {"layernorm_outlier": {"n": 4}, "layernorm_random": {"n": 4}, "spafit": {"groups": [4, 9]}}.get(name, {})
-    tuning = strategy.tune(bert(), strategy.options(options))
+    required: dict[str, dict[str, Any]] = {
+        "layernorm_outlier": {"n": 4},
+        "layernorm_random": {"n": 4},
+        "spafit": {"groups": [4, 9]},
+    }
+    tuning = strategy.tune(bert(), strategy.options(required.get(name, {})))
     assert isinstance(tuning, Tuning)
     assert bool(tuning.mask or tuning.insert) == (name != "frozen")
     known = bert().by_name

@@ -85,7 +85,7 @@ class Worst(_Check):
 
 
 class Mostly(_Check):
-    """Rows of `strategy` are better than the row of `than` with the same `match` in more than this share of comparisons."""
+    """Rows of `strategy` beat the row of `than` with the same `match` in more than this share of comparisons."""
 
     kind: Literal["mostly"]
     strategy: str
@@ -105,7 +105,7 @@ class Top(_Check):
 
 
 class HowMany(_Check):
-    """At least `at_least` of `strategies` (all others, where not given) are better than `than`, in every column named."""
+    """At least `at_least` of `strategies` (all others, where not given) beat `than`, in every column named."""
 
     kind: Literal["how many"]
     than: str
@@ -115,7 +115,7 @@ class HowMany(_Check):
 
 
 class TimesBest(_Check):
-    """Each strategy is best of `of` (all, where not given) in exactly so many columns, equal as printed counting for all."""
+    """Each strategy is best of `of` (all, where not given) in exactly so many columns; equal as printed counts too."""
 
     kind: Literal["times best"]
     times: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(min_length=1)]
@@ -123,7 +123,7 @@ class TimesBest(_Check):
 
 
 class Overlap(_Check):
-    """Each of `strategies` differs from `than` by at most their two standard deviations together; Welch's test is shown."""
+    """Each of `strategies` differs from `than` by at most both standard deviations together; Welch's test is shown."""
 
     kind: Literal["overlap"]
     strategies: Strategies
@@ -131,7 +131,7 @@ class Overlap(_Check):
 
 
 class Welch(_Check):
-    """Welch's test tells each of `strategies` from `than` (`lower`, `higher`, `different`) or does not (`not`) at `level`."""
+    """By Welch's test at `level`, each of `strategies` `is` lower, higher, different or not different from `than`."""
 
     kind: Literal["welch"]
     strategies: Strategies
@@ -158,14 +158,17 @@ class Descends(_Check):
 
 
 class RankCorrelation(_Check):
-    """The rank by standard deviation and the rank by mean, taken in each column, correlate positively (Spearman)."""
+    """The rank by standard deviation and the rank by mean, taken in each column, correlate positively (Spearman).
+
+    The columns of the further `tables` that the claim names count as well.
+    """
 
     kind: Literal["rank correlation"]
     level: Level = 0.05
 
 
 class Trend(_Check):
-    """Over the rows of `strategy`, the mean or std `rises` or `falls` with `option` (Spearman) in every column named."""
+    """Over the rows of `strategy`, mean or std `rises` or `falls` with `option` (Spearman) in every column named."""
 
     kind: Literal["trend"]
     strategy: str

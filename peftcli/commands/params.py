@@ -43,12 +43,25 @@ def _one(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[s
 
 
 def _text(rows: list[dict[str, Any]]) -> str:
-    lines = [f"{'strategy':<40}{'trainable':>14}{'head':>9}{'with head':>14}{'total':>14}{'percent':>10}"]
+    lines = [
+        f"{'strategy':<40}{'trainable':>14}{'head':>9}{'with head':>14}{'total':>14}{'percent':>10}{'printed':>11}"
+    ]
     for row in rows:
         both = row["trainable"] + row["head"]
         lines.append(
             f"{row['label'][:39]:<40}{row['trainable']:>14,}{row['head']:>9,}{both:>14,}{row['total']:>14,}"
-            f"{row['trainable_percent']:>10.2f}"
+            f"{_percent(row['trainable_percent']):>10}{_printed(row):>11}".rstrip()
         )
     notes = [f"{row['label']}: {row['note']}" for row in rows if row["note"]]
     return "\n".join([*lines, *notes])
+
+
+def _printed(row: dict[str, Any]) -> str:
+    """What the paper printed of the strategy: a percentage, or millions with the head."""
+    if row.get("published_millions") is not None:
+        return f"{row['published_millions']:.2f} M"
+    return "" if row.get("published_percent") is None else f"{row['published_percent']:g}"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.4f}"

@@ -5,25 +5,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftcli import records
 from peftcli.figures import style, weights
 from peftcli.figures.spec import Density
+from peftcli.figures.study import Study
 from peftcli.figures.words import MODULES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy import ndarray
 
-BINS = 160
+MOST, FEWEST = 160, 30  # bins
+DELTA = ".delta.safetensors"  # behind a record's name: the weights that its run moved
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One density: `edges` [bins + 1] in weight units, `heights` [bins] per unit; `count` weights, `kept` of them drawn."""
+    """One density: `edges` [bins + 1] of weights, `heights` [bins] per unit; `kept` of `count` weights lie within."""
 
     edges: "ndarray"
     heights: "ndarray"
     count: int
     kept: int
+
+
+def draw(spec: Density, study: Study) -> "tuple[Figure, str]":
+    """Draw the figure, and say in words what it shows. Raises UserError for weights that cannot be read."""
+    found, remarks = collect(spec, spec.model or study.recipe.model, saved(spec, study))
+    head = f"Densities of the weights of {spec.model or study.recipe.model}: {', '.join(found) or 'none at hand'}."
+    return paint(spec, found, remarks), " ".join([head, *remarks])
+
+
+def saved(spec: Density, study: Study) -> dict[str, Path]:
+    """Where the weights after training are: where the figure says, else beside the record of the first seed."""
+    if spec.after:
+        return {label: Path(path).expanduser() for label, path in spec.after.items()}
+    found = {}
+    for group in study.groups(spec.tasks, spec.strategies or ["full"], "best") if spec.tasks else ():
+        record = records.path(study.output, group.outcomes[0].run)
+        found[f"{group.label} on {group.column.label}"] = record.with_suffix(DELTA)
+    return found
 
 
 def outlines(sources: "Sequence[ndarray]", share: float) -> list[Outline]:
@@ -36,9 +57,10 @@ def outlines(sources: "Sequence[ndarray]", share: float) -> list[Outline]:
     low, high = np.quantile(sources[0], [(1 - share) / 2, (1 + share) / 2])
     if low == high:
         low, high = low - 0.5, high + 0.5
+    bins = min(MOST, max(FEWEST, int(len(sources[0]) ** 0.5)))  # few weights in narrow bins show nothing but chance
     found = []
     for values in sources:
-        counts, edges = np.histogram(values, bins=BINS, range=(low, high))
+        counts, edges = np.histogram(values, bins=bins, range=(low, high))
         found.append(Outline(edges, counts / (len(values) * np.diff(edges)), len(values), int(counts.sum())))
     return found
 
@@ -93,6 +115,6 @@ def paint(spec: Density, found: "Mapping[str, Mapping[str, ndarray]]", notes: Se
         ax.set_ylabel("density (per unit weight)" if number % columns == 0 else "")
         ax.set_xlabel("weight (no unit)" if number + columns >= len(spec.modules) else "")
     style.legend(figure, list(handles.values()), list(handles))
-    left_out = f"{100 * (1 - spec.share):.2g} % of the pre-trained weights lie outside the range drawn." if found else ""
-    style.write_notes(figure, [*filter(None, [left_out]), *notes])
+    left_out = f"The outermost {100 * (1 - spec.share):.2g} % of the weights before training are not drawn."
+    style.write_notes(figure, [*([left_out] if found else []), *notes])
     return figure

@@ -14,9 +14,8 @@ Module = Literal["multihead", "feedforward", "layernorm_attention", "layernorm_f
 
 
 class _Figure(BaseModel):
-    """What every kind has: `name` is the file's, `tasks` and `strategies` (by name or label) keep to some, in their order.
-
-    `published` draws the paper's printed values beside ours; `caption` is shown with the figure.
+    """What every kind has. `name` is the file's; `tasks` and `strategies` (by name or label) keep to some, in their
+    order; `published` draws the paper's printed values beside ours; `caption` is shown with the figure.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -31,8 +30,8 @@ class _Figure(BaseModel):
 class Bars(_Figure):
     """Mean and standard deviation of each strategy on each task, as bars.
 
-    `learning_rate` is the best by mean, or a number; `start` is where the axis starts, in percent; `collapsed: leave out`
-    leaves runs out that give the same class for every example, and says so.
+    `learning_rate` is the best by mean, or a number; `start` is where the axis starts, in percent; `collapsed: leave
+    out` leaves runs out that give every example the same answer, and says so.
     """
 
     kind: Literal["bars"]

@@ -2,7 +2,7 @@
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,21 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart, ordered so that neighbours differ in lightness too.
+# Okabe and Ito's colours, which colour-blind readers can tell apart; neighbours differ in lightness too.
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#7f7f7f", "#f0e442")
-HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "++++", "oo", "||||", "**")
+HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "||||", "++++", "//", "\\\\", "xx")  # dots make an SVG large
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p")
-LINES: tuple[Any, ...] = ("solid", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
+LINES: tuple[Any, ...] = (
+    "solid",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
+LISTED = 6  # items in a note; more are counted
 MARGIN = 0.06  # inches around the drawing
-RESOLUTION = 150  # dots per inch of a PNG, and of the dense curves in an SVG
+RESOLUTION = {"png": 150, "svg": 120}  # dots per inch; in an SVG of what is drawn as a picture
 _SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "peftcli",
     "svg.fonttype": "path",  # a reader without the font sees the same picture
@@ -87,9 +95,19 @@ def legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> N
     if not labels:
         return
     room = figure.get_figwidth() * 72
-    widest = max(len(label) for label in labels) * 5.0 + 44  # points
-    columns = max(1, min(len(labels), int(room / widest)))
-    figure.legend(list(handles), [escape(label) for label in labels], loc="outside upper center", ncols=columns)
+    widest = max(len(label) for label in labels) * 4.5 + 44  # points
+    rows = -(-len(labels) // max(1, int(room / widest)))
+    columns = -(-len(labels) // rows)
+    order = [at for first in range(columns) for at in range(first, len(labels), columns)]
+    shown = [escape(labels[at]) for at in order]
+    figure.legend([handles[at] for at in order], shown, loc="outside upper center", ncols=columns)
+
+
+def listed(head: str, items: Iterable[str]) -> str:
+    """Make one note of several items, empty ones left out, those beyond the first six counted; "" without any."""
+    known = [item for item in items if item]
+    more = [f"and {len(known) - LISTED} more"] if len(known) > LISTED else []
+    return f"{head}: {'; '.join([*known[:LISTED], *more])}." if known else ""
 
 
 def write_notes(figure: "Figure", notes: Sequence[str]) -> None:
@@ -103,19 +121,20 @@ def write_notes(figure: "Figure", notes: Sequence[str]) -> None:
 
 
 def escape(text: str) -> str:
-    """Make any text safe to draw: no mathematics in dollar signs, no control characters, nothing taken for "no label"."""
+    """Make any text safe to draw: no mathematics between dollars, no control characters, no label that hides itself."""
     plain = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
     plain = plain.replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain
 
 
 def encode(figure: "Figure") -> dict[str, bytes]:
-    """Give a figure's bytes as `svg` and `png`. The same figure gives the same bytes: no date, no version, fixed ids."""
+    """Give a figure's bytes as `svg` and `png`; the same figure gives the same ones: no date, no version, fixed ids."""
+    figure.draw_without_rendering()  # lays the figure out, once
+    figure.set_layout_engine("none")
+    around = figure.get_tightbbox().padded(MARGIN)
     found = {}
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         stream = io.BytesIO()
-        figure.savefig(
-            stream, format=kind, dpi=RESOLUTION, metadata=metadata, bbox_inches="tight", pad_inches=MARGIN, facecolor="white"
-        )
+        figure.savefig(stream, format=kind, metadata=metadata, dpi=RESOLUTION[kind], bbox_inches=around)
         found[kind] = stream.getvalue()
     return found

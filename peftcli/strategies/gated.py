@@ -87,7 +87,7 @@ def _choose(
     start: Values,
     moment: Moment,
 ) -> None:
-    """Decide every gate at the end of the burn-in: what is kept trains on, what is not stands at its pre-trained value."""
+    """Decide every gate at the end of the burn-in: what is kept trains on, the rest stands at its pre-trained value."""
     updates = moment.step + 1
     if again and updates % again == 0:
         for name in counts:

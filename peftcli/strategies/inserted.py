@@ -64,8 +64,9 @@ def spafit(
 ) -> Tuning:
     """Lower layers frozen, middle ones biases alone, upper ones LoRA and feed-forward biases (SPAFIT).
 
-    `groups` are the two numbers as printed. `released` counts layers from 0 with both numbers inside their groups, which
-    gives every printed parameter count; `described` takes them as the last frozen and the last bias-only layer, from 1.
+    `groups` are the two numbers as printed. `released` counts layers from 0 with both numbers inside their groups,
+    which gives every printed parameter count; `described` takes them as the last frozen and the last bias-only layer,
+    from 1.
     """
     shift = 1 if numbering == "released" else 0
     first, second = (number + shift for number in groups)

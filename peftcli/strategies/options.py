@@ -29,9 +29,7 @@ def _groups(value: Any) -> Any:
 
 
 Layers = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_layers)]
-Groups = Annotated[
-    list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), BeforeValidator(_groups)
-]
+Groups = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), BeforeValidator(_groups)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]

@@ -79,9 +79,9 @@ def sam(
 ) -> Mask:
     """The elements of largest squared training gradient at the start: second-order approximation (effectiveness).
 
-    The gradient is the whole training set's, dropout off, and the top `share` is over all tensors together. The released
-    code differs: `choice: tensor` takes the top share of each tensor, `batches: 599` sums that many batches' gradients,
-    each clipped to norm 1, with dropout on.
+    The gradient is the whole training set's, dropout off, and the top `share` is over all tensors together. The
+    released code differs: `choice: tensor` takes the top share of each tensor, `batches: 599` sums that many batches'
+    gradients, each clipped to norm 1, with dropout on.
     """
     names = model.over(over)
     if choice == "tensor":

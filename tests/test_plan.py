@@ -1,0 +1,212 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli import plan, recipe, records
+from peftcli.errors import UserError
+from peftcli.plan import Planned
+
+SMALL: dict[str, Any] = {
+    "title": "x",
+    "tasks": ["rte", "mrpc"],
+    "strategies": ["full", "layernorm"],
+    "learning_rates": [1e-4, 1e-3],
+    "seeds": 2,
+}
+PROTOCOL = """
+paper: p
+title: t
+training: {epochs: {value: 7, source: stated}, batch_size: {value: 4, source: code}}
+overrides:
+  - {tasks: [rte], training: {epochs: {value: 8, source: stated}}}
+  - {strategies: [full], training: {epochs: {value: 9, source: assumed}}}
+  - {strategies: [layernorm], options: {embedding: {value: true, source: code}}}
+variants:
+  described: {}
+  released:
+    training: {batch_size: {value: 5, source: code}}
+    overrides: [{tasks: [mrpc], training: {max_length: {value: 64, source: code}}}]
+"""
+
+
+def expand(overrides: dict[str, Any] | None = None, path: Path = Path("x.yaml"), **changes: Any) -> list[Planned]:
+    return plan.expand(recipe.build({**SMALL, **changes}, path, overrides or {}))
+
+
+def of(planned: list[Planned], strategy: str, task: str) -> Planned:
+    return next(p for p in planned if (p.run.strategy, p.run.task) == (strategy, task))
+
+
+def test_runs_come_in_the_recipe_s_order() -> None:
+    planned = expand()
+    assert len(planned) == 2 * 2 * 2 * 2
+    assert [p.run.describe() for p in planned[:5]] == [
+        "rte full lr=0.0001 seed=0",
+        "rte full lr=0.0001 seed=1",
+        "rte full lr=0.001 seed=0",
+        "rte full lr=0.001 seed=1",
+        "mrpc full lr=0.0001 seed=0",
+    ]
+    assert {(p.strategy, p.task) for p in planned} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert len({p.run.id for p in planned}) == 16
+
+
+def test_strategy_outranks_task_outranks_recipe() -> None:
+    planned = expand(
+        tasks=[{"rte": {"learning_rates": [5e-4], "seeds": 1, "training": {"epochs": 5}}}, "mrpc"],
+        strategies=["full", {"layernorm": {"learning_rates": [1e-2], "seeds": [7], "training": {"epochs": 6}}}],
+        training={"epochs": 4},
+    )
+    keys = {(p.run.strategy, p.run.task, p.run.learning_rate, p.run.seed, p.run.protocol.epochs) for p in planned}
+    assert {k for k in keys if k[:2] == ("full", "rte")} == {("full", "rte", 5e-4, 0, 5.0)}
+    assert {k[2:] for k in keys if k[:2] == ("full", "mrpc")} == {
+        (1e-4, 0, 4.0),
+        (1e-4, 1, 4.0),
+        (1e-3, 0, 4.0),
+        (1e-3, 1, 4.0),
+    }
+    assert {k[2:] for k in keys if k[0] == "layernorm"} == {(1e-2, 7, 6.0)}
+
+
+def test_settings_are_laid_over_each_other_and_say_where_they_came_from(tmp_path: Path) -> None:
+    (tmp_path / "protocol.yaml").write_text(PROTOCOL)
+    path = tmp_path / "x.yaml"
+    planned = expand(path=path)
+    assert of(planned, "layernorm", "mrpc").run.protocol.epochs == 7
+    assert of(planned, "layernorm", "rte").run.protocol.epochs == 8
+    assert of(planned, "full", "rte").run.protocol.epochs == 9
+    assert of(planned, "layernorm", "rte").run.options == {"layers": None, "embedding": True}
+    origins = of(planned, "full", "rte").origins
+    assert origins["epochs"] == "protocol p: assumed"
+    assert origins["batch_size"] == "protocol p: code"
+    assert origins["optimizer"] == "defaults.yaml"
+
+    released = expand(path=path, protocol="released")
+    assert of(released, "full", "rte").run.protocol.batch_size == 5
+    assert of(released, "full", "mrpc").run.protocol.max_length == 64
+    assert of(released, "full", "mrpc").origins["max_length"] == "protocol p, released: code"
+
+    forced = expand({"epochs": 1}, path, training={"epochs": 2, "batch_size": 3})
+    assert of(forced, "full", "rte").run.protocol.epochs == 1
+    assert of(forced, "full", "rte").origins["epochs"] == "--set"
+    assert of(forced, "full", "rte").origins["batch_size"] == "recipe"
+
+    own = expand(path=path, strategies=[{"layernorm": {"embedding": False}}])
+    assert own[0].run.options["embedding"] is False
+
+
+def test_runs_alike_are_one_run() -> None:
+    twins = expand(strategies=["layernorm", {"layernorm": {"embedding": False, "label": "again"}}])
+    assert len(twins) == 8
+    assert {p.strategy for p in twins} == {0}
+
+
+def test_a_task_may_stand_twice_with_settings_of_its_own() -> None:
+    planned = expand(tasks=["rte", {"rte": {"training": {"train_size": 100}}}])
+    assert [(p.task, p.run.protocol.train_size) for p in planned if p.run.strategy == "full"] == [(0, None)] * 4 + [
+        (1, 100)
+    ] * 4
+
+
+def test_a_strategy_may_keep_to_some_tasks() -> None:
+    planned = expand(strategies=["full", {"layernorm": {"tasks": ["mrpc"]}}])
+    assert {p.run.task for p in planned if p.run.strategy == "layernorm"} == {"mrpc"}
+    assert len(planned) == 8 + 4
+    assert len(expand(tasks=["rte"], strategies=["full", {"layernorm": {"tasks": ["mrpc"]}}])) == 4
+
+
+def test_whole_numbers_make_the_same_run_as_floats() -> None:
+    assert expand(training={"epochs": 5})[0].run.id == expand(training={"epochs": 5.0})[0].run.id
+    assert expand(learning_rates=[1])[0].run.id == expand(learning_rates=[1.0])[0].run.id
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"strategies": ["layrnorm"]}, "unknown strategy 'layrnorm': did you mean 'layernorm'"),
+        ({"strategies": ["layernorm:layer=3"]}, "unknown option 'layer'"),
+        ({"tasks": ["rtee"]}, "unknown task 'rtee': did you mean 'rte'"),
+        ({"tasks": [{"rte": {"trainig": {}}}]}, "task rte: unknown key 'trainig': did you mean 'training'"),
+        ({"training": {"epoch": 3}}, "recipe: unknown setting 'epoch': did you mean 'epochs'"),
+        ({"tasks": [{"rte": {"training": {"x": 3}}}]}, "recipe, task rte: unknown setting 'x'"),
+        ({"strategies": [{"full": {"training": {"x": 3}}}]}, "recipe, strategy full: unknown setting 'x'"),
+        ({"training": {"batch_size": 0}}, "batch_size: 0 is out of range: the nearest is 1"),
+        ({"training": {"epochs": -1}}, "epochs: -1.0 is out of range: legal is more than 0"),
+        ({"training": {"evaluate_every": "0 steps"}}, "must be more than 0"),
+        ({"training": {"evaluate_every": "0.5 steps"}}, "must be a whole number of steps"),
+        ({"training": {"early_stopping": 3}}, "early_stopping needs restore_best"),
+        ({"training": {"metric": "matthews"}}, "task rte: unknown metric 'matthews': known: accuracy"),
+        ({"training": {"optimizer": "sgd"}}, "unknown value 'sgd'"),
+        ({"protocol": "described"}, "names protocol 'described', but no protocol.yaml is there"),
+    ],
+)
+def test_bad_recipes_are_refused_when_planned(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        expand(**changes)
+    assert message in str(caught.value)
+
+
+def test_only_selects() -> None:
+    planned = expand()
+    assert {p.run.task for p in plan.select(planned, ["task=rte"])} == {"rte"}
+    assert len(plan.select(planned, ["task=rte", "strategy=full", "learning_rate=1e-3", "seed=1"])) == 1
+    assert len(plan.select(planned, ["learning_rate=0.0010"])) == 8
+    for p in planned:
+        assert [q.run.id for q in plan.select(planned, [f"id={p.run.id}"])] == [p.run.id]
+    with pytest.raises(UserError, match="unknown key 'tsk': did you mean 'task'"):
+        plan.select(planned, ["tsk=rte"])
+    with pytest.raises(UserError, match="leaves no run"):
+        plan.select(planned, ["task=cola"])
+
+
+def test_an_id_that_looks_like_a_number_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = expand()[:1]
+    monkeypatch.setattr(type(planned[0].run), "id", property(lambda run: "12345678901234e5"))
+    assert plan.select(planned, ["id=12345678901234e5"]) == planned
+
+
+def test_cohorts_hold_runs_alike_in_all_but_rate_and_seed() -> None:
+    runs = [p.run for p in expand(seeds=3)]
+    whole = plan.cohorts(runs, 100)
+    assert [len(c) for c in whole] == [6, 6, 6, 6]
+    assert all(len({r.company() for r in c}) == 1 for c in whole)
+    parts = plan.cohorts(runs, 4)
+    assert [len(c) for c in parts] == [4, 2] * 4
+    assert sorted(r.id for c in parts for r in c) == sorted(r.id for r in runs)
+    assert plan.cohorts(runs, 1) == [(run,) for c in whole for run in c]
+
+
+def test_states_tell_missing_from_damaged(tmp_path: Path) -> None:
+    runs = [p.run for p in expand()[:2]]
+    target = records.path(tmp_path, runs[0])
+    target.parent.mkdir(parents=True)
+    target.write_text("{")
+    assert plan.states(runs, tmp_path) == {runs[0].id: "damaged", runs[1].id: "missing"}
+
+
+def test_ids_of_the_papers_runs_do_not_change() -> None:
+    first = {name: plan.expand(recipe.load(recipe.find(name)))[0].run.id for name in ("demo", *PINNED)}
+    assert {name: first[name] for name in PINNED} == PINNED
+
+
+PINNED = {
+    "transferability/table1": "44d804958683803f",
+    "freezing/table1": "2bafe4f4c093881c",
+    "effectiveness/table1": "70be0e05a6d84ac9",
+    "spafit/table2": "f3e7d8335699f680",
+}
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, peftcli.plan, peftcli.recipe, peftcli.protocols, peftcli.records, peftcli.runs;"
+        "from peftcli import plan, recipe;"
+        "n = len(plan.expand(recipe.load(recipe.find('freezing/table1'))));"
+        "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'transformers', 'datasets', 'matplotlib', 'sklearn'};"
+        "print(n, sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["385", "[]"]

@@ -1,0 +1,253 @@
+"""Tokenised splits, against the tokenizer called on one example at a time."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from peftcli import corpora, hub, models, rows, tasks, tokens
+from peftcli.errors import UserError
+from peftcli.rows import Rows
+from tests.material import REAL, bert, needs_data, needs_minilm, roberta
+
+TEXTS = ["the cat sat", "John's cats, what a result!", "", "this happened"]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("tokenizers")
+    return {"bert": bert(root / "bert"), "roberta": roberta(root / "roberta")}
+
+
+def made(task: str, **columns: Any) -> Rows:
+    return rows.check(tasks.get(task), "train", pa.table(columns))
+
+
+def pairs(**more: Any) -> Rows:
+    return made("rte", sentence1=TEXTS, sentence2=TEXTS[::-1], label=[0, 1, 0, 1], **more)
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+@pytest.mark.parametrize("max_length", [128, 12])
+def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: str, max_length: int) -> None:
+    tokenizer = tokens.load(str(folders[name]), "pair")
+    found = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), max_length, "truncate").examples
+    for row, (first, second) in enumerate(zip(TEXTS, TEXTS[::-1], strict=True)):
+        alone = tokenizer(first, second, truncation=True, max_length=max_length)
+        part = slice(found.starts[row], found.starts[row + 1])
+        assert found.ids[part].tolist() == alone["input_ids"]
+        assert found.types[part].tolist() == alone.get("token_type_ids", [0] * len(alone["input_ids"]))
+    assert found.lengths.max() <= max_length
+    assert (found.labels.tolist(), found.numbers.tolist()) == ([0, 1, 0, 1], [7, 5, 3, 1])
+    assert (found.types.max() == 1) == (name == "bert")
+
+
+def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    whole = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
+    monkeypatch.setattr(tokens, "BATCH", 3)
+    parts = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
+    assert parts.ids.tolist() == whole.ids.tolist()
+    assert parts.starts.tolist() == whole.starts.tolist()
+
+
+def test_sentences_and_real_labels(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "sentence")
+    found = tokens.encode(tokenizer, "sentence", made("cola", sentence=TEXTS, label=[0, 1, 0, 1]), 128, "truncate")
+    assert found.examples.ids[: found.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
+    assert not found.examples.types.any()
+    scored = made("stsb", sentence1=["a"], sentence2=["the"], label=[2.5])
+    assert tokens.encode(tokenizer, "regression", scored, 128, "truncate").examples.labels.dtype == np.float64
+
+
+def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    whole = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
+    limit = int(np.sort(whole.lengths)[1])
+    kept = np.flatnonzero(whole.lengths <= limit)
+    found = tokens.encode(tokenizer, "pair", pairs(), limit, "drop")
+    assert (found.dropped, len(found.examples)) == (4 - len(kept), len(kept))
+    assert found.examples.numbers.tolist() == kept.tolist()
+    assert found.examples.ids.tolist() == whole.take(kept).ids.tolist()
+    with pytest.raises(UserError, match="max_length 5 with overlong: drop leaves no example"):
+        tokens.encode(tokenizer, "pair", pairs(), 5, "drop")
+
+
+@pytest.mark.parametrize(("name", "special"), [("bert", 3), ("roberta", 4)])
+def test_a_length_without_room_is_refused(folders: dict[str, Path], name: str, special: int) -> None:
+    tokenizer = tokens.load(str(folders[name]), "pair")
+    with pytest.raises(UserError, match=f"max_length {special} leaves no room .* alone are {special}"):
+        tokens.encode(tokenizer, "pair", pairs(), special, "truncate")
+    assert tokens.encode(tokenizer, "pair", pairs(), special + 1, "truncate").examples.lengths.max() == special + 1
+
+
+def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "choice")
+    given = made(
+        "copa",
+        premise=["the cat sat", "john sat"],
+        choice1=["a cat", "this"],
+        choice2=["the result", "that"],
+        question=["cause", "effect"],
+        label=[1, 0],
+    )
+    found = tokens.encode(tokenizer, "choice", given, 128, "truncate").examples
+    texts = [
+        ("the cat sat What was the CAUSE of this?", "a cat"),
+        ("the cat sat What was the CAUSE of this?", "the result"),
+        ("john sat What happened as a RESULT?", "this"),
+        ("john sat What happened as a RESULT?", "that"),
+    ]
+    assert (len(found), found.group, found.labels.tolist()) == (2, 2, [1, 0])
+    for sequence, (first, second) in enumerate(texts):
+        alone = tokenizer(first, second)
+        part = slice(found.starts[sequence], found.starts[sequence + 1])
+        assert found.ids[part].tolist() == alone["input_ids"]
+        assert found.types[part].tolist() == alone["token_type_ids"]
+    shortest = int(found.lengths.reshape(2, 2).max(1).min())
+    assert tokens.encode(tokenizer, "choice", given, shortest, "drop").examples.numbers.tolist() == [1]
+
+
+def test_an_unknown_question_is_refused(folders: dict[str, Path]) -> None:
+    given = made("copa", premise=["a"], choice1=["b"], choice2=["c"], question=["causes"], label=[1])
+    with pytest.raises(UserError, match="unknown question 'causes': did you mean 'cause'"):
+        tokens.encode(tokens.load(str(folders["bert"]), "choice"), "choice", given, 128, "truncate")
+
+
+SENTENCES = [["John", "'s", "cats", "sat", "."], ["the"], ["what", "(", "result", ")"]]
+TAGS = [[1, 0, 3, 0, 0], [5], [0, 7, 0, 8]]
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str) -> None:
+    tokenizer = tokens.load(str(folders[name]), "token")
+    found = tokens.encode(tokenizer, "token", made("conll2003", tokens=SENTENCES, ner_tags=TAGS), 128, "truncate")
+    examples = found.examples
+    assert examples.words is not None
+    assert examples.word_starts is not None
+    assert found.lost_words == 0
+    assert examples.labels.tolist() == [tag for tags in TAGS for tag in tags]
+    for row, words in enumerate(SENTENCES):
+        # a byte-level tokenizer that adds no space itself would be given the word with one
+        alone = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
+        ids = examples.ids[examples.starts[row] : examples.starts[row + 1]].tolist()
+        assert ids[1:-1] == sum(alone, [])
+        places = examples.words[examples.word_starts[row] : examples.word_starts[row + 1]]
+        assert places.tolist() == [1 + sum(map(len, alone[:word])) for word in range(len(words))]
+    if name == "roberta":
+        assert tokenizer.decode(ids[1:2])[0] == " "
+
+
+def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "token")
+    given = made("conll2003", tokens=SENTENCES, ner_tags=TAGS)
+    whole = tokens.encode(tokenizer, "token", given, 128, "truncate").examples
+    assert whole.words is not None
+    assert whole.word_starts is not None
+    limit = 6
+    found = tokens.encode(tokenizer, "token", given, limit, "truncate")
+    kept = whole.words < limit - 1  # a separator takes the last place
+    assert (found.lost_words, found.lost_words > 0) == (int((~kept).sum()), True)
+    assert found.examples.labels.tolist() == whole.labels[kept].tolist()
+    assert found.examples.words is not None
+    assert found.examples.words.tolist() == whole.words[kept].tolist()
+    dropping = tokens.encode(tokenizer, "token", given, limit, "drop")
+    rest = np.flatnonzero(whole.lengths <= limit)
+    assert dropping.examples.numbers.tolist() == rest.tolist()
+    assert dropping.examples.labels.tolist() == whole.take(rest).labels.tolist()
+
+
+def test_a_word_without_pieces_is_counted_as_lost(folders: dict[str, Path]) -> None:
+    given = made("conll2003", tokens=[["a", "\u200b", "the"]], ner_tags=[[1, 2, 3]])
+    found = tokens.encode(tokens.load(str(folders["bert"]), "token"), "token", given, 128, "truncate")
+    assert (found.examples.labels.tolist(), found.lost_words) == ([1, 3], 1)
+
+
+def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, int] = (0, 4)) -> Rows:
+    columns = {"text": [text], "span1_text": ["John"], "span2_text": ["the Dog"], "label": [1], "idx": [42]}
+    return made("wsc", **columns, span1_index=[indices[0]], span2_index=[indices[1]])
+
+
+@pytest.mark.parametrize("name", ["bert", "roberta"])
+def test_spans_are_their_texts_pieces(folders: dict[str, Path], name: str) -> None:
+    tokenizer = tokens.load(str(folders[name]), "span")
+    examples = tokens.encode(tokenizer, "span", spans(), 128, "truncate").examples
+    assert examples.spans is not None
+    assert examples.spans.shape == (1, 2, 2)
+    read = [tokenizer.decode(examples.ids[first:last]).strip().lower() for first, last in examples.spans[0]]
+    assert [text.replace(" ", "") for text in read] == ["john", "thedog"]
+
+
+def test_a_span_is_not_cut(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "span")
+    length = int(tokens.encode(tokenizer, "span", spans(), 128, "truncate").examples.lengths[0])
+    with pytest.raises(
+        UserError, match=r"max_length 14 cuts span 'the Dog' of example 42: give more, or overlong: drop"
+    ):
+        tokens.encode(tokenizer, "span", spans(), 14, "truncate")
+    with pytest.raises(UserError, match="leaves no example"):
+        tokens.encode(tokenizer, "span", spans(), length - 1, "drop")
+    with pytest.raises(UserError, match="'the Dog' does not stand at word 0"):
+        tokens.encode(tokenizer, "span", spans(indices=(0, 0)), 128, "truncate")
+
+
+def test_the_fingerprint_is_of_the_tokenizers_content(folders: dict[str, Path], tmp_path: Path) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    first = tokens.fingerprint(tokenizer)
+    tokens.encode(tokenizer, "pair", pairs(), 9, "truncate")
+    assert tokens.fingerprint(tokenizer) == first  # a call leaves its truncation behind
+    copy = bert(tmp_path / "copy")
+    assert tokens.fingerprint(tokens.load(str(copy), "pair")) == first
+    vocabulary = (copy / "vocab.txt").read_text().split("\n")
+    (copy / "vocab.txt").write_text("\n".join([*vocabulary[:-2], vocabulary[-1], vocabulary[-2]]))
+    assert tokens.fingerprint(tokens.load(str(copy), "pair")) != first
+    plain, split = (tokens.load(str(folders["roberta"]), kind) for kind in ("pair", "token"))
+    assert tokens.fingerprint(plain) != tokens.fingerprint(split)
+
+
+def test_a_tokenizer_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+    (tmp_path / "config.json").write_text("{}")
+    for source in (str(tmp_path), "some-stranger/some-model"):
+        with pytest.raises(UserError, match=r"cannot load the tokenizer of model .*--model minilm") as error:
+            tokens.load(source, "pair")
+        assert "\n" not in str(error.value)
+
+
+@needs_data
+@needs_minilm
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_every_span_of_wsc_is_found(split: str) -> None:
+    task = tasks.get("wsc")
+    given = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
+    tokenizer = tokens.load(str(models.minilm_folder()), "span")
+    examples = tokens.encode(tokenizer, "span", given, 256, "truncate").examples
+    assert examples.spans is not None
+
+    def letters(text: str) -> str:
+        return "".join(filter(str.isalnum, text.lower()))
+
+    for row in range(len(given)):
+        ids = examples.ids[examples.starts[row] : examples.starts[row + 1]]
+        for which, (first, last) in enumerate(examples.spans[row]):
+            span, index = (given.columns[f"span{which + 1}_{what}"][row] for what in ("text", "index"))
+            assert letters(tokenizer.decode(ids[first:last])) == letters(span)
+            before = letters(tokenizer.decode(ids[1:first]))
+            words = [letters(" ".join(given.columns["text"][row].split()[: index + more])) for more in (0, 1)]
+            assert before in words  # at its word, or the one behind
+
+
+@needs_data
+@needs_minilm
+def test_real_pairs_one_by_one() -> None:
+    task = tasks.get("mrpc")
+    given = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
+    tokenizer = tokens.load(str(models.minilm_folder()), "pair")
+    found = tokens.encode(tokenizer, "pair", given, 64, "truncate").examples
+    for row, (first, second) in enumerate(zip(*given.columns.values(), strict=True)):
+        alone = tokenizer(first, second, truncation=True, max_length=64)
+        part = slice(found.starts[row], found.starts[row + 1])
+        assert found.ids[part].tolist() == alone["input_ids"]
+        assert found.types[part].tolist() == alone["token_type_ids"]

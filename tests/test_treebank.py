@@ -1,0 +1,88 @@
+"""The treebank sample, against NLTK's own reader of it."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from peftcli import rows, tasks, treebank
+from peftcli.errors import UserError
+from tests.material import REAL, needs_data
+
+TREE = "\n( (S (NP (DT the) (NN cat) )\n     (VP (VBD sat) (-NONE- *T*-1) ) (. .) ))\n( (NP (NN cat) ))\n"
+
+
+def write(folder: Path, documents: dict[str, str]) -> Path:
+    combined = folder / "corpora" / "treebank" / "combined"
+    combined.mkdir(parents=True)
+    for name, text in documents.items():
+        (combined / name).write_text(text)
+    return folder
+
+
+def test_leaves_of_each_sentence_are_its_words(tmp_path: Path) -> None:
+    tables = treebank.tables(write(tmp_path, {"wsj_0001.mrg": TREE, "README": "(X y)"}), tasks.TREEBANK)
+    read = tables["train"].to_pydict() if len(tables["train"]) else tables["validation"].to_pydict()
+    assert read["tokens"] == [["the", "cat", "sat", "*T*-1", "."], ["cat"]]
+    assert [[tasks.TREEBANK[tag] for tag in tags] for tags in read["tags"]] == [
+        ["DT", "NN", "VBD", "-NONE-", "."],
+        ["NN"],
+    ]
+
+
+def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="tag 'ZZ' is none of the sample's"):
+        treebank.tables(write(tmp_path, {"wsj_0001.mrg": "( (ZZ x))"}), tasks.TREEBANK)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"\xff" * 100])
+def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "corpora").mkdir()
+    (tmp_path / "corpora" / "treebank.zip").write_bytes(content)
+    with pytest.raises(UserError, match="cannot read the treebank sample"):
+        treebank.tables(tmp_path, tasks.TREEBANK)
+
+
+def test_a_missing_sample_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(treebank, "_nltk_folders", lambda: [tmp_path / "nltk"])
+    with pytest.raises(UserError, match=r"nltk\.downloader treebank.*--data-dir"):
+        treebank.tables(None, tasks.TREEBANK)
+
+
+@needs_data
+def test_the_sample_is_what_nltk_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import nltk.data
+    from nltk.corpus.reader import BracketParseCorpusReader
+
+    with zipfile.ZipFile(REAL / "ptb_nltk" / "corpora" / "treebank.zip") as archive:
+        archive.extractall(tmp_path / "corpora")
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
+    theirs = BracketParseCorpusReader(str(tmp_path / "corpora" / "treebank" / "combined"), r"wsj_.*\.mrg")
+    zipped = treebank.tables(REAL / "ptb_nltk", tasks.TREEBANK)
+    monkeypatch.setattr(treebank, "_nltk_folders", lambda: [tmp_path])
+    unzipped = treebank.tables(None, tasks.TREEBANK)
+    assert zipped == unzipped
+    ours = [
+        list(zip(row["tokens"], [tasks.TREEBANK[tag] for tag in row["tags"]], strict=True))
+        for split in ("train", "validation")
+        for row in zipped[split].to_pylist()
+    ]
+    wanted = [list(sentence) for sentence in theirs.tagged_sents()]
+    assert len(ours) == 3914
+    assert sum(map(len, ours)) == 100676
+    assert sorted(ours) == sorted(wanted)
+
+
+@needs_data
+def test_no_document_is_in_both_parts() -> None:
+    documents = [treebank._sentences(text) for text in treebank._documents(treebank._find(REAL / "ptb_nltk"))]
+    assert len(documents) == 199
+    tables = treebank.tables(REAL / "ptb_nltk", tasks.TREEBANK)
+    task = tasks.get("ptb")
+    read = {split: rows.check(task, split, table) for split, table in tables.items()}
+    held = {tuple(words) for words in read["validation"].columns["tokens"]}
+    whole = [{tuple(word for _, word in sentence) for sentence in document} for document in documents]
+    assert sum(sentences <= held for sentences in whole) == 40
+    assert {split: len(own) for split, own in read.items()} == {"train": 3247, "validation": 667}
+    assert rows.differences(task, read) == ()
+    assert len(task.labels) == 46
