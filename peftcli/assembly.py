@@ -5,6 +5,7 @@ Every trained number of every run is an element of `flat`, the only leaf; a colu
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import torch
@@ -92,10 +93,18 @@ class Assembly:
         module = self.network.get_submodule(self.network.module_name(name.rpartition(".")[0]))
         if not isinstance(module, SparseLinear | SparseEmbedding) or not name.endswith("weight"):
             return {name: self._scatter(name, value)}
-        index, stem = self.index[name], name.removesuffix("weight")
-        dead = index == self.network.anatomy.by_name[name].size
-        delta = (value - self.values(self.flat)[name]).masked_fill(dead, 0)
-        return {f"{stem}delta": delta, f"{stem}delta_index": index.masked_fill(dead, 0)}
+        stem, (base, index, dead) = name.removesuffix("weight"), self._gathered[name]
+        delta = value - base if dead is None else (value - base).masked_fill(dead, 0)
+        return {f"{stem}delta": delta, f"{stem}delta_index": index}
+
+    @cached_property
+    def _gathered(self) -> dict[str, tuple[Tensor, Tensor, Tensor | None]]:
+        """By tensor the selected elements' start values, their places, and which slots are dead (None: none of them)."""
+        base, found = self.values(self.flat), {}
+        for name, index in self.index.items():
+            dead = index == self.network.anatomy.by_name[name].size
+            found[name] = (base[name], index.masked_fill(dead, 0), dead if bool(dead.any()) else None)
+        return found
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
         padded = self._padded(name).scatter(1, self.index[name], value)

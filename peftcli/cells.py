@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from peftcli import published, selection, statistics
+from peftcli import published, records, selection, statistics
 from peftcli.errors import UserError
 from peftcli.grid import Place
 from peftcli.published import Published
@@ -47,6 +48,7 @@ def make(place: Place, view: View, printed: Sequence[Published]) -> Cell:
         planned=len(chosen),
         runs=sum(o.state in ("completed", "diverged") for o in place.outcomes),
         runs_planned=len(place.outcomes),
+        files={o.run.seed: str(records.path(Path(), o.run)) for o in chosen if o.state == "completed"},
         missing=_named(place.outcomes, "missing"),
         failed=_named(place.outcomes, "failed"),
         damaged=_named(place.outcomes, "damaged"),

@@ -25,7 +25,7 @@ class _SparseLinear(torch.autograd.Function):
         gradient = gradients[0]
         x, delta, rows, columns, weight = ctx.saved_tensors
         arrived = gradient.gather(2, _each_token(rows, x))
-        to_delta = torch.einsum("rtk,rtk->rk", arrived, x.gather(2, _each_token(columns, x)))
+        to_delta = (arrived * x.gather(2, _each_token(columns, x))).sum(1)
         to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:

@@ -36,7 +36,7 @@ class Report:
 
     `counts`: the recipe's runs by state. `troubles`: the failed, diverged and damaged ones, each with its reason.
     `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
-    beside ours.
+    beside ours. `output`: the results folder.
     """
 
     recipe: Recipe
@@ -47,6 +47,7 @@ class Report:
     cost: Cost
     environments: tuple[dict[str, Any], ...]
     against: bool
+    output: Path = Path("results")
 
 
 def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
@@ -66,6 +67,7 @@ def of_outcomes(recipe: Recipe, found: Sequence[Outcome], output: Path, against:
         cost=cost(found),
         environments=tuple(_distinct([dict(o.environment) for o in found if o.environment])),
         against=against,
+        output=output,
     )
 
 

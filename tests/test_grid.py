@@ -23,13 +23,25 @@ def test_table_4_has_a_row_for_each_n_and_two_columns_a_task() -> None:
     tasks = ("CoLA", "MRPC", "STS-B", "RTE")
     assert laid.columns == tuple((task, kind) for task in tasks for kind in ("Outlier", "Random"))
     place = laid.places[("16",), ("STS-B", "Random")]
-    assert {(o.run.strategy, o.run.options["n"], o.run.task) for o in place.outcomes} == {("layernorm_random", 16, "stsb")}
+    assert {(o.run.strategy, o.run.options["n"], o.run.task) for o in place.outcomes} == {
+        ("layernorm_random", 16, "stsb")
+    }
     assert len(place.outcomes) == 21, "seven learning rates, three seeds"
 
 
 def test_one_mnli_run_fills_two_columns() -> None:
     laid = lay_out(recipe.load(recipe.find("transferability/table1")))
-    assert [column[0] for column in laid.columns] == "CoLA SST-2 MRPC STS-B QQP MNLI_m MNLI_mm QNLI RTE".split()
+    assert [column[0] for column in laid.columns] == [
+        "CoLA",
+        "SST-2",
+        "MRPC",
+        "STS-B",
+        "QQP",
+        "MNLI_m",
+        "MNLI_mm",
+        "QNLI",
+        "RTE",
+    ]
     matched, mismatched = (laid.places[("Full-FT",), (name,)] for name in ("MNLI_m", "MNLI_mm"))
     assert [o.run.id for o in matched.outcomes] == [o.run.id for o in mismatched.outcomes]
     assert (matched.column.split, mismatched.column.split) == ("validation_matched", "validation_mismatched")
@@ -51,7 +63,9 @@ def test_training_settings_make_columns() -> None:
 
 
 def test_two_strategies_in_one_cell_are_refused() -> None:
-    twice = small(strategies=[{"layernorm": {"layers": [1], "label": "L"}}, {"layernorm": {"layers": [2], "label": "L"}}])
+    twice = small(
+        strategies=[{"layernorm": {"layers": [1], "label": "L"}}, {"layernorm": {"layers": [2], "label": "L"}}]
+    )
     with pytest.raises(UserError, match="several strategies or tasks fall into cell L / rte"):
         lay_out(twice)
 
@@ -68,4 +82,10 @@ def test_words_come_from_labels_options_and_rates() -> None:
     laid = lay_out(made)
     assert laid.rows == (("full",), ("layernorm:layers=1+2",))
     assert laid.columns == (("RTE",), ("cola",))
-    assert [grid.rate_text(rate) for rate in (1e-4, 2.5e-5, 3e-5, 0.01, 1.0)] == ["1e-4", "2.5e-5", "3e-5", "1e-2", "1e0"]
+    assert [grid.rate_text(rate) for rate in (1e-4, 2.5e-5, 3e-5, 0.01, 1.0)] == [
+        "1e-4",
+        "2.5e-5",
+        "3e-5",
+        "1e-2",
+        "1e0",
+    ]

@@ -189,12 +189,11 @@ def test_an_answer_is_waited_for_briefly(monkeypatch: pytest.MonkeyPatch) -> Non
     release = threading.Event()
     monkeypatch.setattr(hub, "PATIENCE", 0.1)
 
-
     def hang(*_: object, **__: object) -> None:
         release.wait(20)
         raise OSError
 
-    monkeypatch.setattr(hub.socket, "create_connection", hang)
+    monkeypatch.setattr(socket, "create_connection", hang)
     started = time.monotonic()
     assert not hub.reachable()
     assert time.monotonic() - started < 5

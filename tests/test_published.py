@@ -32,7 +32,9 @@ def _fits_but_rate(setting: dict[str, object], run: plan.Run) -> bool:
 def test_numbers_and_settings_are_read() -> None:
     cells = published.read(recipe.find("transferability/table1").with_suffix(".csv"))
     copied = [cell for cell in cells if cell.copied_from]
-    assert [(c.strategy, c.task) for c in copied] == [("bitfit", t) for t in ("mnli_matched", "mnli_mismatched", "qnli")]
+    assert [(c.strategy, c.task) for c in copied] == [
+        ("bitfit", t) for t in ("mnli_matched", "mnli_mismatched", "qnli")
+    ]
     first = cells[0]
     assert (first.mean, first.std, first.n, first.ddof, first.decimals) == (54.7, 0.7, 3, None, 1)
     assert published.parse_setting("lr=1e-4;train_size=all") == {"lr": 1e-4, "train_size": "all"}

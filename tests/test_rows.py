@@ -22,7 +22,8 @@ def table(**columns: Any) -> pa.Table:
 def test_used_columns_and_labels_are_taken() -> None:
     read = rows.check(RTE, "train", table(extra=[1, 2]))
     assert read.columns == {"sentence1": ["a", "b"], "sentence2": ["c", "d"]}
-    assert (read.labels.tolist(), read.labels.dtype) == ([0, 1], np.int64)
+    assert read.labels.tolist() == [0, 1]
+    assert read.labels.dtype == np.int64
     assert read.numbers.tolist() == [5, 9]
     assert rows.check(RTE, "train", table(idx=None)).numbers.tolist() == [0, 1]
     assert rows.check(RTE, "train", table(idx=["x", "y"])).numbers.tolist() == [0, 1]

@@ -42,6 +42,7 @@ def test_pieces_overlap_the_characters() -> None:
     offsets = [(0, 0), (0, 4), (5, 7), (7, 9), (10, 12), (0, 0)]  # special, "Mark", "to", "ld", "me", special
     assert pieces(offsets, (5, 9)) == (2, 4)
     assert pieces(offsets, (0, 4)) == (1, 2)
+    assert pieces(offsets, (7, 9)) == (3, 4)
     assert pieces(offsets, (6, 12)) == (2, 5)  # a piece that begins before the span is of it
 
 

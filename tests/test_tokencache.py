@@ -16,7 +16,7 @@ IDS, TYPES = np.array([5, 70_000, 7, 8, 9, 3]), np.array([0, 1, 0, 1, 1, 0])
 STARTS, NUMBERS = np.array([0, 2, 6]), np.array([4, 11])
 PLAIN = Examples(IDS, TYPES, STARTS, np.array([0.5, 2.0]), NUMBERS)
 WORDS = Examples(
-    IDS, TYPES, STARTS, np.array([1, 2, 3]), NUMBERS, words=np.array([1, 1, 2]), word_starts=np.array([0, 1, 3])
+    IDS, TYPES, STARTS, np.array([1, 2, 3]), NUMBERS, words=np.array([1, 1, 300]), word_starts=np.array([0, 1, 3])
 )
 SPANS = Examples(IDS, TYPES, STARTS, np.array([0, 1]), NUMBERS, spans=np.arange(8).reshape(2, 2, 2))
 CHOICE = Examples(IDS, TYPES, STARTS, np.array([1]), NUMBERS[:1], group=2)

@@ -35,10 +35,12 @@ def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: s
     tokenizer = tokens.load(str(folders[name]), "pair")
     found = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), max_length, "truncate").examples
     for row, (first, second) in enumerate(zip(TEXTS, TEXTS[::-1], strict=True)):
-        alone = tokenizer(first, second, truncation=True, max_length=max_length)
+        # in lists, as a text alone with an empty second is taken for a single one
+        alone = tokenizer([first], [second], truncation=True, max_length=max_length)
+        (ids,) = alone["input_ids"]
         part = slice(found.starts[row], found.starts[row + 1])
-        assert found.ids[part].tolist() == alone["input_ids"]
-        assert found.types[part].tolist() == alone.get("token_type_ids", [0] * len(alone["input_ids"]))
+        assert found.ids[part].tolist() == ids
+        assert found.types[part].tolist() == alone.get("token_type_ids", [[0] * len(ids)])[0]
     assert found.lengths.max() <= max_length
     assert (found.labels.tolist(), found.numbers.tolist()) == ([0, 1, 0, 1], [7, 5, 3, 1])
     assert (found.types.max() == 1) == (name == "bert")
@@ -87,16 +89,16 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
     tokenizer = tokens.load(str(folders["bert"]), "choice")
     given = made(
         "copa",
-        premise=["the cat sat", "john sat"],
+        premise=["the cat sat there", "john sat"],
         choice1=["a cat", "this"],
-        choice2=["the result", "that"],
+        choice2=["the result is longer", "that"],
         question=["cause", "effect"],
         label=[1, 0],
     )
     found = tokens.encode(tokenizer, "choice", given, 128, "truncate").examples
     texts = [
-        ("the cat sat What was the CAUSE of this?", "a cat"),
-        ("the cat sat What was the CAUSE of this?", "the result"),
+        ("the cat sat there What was the CAUSE of this?", "a cat"),
+        ("the cat sat there What was the CAUSE of this?", "the result is longer"),
         ("john sat What happened as a RESULT?", "this"),
         ("john sat What happened as a RESULT?", "that"),
     ]
@@ -106,7 +108,7 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
         part = slice(found.starts[sequence], found.starts[sequence + 1])
         assert found.ids[part].tolist() == alone["input_ids"]
         assert found.types[part].tolist() == alone["token_type_ids"]
-    shortest = int(found.lengths.reshape(2, 2).max(1).min())
+    shortest = int(found.lengths[0])  # the first choice of the first fits, its second does not
     assert tokens.encode(tokenizer, "choice", given, shortest, "drop").examples.numbers.tolist() == [1]
 
 
@@ -133,7 +135,7 @@ def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str
         # a byte-level tokenizer that adds no space itself would be given the word with one
         alone = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
         ids = examples.ids[examples.starts[row] : examples.starts[row + 1]].tolist()
-        assert ids[1:-1] == sum(alone, [])
+        assert ids[1:-1] == [piece for pieces in alone for piece in pieces]
         places = examples.words[examples.word_starts[row] : examples.word_starts[row + 1]]
         assert places.tolist() == [1 + sum(map(len, alone[:word])) for word in range(len(words))]
     if name == "roberta":

@@ -30,6 +30,17 @@ def test_leaves_of_each_sentence_are_its_words(tmp_path: Path) -> None:
     ]
 
 
+def test_documents_are_in_the_order_of_their_names(tmp_path: Path) -> None:
+    documents = {f"wsj_{number:04d}.mrg": f"( (NN {number}))\n" for number in range(60)}
+    plain = treebank.tables(write(tmp_path / "plain", documents), tasks.TREEBANK)
+    (tmp_path / "zipped" / "corpora").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "zipped" / "corpora" / "treebank.zip", "w") as archive:
+        for name, text in reversed(documents.items()):
+            archive.writestr(f"treebank/combined/{name}", text)
+    assert treebank.tables(tmp_path / "zipped", tasks.TREEBANK) == plain
+    assert {split: len(table) for split, table in plain.items()} == {"train": 20, "validation": 40}
+
+
 def test_an_unknown_tag_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="tag 'ZZ' is none of the sample's"):
         treebank.tables(write(tmp_path, {"wsj_0001.mrg": "( (ZZ x))"}), tasks.TREEBANK)

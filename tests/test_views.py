@@ -21,7 +21,9 @@ def test_a_recipe_without_a_table_shows_strategies_by_tasks() -> None:
 
 
 def test_one_name_stands_for_a_list_and_yes_for_an_average() -> None:
-    view = views.read(small(table={"rows": "strategy", "columns": "task", "average": True, "metrics": {"rte": "accuracy"}}))
+    view = views.read(
+        small(table={"rows": "strategy", "columns": "task", "average": True, "metrics": {"rte": "accuracy"}})
+    )
     assert view.rows == ["strategy"]
     assert view.metrics == {"rte": ["accuracy"]}
     assert view.average == views.Average(label="Avg.", std=False)

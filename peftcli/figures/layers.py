@@ -47,7 +47,9 @@ def panels(spec: Layers, found: Sequence[Point]) -> tuple[list[Panel], Across]:
         drawn = []
         single = [point for point in own if layer(point) is not None]
         for number, name in enumerate(dict.fromkeys(point.group.outcomes[0].run.strategy for point in single)):
-            places = [point for point in single if point.group.outcomes[0].run.strategy == name]
+            places = sorted(
+                (p for p in single if p.group.outcomes[0].run.strategy == name), key=lambda p: layer(p) or 0
+            )
             drawn.append(Line(name, tuple(_at(point) for point in places), number))
             printed = tuple(At(float(layer(p) or 0), p.printed) for p in places if p.printed is not None)
             if spec.published and printed:

@@ -62,7 +62,7 @@ def notes(found: Sequence[Point]) -> list[str]:
 
 def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) -> Point:
     printed = _printed(study, group)
-    scale = 100 if study.view.scale == "fraction" else 1
+    scale = 1 if study.view.scale == "fraction" else 1
     drop = leave_out_collapsed and bool(cell.collapsed)
     return Point(
         group=group,

@@ -1,4 +1,4 @@
-"""A report as data: every digit, n, standard deviation and its ddof. CSV has a line a cell, JSON everything."""
+"""A report as data: every digit, n, standard deviation and its ddof, 95 % interval. CSV has a line a cell, JSON all."""
 
 import csv
 import io
@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from peftcli import agreement, statistics
+from peftcli.differences import from_reference
 from peftcli.summary import Report
 from peftcli.tables import Cell, Row, RowAverage, Table
 
 CSV_KEYS = (
     *("row", "strategy", "options", "setting", "task", "column", "split", "metric", "state", "learning_rate"),
-    *("mean", "std", "ddof", "maximum", "n", "planned", "runs", "runs_planned"),
+    *("mean", "std", "ddof", "low", "high", "maximum", "n", "planned", "runs", "runs_planned"),
     *("missing", "failed", "damaged", "diverged", "collapsed", "mean_without_collapsed", "std_without_collapsed"),
     *("rank", "std_rank", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
     *("published_mean", "published_std", "published_maximum", "published_n", "published_ddof", "copied_from"),
@@ -44,6 +46,7 @@ def to_json(report: Report) -> str:
             {"path": row.path, "parameters": row.parameters and asdict(row.parameters)} for row in report.table.rows
         ],
         "cells": list(cells(report.table)),
+        "differences": list(differences(report)),
         "notes": report.table.notes,
         "claims": [asdict(judged) for judged in report.claims],
         "runs": report.counts,
@@ -64,6 +67,25 @@ def cells(table: Table) -> Iterator[dict[str, Any]]:
             yield _common(table, row) | _average(row, row.average)
 
 
+def differences(report: Report) -> Iterator[dict[str, Any]]:
+    """Give every cell's difference from the reference strategy with its test, and McNemar's by seed on the examples."""
+    grid = from_reference(report.table)
+    for row, own in zip(report.table.rows, grid or (), strict=False):
+        for cell, found in zip(row.cells, own, strict=True):
+            if cell is not None and found is not None:
+                by_seed = agreement.compare(cell, found.reference, report.output)
+                yield {
+                    "row": " / ".join(row.path),
+                    "strategy": cell.strategy,
+                    "column": cell.column,
+                    "metric": cell.metric,
+                    "reference": found.reference.strategy,
+                    "difference": found.difference,
+                    "test": asdict(found.test),
+                    "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
+                }
+
+
 def _common(table: Table, row: Row) -> dict[str, Any]:
     return {"row": " / ".join(row.path), "unit": table.view.scale, "ddof": table.view.ddof}
 
@@ -73,8 +95,13 @@ def _cell(cell: Cell) -> dict[str, Any]:
         key: value for key, value in asdict(cell).items() if key not in ("published", "outside", "values", "by_rate")
     }
     theirs = cell.published
+    interval = statistics.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
     return own | {
+        "low": interval.low,
+        "high": interval.high,
+        "interval": f"95 % of the mean, bootstrap{f'; {interval.note}' if interval.note else ''}",
         "state": cell.state,
+        "files": {str(seed): file for seed, file in cell.files.items()},
         "values": {str(seed): value for seed, value in cell.values.items()},
         "by_rate": {str(rate): value for rate, value in cell.by_rate.items()},
         "published_mean": theirs.mean if theirs else None,

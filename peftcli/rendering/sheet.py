@@ -11,6 +11,7 @@ from peftcli.views import View
 MARKS = {"diverged": "d", "failed": "f", "damaged": "x", "missing": "m", "collapsed": "c"}
 PARAMETERS = {"percent": "% Param.", "millions": "Param. (M)"}
 NOT_PLANNED = "..."
+AVERAGE_SLACK = 0.01 + 1e-9  # papers average digits that they do not print
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,11 @@ def _printed_average(average: RowAverage | None, view: View) -> list[Text]:
 def _average_difference(average: RowAverage | None, view: View) -> list[Text]:
     if average is None:
         return []
-    return [Text("" if average.difference is None else signed(average.difference, view))]
+    theirs = average.published
+    if average.difference is None or average.mean is None or theirs is None or theirs.shown is None:
+        return [Text("")]
+    printed = round(average.mean, max(view.decimals, theirs.decimals)) - theirs.shown
+    return [Text(signed(0.0 if abs(printed) < AVERAGE_SLACK else printed, view))]
 
 
 def _legend(lines: Sequence[Line], against: bool) -> list[str]:

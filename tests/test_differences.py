@@ -1,0 +1,76 @@
+"""Differences from the reference equal scipy's tests over the same values."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from peftcli import differences, plan, selection, tabulation
+from peftcli.recipe import Recipe
+from peftcli.tables import Table
+from tests.made import fill, runs, small
+from tests.test_cells import value
+
+TABLE = {"reference": "full"}
+
+
+def tabulate(made: Recipe, output: Path) -> Table:
+    return tabulation.tabulate(made, selection.outcomes(plan.expand(made), output))
+
+
+def test_equal_seeds_are_tested_in_pairs(tmp_path: Path) -> None:
+    made = small(seeds=7, learning_rates=[1e-3], table=TABLE)
+    fill(made, tmp_path, value)
+    grid = differences.from_reference(tabulate(made, tmp_path))
+    assert grid is not None
+    assert grid[0] == (None, None), "the reference itself"
+    for found, task in zip(grid[1], ("rte", "cola"), strict=True):
+        ours, theirs = ([100 * value(r) for r in runs(made, task=task, strategy=s)] for s in ("layernorm", "full"))
+        assert found is not None
+        assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
+        assert found.test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
+
+
+def test_other_seeds_are_tested_by_welch(tmp_path: Path) -> None:
+    strategies = ["full", {"layernorm": {"seeds": [5, 6, 7, 8]}}]
+    made = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies, table=TABLE)
+    fill(made, tmp_path, value)
+    grid = differences.from_reference(tabulate(made, tmp_path))
+    assert grid is not None
+    ours, theirs = ([100 * value(run) for run in runs(made, strategy=s)] for s in ("layernorm", "full"))
+    assert grid[1][0] is not None
+    assert grid[1][0].test.name == "Welch t"
+    assert grid[1][0].test.p_value == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
+
+
+def test_a_missing_run_unpairs_no_other(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=6, table=TABLE)
+    fill(made, tmp_path, value)
+    lost = runs(made, strategy="full")[2]
+    next(tmp_path.glob(f"rte/full-{lost.id}.json")).unlink()
+    grid = differences.from_reference(tabulate(made, tmp_path))
+    assert grid is not None
+    assert grid[1][0] is not None
+    test = grid[1][0].test
+    ours, theirs = ([value(r) for r in runs(made, strategy=s) if r.seed != 2] for s in ("layernorm", "full"))
+    assert (test.name, test.n) == ("Wilcoxon signed-rank", 5)
+    assert test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
+
+
+def test_no_reference_no_differences(tmp_path: Path) -> None:
+    assert differences.from_reference(tabulate(small(), tmp_path)) is None
+    assert differences.from_reference(tabulate(small(table={"reference": "bitfit"}), tmp_path)) is None
+    grid = differences.from_reference(tabulate(small(table=TABLE), tmp_path))
+    assert grid == ((None, None), (None, None)), "no run, no difference"
+
+
+def test_the_notes_say_what_few_seeds_cannot_show(tmp_path: Path) -> None:
+    made = small(table=TABLE)
+    fill(made, tmp_path, value)
+    table = tabulate(made, tmp_path)
+    grid = differences.from_reference(table)
+    assert grid is not None
+    assert (
+        list(differences.notes(table, grid))[1] == "With 3 seeds the smallest p that Wilcoxon's test can reach is 0.25."
+    )

@@ -1,0 +1,72 @@
+"""`peftcli.load_records`: one tidy frame whose numbers are those of the records and of the tables."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import peftcli
+from peftcli import plan, selection, tabulation
+from peftcli.errors import UserError
+from tests.made import fill, runs, small, unsynced, write
+from tests.test_cells import value
+
+
+def test_the_frame_gives_the_tables_numbers(tmp_path: Path) -> None:
+    made = small(seeds=4)
+    fill(made, tmp_path, value)
+    frame = peftcli.load_records(tmp_path)
+    assert len(frame) == len(runs(made)) == 32
+    chosen = frame[frame.counts].assign(score=frame.matthews.where(frame.task == "cola", frame.accuracy))
+    means = chosen.groupby(["strategy", "task", "learning_rate"]).score.agg(["mean", "std"]) * 100
+    for cell in tabulation.tabulate(made, selection.outcomes(plan.expand(made), tmp_path)).cells():
+        own = means.loc[(cell.strategy, cell.task)]
+        assert own["mean"].idxmax() == cell.learning_rate
+        assert cell.mean == pytest.approx(own["mean"].max())
+        assert cell.std == pytest.approx(own["std"][cell.learning_rate])
+
+
+def test_every_evaluation_is_a_row_and_one_counts(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], strategies=[{"layernorm": {"layers": [1, 2]}}], training={"restore_best": True})
+    run = runs(made)[0]
+    scores = [0.5, 0.7, 0.6]
+    evaluations = [
+        {"step": at, "epoch": float(at), "split": "validation", "loss": 0.1, "accuracy": a}
+        for at, a in enumerate(scores)
+    ]
+    file = write(tmp_path, run, {}, evaluations=evaluations)
+    frame = peftcli.load_records(tmp_path)
+    assert frame.accuracy.tolist() == scores
+    assert frame.counts.tolist() == [False, True, False]
+    first = frame.iloc[0]
+    assert (first.id, first["option.layers"], first["protocol.batch_size"]) == (run.id, "1+2", 16)
+    assert (first.trainable, first["cost.seconds"], first.seed) == (
+        1000,
+        36.0,
+        json.loads(file.read_text())["run"]["seed"],
+    )
+
+
+def test_runs_that_ended_otherwise_are_there_and_damaged_files_are_named(tmp_path: Path) -> None:
+    done, diverged, failed, damaged, *_ = runs(small())
+    with unsynced():
+        write(tmp_path, done, {"validation": {"accuracy": 0.5}})
+        write(tmp_path, diverged, {}, "diverged")
+        write(tmp_path, failed, {}, "failed", parameters=None, cost=None, environment=None)
+        file = write(tmp_path, damaged, {})
+    file.write_text("{}")
+    with pytest.warns(UserWarning, match="1 damaged or foreign files left out"):
+        frame = peftcli.load_records(tmp_path)
+    assert sorted(frame.status) == ["completed", "diverged", "failed"]
+    assert frame.loc[frame.status != "completed", "split"].isna().all()
+    assert frame.attrs["damaged"] == [str(file)]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no results folder"):
+        peftcli.load_records(tmp_path / "none")
+
+
+def test_the_package_has_nothing_else() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'load_record'"):
+        _ = peftcli.load_record
