@@ -1,18 +1,13 @@
 """`peftcli report`: a recipe's table, claims and notes from the records in a folder, in any format. No torch."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from peftcli import plan, selection
-from peftcli.errors import UserError, unknown
+from peftcli.errors import unknown
 from peftcli.recipe import Recipe
 from peftcli.rendering import data, latex, markdown, terminal
 from peftcli.summary import Report, of_outcomes, summarise
-
-if TYPE_CHECKING:
-    from peftcli.figures import Drawing, Study
 
 TEXTS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown.render,
@@ -38,24 +33,9 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
         return terminal.render(found, styled)
     if form in TEXTS:
         return TEXTS[form](found)
-    from peftcli import html
-    from peftcli.figures import Study
+    from peftcli import figures, html
 
-    return html.render(*with_figures(found, Study(recipe, outcomes, output)))
-
-
-def with_figures(report: Report, study: "Study") -> "tuple[Report, list[Drawing]]":
-    """Draw the recipe's figures; one that cannot be drawn, for want of weights say, is named in the notes instead."""
-    from peftcli import figures
-
-    drawings, undrawn = [], []
-    for spec in figures.parse_all(study.recipe.figures):
-        try:
-            drawings.append(figures.draw(spec, study))
-        except UserError as error:
-            undrawn.append(f"Figure {spec.name} is not drawn: {error}.")
-    table = replace(report.table, notes=(*report.table.notes, *undrawn))
-    return replace(report, table=table), drawings
+    return html.render(found, figures.draw_all(figures.Study(recipe, outcomes, output)))
 
 
 def notes(recipe: Recipe, output: Path) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """Records made from numbers: runs that end with exactly the values a test wants, by the program's own writer."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from peftcli import grid, parameters, plan, published, recipe, records, selection, tasks, views
 from peftcli.plan import Planned
@@ -63,11 +63,8 @@ def write(output: Path, run: Run, scores: Scores, status: str = "completed", **c
 @contextmanager
 def unsynced() -> Iterator[None]:
     """Write without waiting for the disk."""
-    fsync, os.fsync = os.fsync, lambda descriptor: None
-    try:
+    with mock.patch("os.fsync"):
         yield
-    finally:
-        os.fsync = fsync
 
 
 def from_published(made: Recipe, output: Path, change: Change | None = None) -> None:

@@ -73,5 +73,5 @@ def test_a_regression_has_no_right_answers(tmp_path: Path) -> None:
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     made = fill(tmp_path)
     next(tmp_path.glob(f"rte/full-*{agreement.ENDING}")).write_bytes(b"nothing")
-    with pytest.raises(UserError, match="predictions .* cannot be read"):
+    with pytest.raises(UserError, match=r"predictions .* cannot be read"):
         compare(made, tmp_path)

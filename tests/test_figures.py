@@ -163,6 +163,15 @@ def test_published_marks_are_the_printed_numbers_the_best_rate_s_where_several_a
     assert len(found) == 18
 
 
+def test_printed_fractions_and_maxima_are_shown_as_what_they_are(tmp_path: Path) -> None:
+    study = figures.study(recipes.load(recipes.find("spafit/table2")), tmp_path)
+    found = bars.collect(entry("bars", published=True, tasks=["rte"], strategies=["bitfit"]), study)
+    cells = published.read(study.recipe.path.parent / "table2.csv")
+    wanted = next(cell.maximum for cell in cells if (cell.strategy, cell.task) == ("bitfit", "rte"))
+    assert [point.printed for point in found] == [pytest.approx(100 * (wanted or 0))]
+    assert any(note.startswith("Printed as a maximum") for note in points.notes(found))
+
+
 def test_copied_cells_are_said(tmp_path: Path) -> None:
     study = figures.study(recipes.load(recipes.find("transferability/table1")), tmp_path)
     found = bars.collect(entry("bars", published=True, strategies=["bitfit", "full"]), study)

@@ -7,6 +7,7 @@ import pytest
 
 from peftcli import plan, published, recipe
 from peftcli.errors import UserError
+from peftcli.runs import Run
 from tests.made import TABLES, load
 
 
@@ -25,7 +26,7 @@ def test_every_printed_cell_belongs_to_one_strategy_of_its_recipe(name: str) -> 
         assert len({str(run.options) for run in own}) == 1, cell
 
 
-def _fits_but_rate(setting: dict[str, object], run: plan.Run) -> bool:
+def _fits_but_rate(setting: dict[str, object], run: Run) -> bool:
     return published.fits({key: value for key, value in setting.items() if key != "lr"}, run)
 
 

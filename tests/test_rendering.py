@@ -131,7 +131,7 @@ def test_latex_is_balanced_and_its_rows_are_full(folders: dict[str, Path], name:
 
 
 def check_latex(text: str) -> None:
-    """Environments close in order, braces balance, every row has the columns that its tabular names, nothing is bare."""
+    """Environments close in order, braces balance, every row has its tabular's columns, nothing is bare."""
     stack: list[str] = []
     for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
         if kind == "begin":

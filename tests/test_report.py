@@ -1,4 +1,4 @@
-"""Reports: formats are checked, nothing heavy is imported, lost figures are named, large folders are fast."""
+"""Reports: formats are checked, nothing heavy is imported, pages have figures, large folders are fast."""
 
 import subprocess
 import sys
@@ -50,14 +50,16 @@ def test_costs_of_a_cohort_are_shared(tmp_path: Path) -> None:
         for run in runs(made):
             write(tmp_path, run, {"validation": {"accuracy": 0.5}}, cost=cost)
     found = summary.summarise(made, tmp_path, False)
-    assert found.cost == summary.Cost(pytest.approx(2.0), 24000, 5, ("cpu",))
+    assert found.cost.hours == pytest.approx(2.0)
+    assert (found.cost.tokens, found.cost.peak_memory_bytes, found.cost.devices) == (24000, 5, ("cpu",))
     assert len(found.environments) == 1
 
 
-def test_a_figure_that_cannot_be_drawn_is_named(tmp_path: Path) -> None:
-    figures = [{"name": "lost", "kind": "density", "model": str(tmp_path / "none")}]
-    text = report.report(small(figures=figures), tmp_path, "html")
-    assert "Figure lost is not drawn: " in text
+def test_a_page_has_the_recipes_figures_and_a_mistake_in_one_is_told(tmp_path: Path) -> None:
+    figure = {"name": "bars-of-all", "kind": "bars"}
+    assert 'id="figure-bars-of-all"' in report.report(small(figures=[figure]), tmp_path, "html")
+    with pytest.raises(UserError, match="nothing"):
+        report.report(small(figures=[figure | {"strategies": ["nothing"]}]), tmp_path, "html")
 
 
 LIGHT = """

@@ -10,7 +10,7 @@ from peftcli.plan import Planned
 from peftcli.selection import Outcome
 from tests.made import runs, small, write
 
-EVALUATIONS = [
+EVALUATIONS: list[dict[str, Any]] = [
     {"step": 1, "split": "validation", "accuracy": 0.6},
     {"step": 2, "split": "validation", "accuracy": 0.8},
     {"step": 3, "split": "validation", "accuracy": 0.8},
@@ -38,7 +38,10 @@ def test_the_last_evaluation_counts_unless_the_best_is_restored() -> None:
 
 
 def test_the_test_split_counts_where_the_best_validation_is() -> None:
-    both = [*EVALUATIONS[:4], *({"step": n, "split": "test", "accuracy": n / 10} for n in (1, 2, 3, 4))]
+    both: list[dict[str, Any]] = [
+        *EVALUATIONS[:4],
+        *({"step": n, "split": "test", "accuracy": n / 10} for n in (1, 2, 3, 4)),
+    ]
     found = selection.counted(both, planned(restore_best=True).run.protocol, "accuracy")
     assert found["test"]["accuracy"] == 0.2, "chosen by validation, not by test"
 

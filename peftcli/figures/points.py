@@ -24,6 +24,7 @@ class Point:
     planned: int
     printed: float | None
     copied: bool
+    is_maximum: bool
     left_out: int = 0
 
     @property
@@ -56,13 +57,14 @@ def notes(found: Sequence[Point]) -> list[str]:
         "One answer for every example": map(_collapsed, found),
         "Learning rate chosen without some runs": map(_chosen_without, found),
         "Copied by the paper from another (hollow)": (p.place for p in found if p.copied and p.printed is not None),
+        "Printed as a maximum over runs, beside our mean": (p.place for p in found if p.is_maximum),
     }
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
 def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) -> Point:
     printed = _printed(study, group)
-    scale = 1 if study.view.scale == "fraction" else 1
+    scale = 100 if study.view.scale == "fraction" else 1
     drop = leave_out_collapsed and bool(cell.collapsed)
     return Point(
         group=group,
@@ -73,6 +75,7 @@ def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) ->
         planned=cell.planned,
         printed=None if printed is None or printed.shown is None else scale * printed.shown,
         copied=bool(printed and printed.copied_from),
+        is_maximum=bool(printed and printed.mean is None and printed.maximum is not None),
         left_out=len(cell.collapsed) if drop else 0,
     )
 

@@ -91,9 +91,7 @@ def _common(table: Table, row: Row) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    own = {
-        key: value for key, value in asdict(cell).items() if key not in ("published", "outside", "values", "by_rate")
-    }
+    own = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
     theirs = cell.published
     interval = statistics.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
     return own | {
