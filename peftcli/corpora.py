@@ -92,7 +92,7 @@ def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
 def _from_folder(root: Path, task: Task, splits: Sequence[str]) -> Tables:
     base = root / task.subset if task.subset else root
     if not base.is_dir():
-        raise unknown(f"subset of {task.data} in {root}", task.subset, _folders(root))
+        raise UserError(f"{root}: {unknown(f'subset of {task.data}', task.subset, _folders(root))}")
     return {split: _parquet(base, split) for split in splits}
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import backbone, corpora, rows, splits, tasks, tokencache, tokens
+from peftcli import corpora, rows, splits, tasks, tokencache, tokens
 from peftcli.errors import UserError
 from peftcli.examples import Array, Examples
 from peftcli.rows import Rows
@@ -102,6 +102,8 @@ def _tokenised(
 
     Gives the data's fingerprint and differences with them, but not the text, which would fill the memory.
     """
+    from peftcli import backbone  # torch comes with it, which reading and checking data does without
+
     task = tasks.get(name)
     corpus = read(task, folder, allow_other_data)
     tokenizer = tokens.load(backbone.locate(model), task.kind)

@@ -91,8 +91,8 @@ def encode(
     Pairs lose pieces from the end of the longer text until they fit. A choice is the premise with its question, and one
     choice: two sequences an example. In token tasks a word's label stands at its first word piece; words that are cut
     off have none. With `drop`, examples with a sequence over `max_length` are left out instead.
-    Raises UserError where no text fits beside the special pieces, where truncation would cut a span, where a span is
-    not in its text, and where nothing is left.
+    Raises UserError where no text fits beside the special pieces, where a sequence is longer than the model takes,
+    where truncation would cut a span, where a span is not in its text, and where nothing is left.
     """
     first, second = _texts(kind, rows)
     special = tokenizer.num_special_tokens_to_add(pair=second is not None)
@@ -111,10 +111,19 @@ def encode(
             raise UserError(f"max_length {max_length} with overlong: drop leaves no example")
     else:
         kept = np.arange(len(rows))
+    _check_lengths(examples, kept, group, tokenizer.model_max_length)
     if kind == "span":
         examples = _place_spans(examples, found, rows, kept, max_length)
     whole = len(kept) == len(rows)
     return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), lost)
+
+
+def _check_lengths(examples: Examples, kept: Array, group: int, limit: int) -> None:
+    longest = int(examples.lengths.reshape(-1, group)[kept].max())
+    if longest > limit:
+        raise UserError(
+            f"a sequence has {longest} word pieces, and the model takes {limit}: max_length {limit} or less"
+        )
 
 
 def _texts(kind: Kind, rows: Rows) -> tuple[list[Any], list[str] | None]:

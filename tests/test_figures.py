@@ -259,6 +259,15 @@ def test_low_data_sizes_are_those_before_the_split(tmp_path: Path) -> None:
     assert all([place.x for place in line.places] == [100, 1000, 2490] for line in panel.lines)
 
 
+def test_a_size_that_no_record_tells_is_said(tmp_path: Path) -> None:
+    own = {"mine": {"data": "mine", "text": ["a"], "label": "Mine", "metric": "accuracy"}}
+    study = study_of(
+        tmp_path, lambda planned: "missing", tasks=[own, {"mine": {**own["mine"], "training": {"train_size": 9}}}]
+    )
+    drawing = figures.draw(entry("low_data", learning_rate=1e-4), study)
+    assert "Left out, no record tells the number of examples: Full on Mine" in drawing.description
+
+
 def test_sparsity_has_means_and_deviations_over_rising_shares(tmp_path: Path) -> None:
     study = study_of(tmp_path, strategies=SHARES, tasks=["cola"], table={"ddof": 0})
     spec = entry("sparsity")
@@ -446,9 +455,9 @@ def test_bars_differ_without_colour_and_lines_too() -> None:
 
 
 def test_dense_curves_stay_small(tmp_path: Path) -> None:
-    recipe = recipes.build({**RECIPE, "seeds": 12}, tmp_path / "r.yaml", {})
+    recipe = recipes.build({**RECIPE, "seeds": 12, "learning_rates": [1e-4]}, tmp_path / "r.yaml", {})
     synthetic.write_all(recipe, tmp_path / "results", points=400)
-    drawing = figures.draw(entry("curves"), figures.study(recipe, tmp_path / "results"))
+    drawing = figures.draw(entry("curves", tasks=["rte"]), figures.study(recipe, tmp_path / "results"))
     assert b"<image" in drawing.svg
     assert len(drawing.svg) < 600_000
 
@@ -467,14 +476,15 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
     import matplotlib
 
     study = study_of(tmp_path, odd)
-    first = [figures.draw(entry(kind), study) for kind in ("bars", "curves")]
+    specs = [entry("bars"), entry("curves", tasks=["rte"])]
+    first = [figures.draw(spec, study) for spec in specs]
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "svg.fonttype": "none", "lines.linewidth": 5}):
-        again = [figures.draw(entry(kind), study) for kind in ("bars", "curves")]
+        again = [figures.draw(spec, study) for spec in specs]
     assert [(d.svg, d.png) for d in again] == [(d.svg, d.png) for d in first]
     program = (
         "import sys, hashlib; from pathlib import Path; from tests import test_figures as t; "
         "from peftcli import figures, recipe; r = recipe.build(t.RECIPE, Path(sys.argv[1]) / 'small.yaml', {}); "
-        "s = figures.study(r, Path(sys.argv[1]) / 'results'); d = figures.draw(t.entry('curves'), s); "
+        "s = figures.study(r, Path(sys.argv[1]) / 'results'); d = figures.draw(t.entry('curves', tasks=['rte']), s); "
         "print(hashlib.sha256(d.svg + d.png).hexdigest())"
     )
     import hashlib

@@ -55,13 +55,11 @@ def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.Monke
     assert parts.starts.tolist() == whole.starts.tolist()
 
 
-def test_sentences_and_real_labels(folders: dict[str, Path]) -> None:
+def test_sentences(folders: dict[str, Path]) -> None:
     tokenizer = tokens.load(str(folders["bert"]), "sentence")
     found = tokens.encode(tokenizer, "sentence", made("cola", sentence=TEXTS, label=[0, 1, 0, 1]), 128, "truncate")
     assert found.examples.ids[: found.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
     assert not found.examples.types.any()
-    scored = made("stsb", sentence1=["a"], sentence2=["the"], label=[2.5])
-    assert tokens.encode(tokenizer, "regression", scored, 128, "truncate").examples.labels.dtype == np.float64
 
 
 def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) -> None:
@@ -83,6 +81,14 @@ def test_a_length_without_room_is_refused(folders: dict[str, Path], name: str, s
     with pytest.raises(UserError, match=f"max_length {special} leaves no room .* alone are {special}"):
         tokens.encode(tokenizer, "pair", pairs(), special, "truncate")
     assert tokens.encode(tokenizer, "pair", pairs(), special + 1, "truncate").examples.lengths.max() == special + 1
+
+
+def test_a_sequence_longer_than_the_model_takes_is_refused(folders: dict[str, Path]) -> None:
+    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    tokenizer.model_max_length = 12
+    with pytest.raises(UserError, match="has 13 word pieces, and the model takes 12: max_length 12 or less"):
+        tokens.encode(tokenizer, "pair", pairs(), 128, "truncate")
+    assert tokens.encode(tokenizer, "pair", pairs(), 12, "truncate").examples.lengths.max() == 12
 
 
 def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
@@ -148,15 +154,14 @@ def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
     whole = tokens.encode(tokenizer, "token", given, 128, "truncate").examples
     assert whole.words is not None
     assert whole.word_starts is not None
-    limit = 6
-    found = tokens.encode(tokenizer, "token", given, limit, "truncate")
-    kept = whole.words < limit - 1  # a separator takes the last place
+    found = tokens.encode(tokenizer, "token", given, 6, "truncate")
+    kept = whole.words < 5  # a separator takes the last place
     assert (found.lost_words, found.lost_words > 0) == (int((~kept).sum()), True)
     assert found.examples.labels.tolist() == whole.labels[kept].tolist()
     assert found.examples.words is not None
     assert found.examples.words.tolist() == whole.words[kept].tolist()
-    dropping = tokens.encode(tokenizer, "token", given, limit, "drop")
-    rest = np.flatnonzero(whole.lengths <= limit)
+    dropping = tokens.encode(tokenizer, "token", given, 6, "drop")
+    rest = np.flatnonzero(whole.lengths <= 6)
     assert dropping.examples.numbers.tolist() == rest.tolist()
     assert dropping.examples.labels.tolist() == whole.take(rest).labels.tolist()
 

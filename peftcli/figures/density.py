@@ -37,13 +37,14 @@ def draw(spec: Density, study: Study) -> "tuple[Figure, str]":
 
 
 def saved(spec: Density, study: Study) -> dict[str, Path]:
-    """Where the weights after training are: where the figure says, else beside the record of the first seed."""
+    """Where the weights after training are: where the figure says, else beside the first seed's record with some."""
     if spec.after:
         return {label: Path(path).expanduser() for label, path in spec.after.items()}
+    names = spec.strategies or [name for name, _ in study.recipe.strategies if name == "full"]
     found = {}
-    for group in study.groups(spec.tasks, spec.strategies or ["full"], "best") if spec.tasks else ():
-        record = records.path(study.output, group.outcomes[0].run)
-        found[f"{group.label} on {group.column.label}"] = record.with_suffix(DELTA)
+    for group in study.groups(spec.tasks, names, "best") if names else ():
+        files = [records.path(study.output, outcome.run).with_suffix(DELTA) for outcome in group.outcomes]
+        found[f"{group.label} on {group.column.label}"] = next((file for file in files if file.exists()), files[0])
     return found
 
 

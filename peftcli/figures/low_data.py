@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from peftcli import grid, tasks
-from peftcli.figures import lines
+from peftcli.figures import lines, style
 from peftcli.figures.lines import Across, At, Line, Panel
 from peftcli.figures.points import Point, describe, notes, points
 from peftcli.figures.spec import LowData
@@ -19,8 +19,9 @@ def draw(spec: LowData, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     found = collect(spec, study)
     made, across = panels(spec, study, found)
-    words = " ".join(["The metric against the number of training examples.", *map(describe, found), *notes(found)])
-    return lines.paint(made, across, min(2, len(made)), notes(found)), words
+    said = [*notes(found), *_unknown(study, found)]
+    words = " ".join(["The metric against the number of training examples.", *map(describe, found), *said])
+    return lines.paint(made, across, min(2, len(made)), said), words
 
 
 def collect(spec: LowData, study: Study) -> list[Point]:
@@ -29,7 +30,7 @@ def collect(spec: LowData, study: Study) -> list[Point]:
 
 
 def size(study: Study, point: Point) -> int:
-    """Give the number of training examples before any are held out: the whole set where nothing is cut."""
+    """Give the number of training examples before any are held out: the whole set where not cut; 0: not known."""
     run = point.group.outcomes[0].run
     if run.protocol.train_size:
         return run.protocol.train_size
@@ -43,7 +44,7 @@ def panels(spec: LowData, study: Study, found: Sequence[Point]) -> tuple[list[Pa
     """Make a panel of each task and metric, with a line for each strategy."""
     made = []
     for task, metric in dict.fromkeys((p.group.column.column, p.group.column.metric) for p in found):
-        own = [p for p in found if (p.group.column.column, p.group.column.metric) == (task, metric)]
+        own = [p for p in found if (p.group.column.column, p.group.column.metric) == (task, metric) and size(study, p)]
         drawn: list[Line] = []
         for number, label in enumerate(dict.fromkeys(point.group.label for point in own)):
             places = sorted((point for point in own if point.group.label == label), key=lambda p: size(study, p))
@@ -54,5 +55,13 @@ def panels(spec: LowData, study: Study, found: Sequence[Point]) -> tuple[list[Pa
             if spec.published and printed:
                 drawn.append(Line(f"{label}, printed", printed, number, "printed"))
         made.append(Panel(task, axis(metric), tuple(drawn)))
-    sizes = sorted({size(study, point) for point in found})
+    sizes = sorted({size(study, point) for point in found} - {0})
     return made, Across("training examples (logarithmic)", tuple((float(n), f"{n:,}") for n in sizes), "log")
+
+
+def _unknown(study: Study, found: Sequence[Point]) -> list[str]:
+    """Say of which points the number of examples is not known, so that they cannot be drawn."""
+    note = style.listed(
+        "Left out, no record tells the number of examples", (p.place for p in found if not size(study, p))
+    )
+    return [note] if note else []

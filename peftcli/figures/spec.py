@@ -15,7 +15,7 @@ Module = Literal["multihead", "feedforward", "layernorm_attention", "layernorm_f
 
 class _Figure(BaseModel):
     """What every kind has. `name` is the file's; `tasks` and `strategies` (by name or label) keep to some, in their
-    order; `published` draws the paper's printed values beside ours; `caption` is shown with the figure.
+    order; `caption` is shown with the figure. Where a kind has `published`, it draws the paper's values beside ours.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -24,7 +24,6 @@ class _Figure(BaseModel):
     caption: str = ""
     tasks: Names | None = None
     strategies: Names | None = None
-    published: bool = False
 
 
 class Bars(_Figure):
@@ -38,6 +37,7 @@ class Bars(_Figure):
     learning_rate: Literal["best"] | LearningRate = "best"
     start: Annotated[float, Field(ge=0, lt=100)] = 0.0
     collapsed: Literal["keep", "leave out"] = "keep"
+    published: bool = False
 
 
 class Curves(_Figure):
@@ -59,6 +59,7 @@ class LowData(_Figure):
 
     kind: Literal["low_data"]
     learning_rate: Literal["best"] | LearningRate = "best"
+    published: bool = False
 
 
 class MaskChange(_Figure):
@@ -86,10 +87,15 @@ class Layers(_Figure):
 
     kind: Literal["layers"]
     baselines: list[str] = []
+    published: bool = False
 
 
 class Density(_Figure):
-    """Densities of each module's weights, before training and (`after`: a folder or file of weights) after it."""
+    """Densities of each module's weights before and after training; `share` of them, the innermost, are drawn.
+
+    `after` maps a label to a folder or file of weights; without it, what the runs of `strategies` (full, where the
+    recipe has it) saved beside their records.
+    """
 
     kind: Literal["density"]
     model: str | None = None
