@@ -1,7 +1,7 @@
 """One model as a strategy sees it: every tensor by name, role and layer, with counts that need no weights."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,8 @@ from peftcli.errors import UserError
 class Anatomy:
     """The tensors of a pre-trained model (`parameters`) and of the head put on it (`head`).
 
-    `layers` is the number of transformer layers; they count from 1. `layer_numbering` is how a protocol reads printed
+    `layers` is the number of transformer layers with tensors of their own; they count from 1. `config` has the model's
+    sizes. `layer_numbering` is how a protocol reads printed
     layer numbers (`described`: the number of the last layer, from 1; `released`: from 0).
     """
 
@@ -22,6 +23,7 @@ class Anatomy:
     head: tuple[Parameter, ...]
     layers: int
     layer_numbering: str = "released"
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @cached_property
     def by_name(self) -> dict[str, Parameter]:
@@ -86,5 +88,5 @@ def anatomy(
 ) -> Anatomy:
     """Build a model's anatomy from its config's numbers and its head's tensors. Raises UserError."""
     row = architectures.architecture(str(config.get("model_type")))
-    layers = architectures.number(config, row.layers)
-    return Anatomy(architectures.parameters(config, pooler), tuple(head), layers, layer_numbering)
+    layers = architectures.size(architectures.complete(config), row.layers)
+    return Anatomy(architectures.parameters(config, pooler), tuple(head), layers, layer_numbering, config)

@@ -1,6 +1,6 @@
-"""What each transformer architecture is made of: a row per architecture, and from its config numbers every tensor's name and shape.
+"""What a transformer is made of: from its architecture's row and its config's numbers every tensor's name and shape.
 
-Needs no weights and no torch. A new architecture is one row in `ARCHITECTURES`.
+Needs no weights and no torch. The rows are in `families`.
 """
 
 from dataclasses import dataclass
@@ -8,8 +8,18 @@ from math import prod
 from typing import Any
 
 from peftcli.errors import UserError, unknown
+from peftcli.families import FAMILIES
+from peftcli.parts import Architecture, Part, Size
 
-ATTENTION = ("query", "key", "value", "attention_output")
+ATTENTION = (
+    "query",
+    "key",
+    "value",
+    "attention_output",
+    "query_key_value",  # ModernBERT has one matrix for the three
+    "position_key",  # DeBERTa projects relative positions too
+    "position_query",
+)
 FEEDFORWARD = ("intermediate", "output")
 LAYERNORMS = ("attention_layernorm", "ffn_layernorm")
 EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings", "embedding_layernorm", "projection")
@@ -31,85 +41,37 @@ class Parameter:
         return prod(self.shape)
 
 
-@dataclass(frozen=True)
-class Head:
-    """The head that the architecture's stock sequence classifier has.
-
-    `dense` is the activation of its inner dense layer (None: no such layer, the pooler does that work), and
-    `first_dropout` says whether dropout stands before that layer.
-    """
-
-    dense: str | None = None
-    first_dropout: bool = False
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """Names of an architecture's modules by role; sizes are keys of its config.
-
-    `embeddings` and `layer` map role to (module name, kind, output size, input size); `{}` in `prefix` is the layer, from 0.
-    `stream` says whether the encoder runs on unpadded streams; `first_position` where position ids start.
-    """
-
-    prefix: str
-    embeddings: dict[str, tuple[str, ...]]
-    layer: dict[str, tuple[str, ...]]
-    pooler: tuple[str, ...] | None
-    head: Head
-    stream: bool = True
-    first_position: str | int = 0  # a number, or "after padding"
-    layers: str = "num_hidden_layers"
-    hidden: str = "hidden_size"
-
-
-_BERT_EMBEDDINGS = {
-    "word_embeddings": ("embeddings.word_embeddings", "embedding", "vocab_size", "hidden_size"),
-    "position_embeddings": ("embeddings.position_embeddings", "embedding", "max_position_embeddings", "hidden_size"),
-    "token_type_embeddings": ("embeddings.token_type_embeddings", "embedding", "type_vocab_size", "hidden_size"),
-    "embedding_layernorm": ("embeddings.LayerNorm", "layernorm", "hidden_size"),
-}
-_BERT_LAYER = {
-    "query": ("attention.self.query", "linear", "hidden_size", "hidden_size"),
-    "key": ("attention.self.key", "linear", "hidden_size", "hidden_size"),
-    "value": ("attention.self.value", "linear", "hidden_size", "hidden_size"),
-    "attention_output": ("attention.output.dense", "linear", "hidden_size", "hidden_size"),
-    "attention_layernorm": ("attention.output.LayerNorm", "layernorm", "hidden_size"),
-    "intermediate": ("intermediate.dense", "linear", "intermediate_size", "hidden_size"),
-    "output": ("output.dense", "linear", "hidden_size", "intermediate_size"),
-    "ffn_layernorm": ("output.LayerNorm", "layernorm", "hidden_size"),
-}
-_POOLER = ("pooler.dense", "linear", "hidden_size", "hidden_size")
-
-ARCHITECTURES = {
-    "bert": Architecture("encoder.layer.{}.", _BERT_EMBEDDINGS, _BERT_LAYER, _POOLER, Head()),
-    "roberta": Architecture(
-        "encoder.layer.{}.",
-        _BERT_EMBEDDINGS,
-        _BERT_LAYER,
-        _POOLER,
-        Head(dense="tanh", first_dropout=True),
-        first_position="after padding",
-    ),
-}
-
-
 def architecture(model_type: str) -> Architecture:
     """Give an architecture's row. Raises UserError for one that is not known."""
-    if model_type not in ARCHITECTURES:
-        raise unknown("architecture", model_type, ARCHITECTURES)
-    return ARCHITECTURES[model_type]
+    if model_type not in FAMILIES:
+        raise unknown("architecture", model_type, FAMILIES)
+    return FAMILIES[model_type]
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Fill in what published configs of this architecture leave out. Raises UserError for one that is not known."""
+    return {**architecture(str(config.get("model_type"))).defaults, **config}
 
 
 def parameters(config: dict[str, Any], pooler: bool) -> tuple[Parameter, ...]:
     """List the pre-trained model's tensors in their order, from its config's numbers; the pooler's only if asked for."""
-    row = architecture(str(config.get("model_type")))
-    found = [p for role, part in row.embeddings.items() for p in _tensors(role, 0, "", part, config)]
-    for layer in range(number(config, row.layers)):
+    config = complete(config)
+    row = architecture(config["model_type"])
+    found = [p for role, part in row.embeddings.items() for p in tensors(role, 0, "", part, config)]
+    for layer in range(size(config, row.layers)):
         prefix = row.prefix.format(layer)
-        found += [p for role, part in row.layer.items() for p in _tensors(role, layer + 1, prefix, part, config)]
+        found += [p for role, part in row.layer.items() for p in tensors(role, layer + 1, prefix, part, config)]
+    found += [p for role, part in row.outside.items() for p in tensors(role, 0, "", part, config)]
     if pooler and row.pooler:
-        found += _tensors("pooler", 0, "", row.pooler, config)
+        found += tensors("pooler", 0, "", row.pooler, config)
     return tuple(found)
+
+
+def size(config: dict[str, Any], asked: Size) -> int:
+    """Give a size: a number, a key of the config, or what is worked out from it. Raises UserError."""
+    if callable(asked):
+        return asked(config)
+    return asked if isinstance(asked, int) else number(config, asked)
 
 
 def number(config: dict[str, Any], key: str) -> int:
@@ -120,11 +82,13 @@ def number(config: dict[str, Any], key: str) -> int:
     return value
 
 
-def _tensors(role: str, layer: int, prefix: str, part: tuple[str, ...], config: dict[str, Any]) -> list[Parameter]:
-    module, kind, *sizes = part
-    shape = tuple(number(config, size) for size in sizes)
-    name = prefix + module
+def tensors(role: str, layer: int, prefix: str, part: Part, config: dict[str, Any]) -> list[Parameter]:
+    """List a part's tensors; none where this config's model does not have it."""
+    if not part.when(config, layer):
+        return []
+    shape = tuple(size(config, asked) for asked in part.sizes)
+    name = prefix + part.module
     found = [Parameter(f"{name}.weight", shape, role, layer)]
-    if kind != "embedding":
+    if config[part.bias] if isinstance(part.bias, str) else part.bias:
         found.append(Parameter(f"{name}.bias", shape[:1], role, layer))
     return found

@@ -230,7 +230,7 @@ def _install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None
     for name, places in index.items():
         module = network.get_submodule(network.module_name(name.rpartition(".")[0]))
         sparse = _sparse_class(module, places.shape[1] / network.anatomy.by_name[name].size)
-        if name.endswith("weight") and sparse and name not in network.fresh and not tuning.start:
+        if network.stream and name.endswith("weight") and sparse and name not in network.fresh and not tuning.start:
             module.__class__ = sparse
             _placeholders(module, ("delta", "delta_index"))
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peftcli import architectures, files, models
+from peftcli import architectures, files, hub, models, padded
 from peftcli.errors import UserError
 from peftcli.modules import accept_runs
 from peftcli.streams import ATTENTION, stream_attention
@@ -60,6 +60,22 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
     return narrowed(backbone, dtype)
 
 
+def fetch_config(model: str) -> dict[str, Any]:
+    """Download a hub model's config and give its numbers. Raises UserError, at once where there is no network."""
+    from huggingface_hub import hf_hub_download
+
+    source = locate(model)
+    if Path(source).is_dir() or not hub.reachable():
+        return models.config(model)  # says what is wrong and what to do
+    try:
+        with hub.quiet():
+            hf_hub_download(source, "config.json")
+    except Exception as error:  # its client, and what that is built on, raise many kinds
+        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise UserError(f"cannot download model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
+    return models.config(model)
+
+
 def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
     """Give the same backbone with its layers computing in `dtype`; `weights` and the pooler stay as they were."""
     network = sharing_copy(backbone.network)
@@ -101,7 +117,11 @@ def adopt(network: nn.Module, pooler: bool, missing: frozenset[str], model: str 
     network.pooler = None
     if row.stream:
         network.config._attn_implementation = ATTENTION
-    accept_runs(network)
+    elif config.get("attention_dropout"):
+        raise UserError(
+            f"model {model!r} drops attention probabilities ({config['attention_dropout']}), which this path cannot"
+        )
+    accept_runs(network, row.shared)
     split = None if split is None else accept_runs(split)
     return Backbone(network, split, weights, config, missing, fingerprint)
 
@@ -112,7 +132,13 @@ def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Mo
     try:
         with quiet_transformers():
             network, info = AutoModel.from_pretrained(
-                source, dtype=dtype, output_loading_info=True, trust_remote_code=False, attn_implementation="eager"
+                source,
+                dtype=dtype,
+                output_loading_info=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                attn_implementation="eager",
+                local_files_only=Path(source).is_dir() or not hub.reachable(),
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]
@@ -158,6 +184,9 @@ def offline() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-from transformers import AttentionInterface  # noqa: E402  (registers the attention the backbones use)
+from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402  (registers the backbones' attention)
+from transformers.masking_utils import eager_mask  # noqa: E402
 
 AttentionInterface.register(ATTENTION, stream_attention)
+AttentionInterface.register(padded.ATTENTION, padded.padded_attention)
+AttentionMaskInterface.register(padded.ATTENTION, eager_mask)

@@ -173,7 +173,8 @@ def report(
 
     if against not in (None, "paper"):
         raise unknown("value of --against", against, ["paper"])
-    text = make(load(find(recipe), parse_set(overrides)), output, form, against == "paper")
+    styled = to is None and sys.stdout.isatty()
+    text = make(load(find(recipe), parse_set(overrides)), output, form, against == "paper", styled)
     if to is None:
         print(text)
     else:

@@ -87,7 +87,8 @@ class RunLayerNorm(nn.LayerNorm):
         return self._normalize(x.to(torch.promote_types(x.dtype, self.weight.dtype))).to(x.dtype)
 
     def _normalize(self, x: Tensor) -> Tensor:
-        weight, bias = single(self.weight, 1).to(x.dtype), single(self.bias, 1).to(x.dtype)
+        weight = single(self.weight, 1).to(x.dtype)
+        bias = torch.zeros_like(weight) if self.bias is None else single(self.bias, 1).to(x.dtype)
         if weight.ndim == bias.ndim == 1:
             return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
         normal = F.layer_norm(x, self.normalized_shape, None, None, self.eps)
@@ -128,7 +129,10 @@ class SparseEmbedding(RunEmbedding):
 
 
 class RunDropout(nn.Module):
-    """Dropout whose mask is a hash of (run, step, site, token, channel); no key, no dropout."""
+    """Dropout whose mask is a hash of (run, step, site, token, channel); no key, no dropout.
+
+    A key without a run dimension means that `x` is one run's, of any shape; its last dimension is the channels.
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -141,9 +145,33 @@ class RunDropout(nn.Module):
         """Drop elements of [runs, tokens, channels]."""
         if not self.key.numel() or self.p == 0:
             return x
-        tokens = torch.arange(x.shape[1], device=x.device)
-        kept = noise.keep(noise.rows(self.key[:, None], tokens[None]), x.shape[-1], self.p)
-        return x * kept * noise.scale(self.p)
+        key = self.draw()
+        tokens = torch.arange(x[..., 0].numel() if key.ndim == 0 else x.shape[1], device=x.device)
+        counted = (
+            noise.rows(key, tokens).view(x.shape[:-1]) if key.ndim == 0 else noise.rows(key[:, None], tokens[None])
+        )
+        return x * noise.keep(counted, x.shape[-1], self.p) * noise.scale(self.p)
+
+    def draw(self) -> Tensor:
+        """Give the key of this use."""
+        return self.key
+
+
+class RepeatedDropout(RunDropout):
+    """Dropout of a layer that runs several times in one forward pass, as shared layers do: every time with another key."""
+
+    calls = 0  # since the forward pass began
+
+    def draw(self) -> Tensor:
+        """Give the key of this use."""
+        self.calls += 1
+        return noise.mix(self.key + (self.calls * noise.STRIDE) % 2**31)
+
+
+def attention_dropout(module: nn.Module) -> nn.Module | None:
+    """Give the dropout of an attention module's probabilities."""
+    found = getattr(module, "dropout", None)
+    return getattr(module, "attention_dropout", None) if found is None else found
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
@@ -153,11 +181,14 @@ _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def accept_runs(model: nn.Module) -> nn.Module:
-    """Turn a model's layers into ones that accept a run dimension, in place, and freeze everything."""
+def accept_runs(model: nn.Module, repeated: bool = False) -> nn.Module:
+    """Turn a model's layers into ones that accept a run dimension, in place, and freeze everything.
+
+    `repeated`: its layers run several times in one forward pass.
+    """
     for module in list(model.modules()):
         module.__class__ = _RUN_KIND.get(type(module), type(module))
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, RunDropout(child.p))
+                setattr(module, name, RepeatedDropout(child.p) if repeated else RunDropout(child.p))
     return model.requires_grad_(False)

@@ -7,32 +7,38 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.activations import ACT2FN
 
-from peftcli import architectures, heads
+from peftcli import architectures, heads, padded
 from peftcli.anatomy import Anatomy
 from peftcli.architectures import Parameter
 from peftcli.backbone import Backbone, sharing_copy
-from peftcli.modules import RunDropout, RunLinear, accept_runs
-from peftcli.streams import Stream
+from peftcli.modules import RepeatedDropout, RunDropout, RunLayerNorm, RunLinear, accept_runs
+from peftcli.streams import Layout, Stream
 
 
 class Head(nn.Module):
-    """The trained head: dropout, an inner dense layer where the style has one, dropout, the output layer.
+    """The trained head: dropout, an inner dense layer (and its LayerNorm) where the style has one, dropout, the output layer.
 
     Span tasks pool each span's tokens by a learnt attention and read both spans side by side.
     """
 
     def __init__(
-        self, parameters: tuple[Parameter, ...], activation: str | None, first_dropout: bool, p: float
+        self,
+        parameters: tuple[Parameter, ...],
+        activation: str | None,
+        dropouts: tuple[float | None, float],
+        epsilon: float,
     ) -> None:
         super().__init__()
         shapes = {p.name.removeprefix("head."): p.shape for p in parameters}
         for name in ("dense", "out", "span_attention"):
             if f"{name}.weight" in shapes:
                 outputs, inputs = shapes[f"{name}.weight"]
-                setattr(self, name, RunLinear(inputs, outputs))
+                setattr(self, name, RunLinear(inputs, outputs, bias=f"{name}.bias" in shapes))
+        hidden = shapes.get("norm.weight")
+        self.norm = RunLayerNorm(hidden, epsilon, bias="norm.bias" in shapes) if hidden else None
         self.activation = ACT2FN[activation] if activation else None
-        self.first_dropout = RunDropout(p) if activation and first_dropout else None
-        self.dropout = RunDropout(p)
+        self.first_dropout = None if dropouts[0] is None else RunDropout(dropouts[0])
+        self.dropout = RunDropout(dropouts[1])
 
     def forward(self, features: Tensor) -> Tensor:
         """Give logits [runs, places, outputs] from features [runs, places, hidden]."""
@@ -40,6 +46,8 @@ class Head(nn.Module):
             features = self.first_dropout(features)
         if self.activation is not None:
             features = self.activation(self.dense(features))
+        if self.norm is not None:
+            features = self.norm(features)
         return self.out(self.dropout(features))
 
 
@@ -57,26 +65,37 @@ class Network(nn.Module):
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architectures.architecture(config["model_type"])
         self.first_position = first_position(config)
-        self.stream = row.stream
+        self.stream, self.repeated = row.stream, row.shared
         parameters = heads.parameters(config, kind, labels, style)
         activation = heads.inner_activation(config, kind, style)
-        first = style == "pooled_dense" or row.head.first_dropout
+        self.averages = heads.averages(config, kind, style)
+        dropouts = heads.dropouts(config, kind, style)
         self.backbone = sharing_copy(backbone.network)
         pooler = backbone.pooler if heads.uses_pooler(config, kind, style) else None
         self.pooler = None if pooler is None else sharing_copy(pooler)
-        self.head = accept_runs(Head(parameters, activation, first, _head_dropout(config)))
+        self.head = accept_runs(Head(parameters, activation, dropouts, float(config.get("norm_eps", 1e-5))))
         self.anatomy = Anatomy(
-            architectures.parameters(config, self.pooler is not None), parameters, config[row.layers]
+            architectures.parameters(config, self.pooler is not None),
+            parameters,
+            architectures.size(config, row.layers),
+            config=config,
         )
 
-    def forward(self, stream: Stream, places: Tensor, spans: Tensor | None = None) -> Tensor:
-        """Read `places` [runs, places] of the stream's tokens (or `spans` [runs, places, 2, 2]) and give logits."""
-        hidden = self.encode(stream)
+    def forward(
+        self, stream: Stream, places: Tensor, spans: Tensor | None = None, hidden: Tensor | None = None
+    ) -> Tensor:
+        """Read `places` [runs, places] of the stream's tokens (or `spans` [runs, places, 2, 2]) and give logits.
+
+        `hidden` are the last hidden states [runs, tokens, hidden] where they were computed elsewhere (padded).
+        """
+        hidden = self.encode(stream) if hidden is None else hidden
         hidden = hidden.float() if hidden.dtype == torch.bfloat16 else hidden
         if spans is not None:
             return self.head(self._pool_spans(hidden, spans))
-        read = _at(hidden, places)
-        return self.head(read if self.pooler is None else self.pooler.activation(self.pooler.dense(read)))
+        read = _mean(hidden, stream.layout)[:, : places.shape[1]] if self.averages else _at(hidden, places)
+        if self.pooler is not None:
+            read = torch.tanh(getattr(self.pooler, "dense", self.pooler)(read))
+        return self.head(read)
 
     def encode(self, stream: Stream) -> Tensor:
         """Give the last hidden states [runs, tokens, hidden]."""
@@ -111,7 +130,14 @@ class Network(nn.Module):
     ) -> Tensor:
         """Run the network with tensors replaced by pre-trained name (each shared or [runs, …]) and dropout's keys."""
         replaced = {self.module_name(name): tensor for name, tensor in given.items()} | noise
-        result: Tensor = functional_call(self, replaced, (stream, places, spans), tie_weights=False)
+        for place in self.modules() if self.repeated else ():
+            if isinstance(place, RepeatedDropout):
+                place.calls = 0
+        hidden = None
+        if not self.stream:
+            own = {n.removeprefix("backbone."): replaced.pop(n) for n in list(replaced) if n.startswith("backbone.")}
+            hidden = padded.encode(self.backbone, own, stream, self.config)
+        result: Tensor = functional_call(self, replaced, (stream, places, spans, hidden), tie_weights=False)
         return result
 
     def dropouts(self) -> dict[str, RunDropout]:
@@ -131,6 +157,8 @@ def _at(hidden: Tensor, places: Tensor) -> Tensor:
     return hidden.flatten(0, 1).index_select(0, (places + offsets).reshape(-1)).view(*places.shape, -1)
 
 
-def _head_dropout(config: dict[str, Any]) -> float:
-    given = config.get("classifier_dropout")
-    return float(config.get("hidden_dropout_prob", 0.0) if given is None else given)
+def _mean(hidden: Tensor, layout: Layout) -> Tensor:
+    """Average each sequence's tokens: [runs, tokens, hidden] to [runs, batch, hidden]."""
+    mask = layout.mask[:, 0, 0, :, None].to(hidden.dtype)
+    grid = hidden.flatten(0, 1).index_select(0, layout.to_grid).view(len(mask), layout.longest, -1)
+    return ((grid * mask).sum(1) / mask.sum(1)).view(len(hidden), -1, hidden.shape[-1])

@@ -10,6 +10,7 @@ from torch import Tensor
 
 _GOLDEN = -1640531527  # 2^32 divided by the golden ratio, as int32: spreads consecutive counters
 _ROW = 374761393
+STRIDE = 668265263  # spreads the uses of one key
 _BITS = 16  # one hash gives two numbers of 16 bits
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from peftcli import statistics
+from peftcli import statistics, tasks
 from peftcli.recipe import Recipe
 from peftcli.tables import Cell, Table
 from peftcli.views import View
@@ -14,7 +14,15 @@ LISTED = 8  # runs named in one note; more are counted
 
 def add(table: Table, recipe: Recipe) -> Table:
     """Give the table with its notes."""
-    found = [*_method(table), *_choice(table), *_baselines(table), *_troubles(table), *_copied(table), *recipe.notes]
+    found = [
+        *_method(table),
+        *_choice(table),
+        *_tasks(table),
+        *_baselines(table),
+        *_troubles(table),
+        *_copied(table),
+        *recipe.notes,
+    ]
     return replace(table, notes=tuple(dict.fromkeys(found)))
 
 
@@ -36,7 +44,8 @@ def _choice(table: Table) -> Iterator[str]:
     view = table.view
     rates = max((len(cell.by_rate) for cell in table.cells()), default=0)
     if view.select.startswith("best") and rates > 1:
-        where = "a held-out part of the training set" if view.select.endswith("validation") else _where(table)
+        held_out = view.select.endswith("validation")
+        where = "a held-out part of the training set" if held_out else "the split that is also reported"
         yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
     flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]
     average = statistics.mean(flattery)
@@ -48,9 +57,12 @@ def _choice(table: Table) -> Iterator[str]:
         )
 
 
-def _where(table: Table) -> str:
-    splits = {cell.split for cell in table.cells()}
-    return "the official development set, which is also what is reported" if splits else "the reported split"
+def _tasks(table: Table) -> Iterator[str]:
+    """What a reader must know of a task, such as that it is synthetic."""
+    words = {column.column: column.path[0] for column in table.columns if column.column}
+    for name in dict.fromkeys(cell.task for cell in table.cells()):
+        if name in tasks.TASKS and tasks.TASKS[name].note:
+            yield f"{words.get(name, name)}: {tasks.TASKS[name].note}."
 
 
 def _baselines(table: Table) -> Iterator[str]:

@@ -88,15 +88,13 @@ def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric
 def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bool = False) -> float | None:
     """Choose a learning rate by the mean over seeds of the chooser on `split`, or on the held-out validation split.
 
-    A rate that lost a seed is chosen only if every rate did, among those that kept the most. The lower rate wins a tie.
-    None where no run left a value.
+    Only rates with the most values are candidates, so one that lost a seed is not chosen over one that did not. The
+    lower rate wins a tie. None where no run left a value.
     """
     values = {rate: [_chooser_value(o, split, held_out) for o in found] for rate, found in sorted(rates.items())}
     known = {rate: statistics.finite(own) for rate, own in values.items()}
-    whole = {rate: own for rate, own in known.items() if len(own) == len(values[rate]) > 0}
     most = max(map(len, known.values()), default=0)
-    candidates = whole or {rate: own for rate, own in known.items() if len(own) == most > 0}
-    means = {rate: statistics.mean(own) for rate, own in candidates.items()}
+    means = {rate: statistics.mean(own) for rate, own in known.items() if len(own) == most > 0}
     return max(means, key=lambda rate: means[rate] or 0.0) if means else None
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from peftcli import noise
 from peftcli.examples import Array, Examples, pieces
-from peftcli.modules import RunDropout
+from peftcli.modules import RunDropout, attention_dropout
 
 ATTENTION = "peftcli_streams"
 
@@ -99,7 +99,7 @@ def stream_attention(
     runs, heads, tokens, width = query.shape
     scaling = width**-0.5 if scaling is None else scaling
     queries, keys, values = (_to_grid(x, layout) for x in (query, key, value))
-    dropout = getattr(module, "dropout", None)
+    dropout = attention_dropout(module)
     if isinstance(dropout, RunDropout) and dropout.key.numel() and dropout.p:
         kept = _kept(dropout, layout, runs, tokens, heads)
         attended = _attend(queries * scaling, keys, values, layout.mask, kept, noise.scale(dropout.p))
@@ -126,5 +126,5 @@ def _kept(dropout: RunDropout, layout: Layout, runs: int, tokens: int, heads: in
     """Which probabilities stay, [runs * batch, heads, longest, longest]: a hash of (run, query token, head, key offset)."""
     token = (layout.to_grid % tokens).view(runs, -1, 1, layout.longest)
     head = torch.arange(heads, device=token.device)[:, None]
-    counted = noise.rows(dropout.key[:, None, None, None], token * heads + head)
+    counted = noise.rows(dropout.draw()[:, None, None, None], token * heads + head)
     return noise.keep(counted, layout.longest, dropout.p).flatten(0, 1)

@@ -160,6 +160,13 @@ def test_copied_cells_are_left_out() -> None:
     assert judging.judge(made, averaged, [empty("transferability/table1")]).printed == "cannot be judged"
 
 
+def test_copied_cells_take_no_place_among_all() -> None:
+    check = {"kind": "top", "strategy": "layernorm", "places": 4, "at_least": 1, "on": "qnli"}
+    claim = Claim.model_validate({"claim": "-", "where": "-", "checks": [check]})
+    found = judging.judge(load("transferability/table1"), claim, [empty("transferability/table1")])
+    assert found.printed_findings[0].steps[0].text == "QNLI: LayerNorms 89.4, place 4 of 8"
+
+
 CLAIM = {"claim": "-", "where": "-"}
 
 
@@ -175,7 +182,7 @@ def test_verdicts_on_our_runs(tmp_path: Path) -> None:
     made = small(seeds=6, learning_rates=[1e-3])
     fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10 + run.seed / 1000)
     found = judge(tmp_path, made, BETTER)
-    assert (found.verdict, found.printed) == ("holds", "cannot be judged")
+    assert (found.verdict, found.printed, found.printed_findings) == ("holds", "cannot be judged", ())
     p_value = stats.wilcoxon([10.0] * 6, method="exact").pvalue
     assert found.findings[0].steps[0].text == f"rte: layernorm 60.2, full 50.2 (+10.0, p = {p_value:.2g})"
     assert "Wilcoxon" in found.findings[0].test
@@ -194,6 +201,17 @@ def test_one_column_against_it_decides_though_others_are_open(tmp_path: Path) ->
     assert judge(tmp_path, made, BETTER).verdict == "does not hold", "equal on rte"
     assert judge(tmp_path, made, BETTER | {"or_equal": True}).verdict == "not enough runs"
     assert judge(tmp_path, made, BETTER | {"or_equal": True, "on": "rte"}).verdict == "holds"
+
+
+def test_one_check_against_it_decides_though_another_is_open(tmp_path: Path) -> None:
+    made = small(learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5)
+    for file in tmp_path.glob("cola/full-*.json"):
+        file.unlink()
+    fails, lacks = BETTER | {"on": "rte"}, BETTER | {"on": "cola"}
+    assert judge(tmp_path, made, lacks, fails).verdict == "does not hold"
+    assert judge(tmp_path, made, lacks).verdict == "not enough runs"
+    assert judge(tmp_path, made, fails | {"or_equal": True}, lacks).verdict == "not enough runs"
 
 
 def test_another_model_or_protocol_than_the_papers_is_not_judged(tmp_path: Path) -> None:

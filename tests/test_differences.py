@@ -58,6 +58,19 @@ def test_a_missing_run_unpairs_no_other(tmp_path: Path) -> None:
     assert test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
 
 
+def test_the_best_of_several_reference_rows_is_compared_with(tmp_path: Path) -> None:
+    table = {"rows": ["strategy", "learning_rate"], "select": "every learning rate", **TABLE}
+    made = small(tasks=["rte"], table=table)
+    fill(made, tmp_path, value)
+    grid = differences.from_reference(tabulate(made, tmp_path))
+    assert grid is not None
+    means = [np.mean([100 * value(run) for run in runs(made, strategy="full", learning_rate=r)]) for r in (1e-4, 1e-3)]
+    found = grid[2][0]
+    assert found is not None
+    ours = np.mean([100 * value(run) for run in runs(made, task="rte", strategy="layernorm", learning_rate=1e-4)])
+    assert found.difference == pytest.approx(ours - max(means))
+
+
 def test_no_reference_no_differences(tmp_path: Path) -> None:
     assert differences.from_reference(tabulate(small(), tmp_path)) is None
     assert differences.from_reference(tabulate(small(table={"reference": "bitfit"}), tmp_path)) is None

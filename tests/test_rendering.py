@@ -174,6 +174,16 @@ def test_the_best_is_bold_and_the_second_underlined(tmp_path: Path) -> None:
     assert r"\underline{75.0$\pm$0.0}" in text
 
 
+@pytest.mark.parametrize(("form", "sign"), [("terminal", "‡"), ("markdown", "‡"), ("latex", r"$\ddagger$")])
+def test_a_cell_far_from_the_printed_one_is_marked_when_asked(tmp_path: Path, form: str, sign: str) -> None:
+    made = load("transferability/table2")
+    from_published(made, tmp_path, lambda cell: (cell.mean or 0) - (5 if cell.strategy == "full" else 0))
+    text = report.report(made, tmp_path, form, True)
+    assert text.count(sign) == 3 + 1, "the cells of one strategy, and the legend"
+    assert text.count("-5.0") == 3
+    assert sign not in report.report(made, tmp_path, form)
+
+
 HOSTILE = "a|b_c*<script>$x^2$ \x1b[31m\n% \\end{table} & #1"
 
 

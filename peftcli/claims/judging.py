@@ -39,6 +39,8 @@ def judge(recipe: Recipe, claim: Claim, tables: Sequence[Table]) -> Judged:
         ours, printed = (_findings(claim, gather(tables, printed)) for printed in (False, True))
     except UserError as error:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
+    if tables[0].view.published is None and tables[0].view.model is None:
+        printed = ()  # no paper's recipe: there is nothing printed to judge
     verdict, note = overall(ours), _copied(claim, gather(tables, True))
     if reason := not_the_papers(recipe, tables[0]):
         verdict, note = "cannot be judged", "; ".join(filter(None, (reason, note)))
@@ -46,10 +48,10 @@ def judge(recipe: Recipe, claim: Claim, tables: Sequence[Table]) -> Judged:
 
 
 def overall(findings: Sequence[Finding]) -> Verdict:
-    """The verdict on checks that must all hold."""
+    """The verdict on checks that must all hold; there is none where there are no findings."""
     verdicts = [finding.verdict for finding in findings]
     order: tuple[Verdict, ...] = ("does not hold", "cannot be judged", "not enough runs")
-    return next((verdict for verdict in order if verdict in verdicts), "holds")
+    return next((verdict for verdict in order if verdict in verdicts), "holds") if verdicts else "cannot be judged"
 
 
 def not_the_papers(recipe: Recipe, table: Table) -> str:

@@ -32,7 +32,8 @@ class Finding:
 class Judged:
     """A claim, where it stands, the verdict on our records and on the printed cells, with the findings behind each.
 
-    `note` says why a claim cannot be judged, or what was left out ("copied cells: bitfit on mnli_matched").
+    `note` says why a claim cannot be judged, or what was left out as copied. A recipe that reproduces no paper has no
+    `printed_findings`.
     """
 
     claim: str

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHARE = 0.82  # of the room between two tasks that bars fill
+WIDEST = 36  # bars in a row
 
 
 def collect(spec: Bars, study: Study) -> list[Point]:
@@ -29,29 +30,42 @@ def draw(spec: Bars, study: Study) -> "tuple[Figure, str]":
 
 
 def paint(spec: Bars, found: Sequence[Point]) -> "Figure":
-    """Draw the bars side by side, a deviation up and down, the paper's value as a diamond."""
+    """Draw the bars side by side, a deviation up and down, the paper's value a diamond; tasks in equal rows."""
     tasks = list(dict.fromkeys(point.group.column for point in found))
     labels = list(dict.fromkeys(point.group.label for point in found))
-    beside = {column: [p for p in found if p.group.column == column] for column in tasks}
-    width = SHARE / max(len(labels), 1)
-    figure, axes = style.grid(1, 1, max(5.2, 0.26 * len(found) + 1.6), 3.4)
-    ax = axes[0][0]
-    ax.set_axisbelow(True)
-    ax.grid(False, axis="x")
-    for point in found:
-        own = beside[point.group.column]
-        at = tasks.index(point.group.column) + (own.index(point) - (len(own) - 1) / 2) * width
-        _paint_bar(ax, point, at, width, spec, labels.index(point.group.label))
-    low = min([spec.start, *(p.mean - (p.std or 0) for p in found if p.mean is not None and p.mean < 0)])
-    high = max([spec.start + 1, *(v for p in found if (v := _top(p, spec)) is not None)])
-    ax.set_ylim(low, high + 0.06 * (high - low))
-    ax.set_xticks(range(len(tasks)), [style.escape(f"{column.label}\n{short(column.metric)}") for column in tasks])
-    ax.set_xlim(-0.5, len(tasks) - 0.5)
-    ax.set_xlabel("task and its metric")
-    ax.set_ylabel("score (mean ± std over seeds)")
+    rows = -(-len(tasks) * len(labels) // WIDEST)
+    count = -(-len(tasks) // max(rows, 1))  # tasks in a row
+    rows = -(-len(tasks) // count)
+    figure, axes = style.grid(rows, 1, max(5.2, 0.26 * count * len(labels) + 1.6), 3.4 if rows == 1 else 2.5)
+    limits = _limits(spec, found)
+    for number, (ax,) in enumerate(axes):
+        own = tasks[number * count : (number + 1) * count]
+        _paint_row(ax, spec, [point for point in found if point.group.column in own], labels)
+        ax.set(xlim=(-0.5, count - 0.5), ylim=limits, ylabel="score (mean ± std over seeds)")
+    axes[-1][0].set_xlabel("task and its metric")
     _legend(figure, spec, found, labels)
     style.write_notes(figure, [*_start_note(spec, found), *notes(found)])
     return figure
+
+
+def _paint_row(ax: "Axes", spec: Bars, found: Sequence[Point], labels: Sequence[str]) -> None:
+    tasks = list(dict.fromkeys(point.group.column for point in found))
+    width = SHARE / len(labels)
+    ax.grid(False, axis="x")
+    for at, column in enumerate(tasks):
+        own = [point for point in found if point.group.column == column]
+        for place, point in enumerate(own):
+            _paint_bar(
+                ax, point, at + (place - (len(own) - 1) / 2) * width, width, spec, labels.index(point.group.label)
+            )
+    ax.set_xticks(range(len(tasks)), [style.escape(f"{column.label}\n{short(column.metric)}") for column in tasks])
+
+
+def _limits(spec: Bars, found: Sequence[Point]) -> tuple[float, float]:
+    """Where the vertical axis starts and ends: with room for every deviation, printed value and count."""
+    low = min([spec.start, *(p.mean - (p.std or 0) for p in found if p.mean is not None and p.mean < 0)])
+    high = max([spec.start + 1, *(v for p in found if (v := _top(p, spec)) is not None)])
+    return low, high + 0.06 * (high - low)
 
 
 def _top(point: Point, spec: Bars) -> float | None:
@@ -76,6 +90,7 @@ def _paint_bar(ax: "Axes", point: Point, at: float, width: float, spec: Bars, nu
             _write_at_foot(ax, at, f"▼ {point.mean:.1f}")
     if spec.published and point.printed is not None:
         inside = "white" if point.copied else "black"
+        at += 0.25 * width  # beside the deviation, not on it
         ax.plot(at, point.printed, "D", markersize=4.5, markerfacecolor=inside, markeredgecolor="black", zorder=6)
         ax.plot(at, point.printed, "D", markersize=6.5, markerfacecolor="white", markeredgecolor="white", zorder=5)
 

@@ -106,6 +106,7 @@ def paint(spec: Density, found: "Mapping[str, Mapping[str, ndarray]]", notes: Se
             middle = (outline.edges[1:] + outline.edges[:-1]) / 2
             (handles[label],) = ax.plot(middle, outline.heights, **look)
         if not labels:
+            ax.tick_params(labelbottom=False, labelleft=False)
             ax.text(0.5, 0.5, "weights not at hand", transform=ax.transAxes, ha="center", va="center")
         count = f" ({drawn[0].count:,} weights)" if drawn else ""
         ax.set_title(MODULES[module] + count)

@@ -73,9 +73,7 @@ def _text(text: Text, kind: str) -> Markup:
         words = tag("strong", words)
     elif text.underline:
         words = tag("u", words)
-    before: str = "printed " if kind == "printed" else ""
-    if kind == "difference":
-        before = tag("span", "difference ", class_="unseen")
+    before: str = "" if kind == "ours" else tag("span", f"{kind} ", class_="unseen")
     marks = [tag("sup", mark) for mark in text.marks]
     return tag("span", before, words, *marks, class_=kind)
 

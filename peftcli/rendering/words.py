@@ -20,7 +20,14 @@ def cost(report: Report) -> str | None:
     if not report.cost.hours and not report.cost.tokens:
         return None
     devices = f" on {', '.join(report.cost.devices)}" if report.cost.devices else ""
-    return f"Cost: {report.cost.hours:.3g} hours{devices}, {report.cost.tokens:,} tokens."
+    return f"Cost: {duration(report.cost.hours)}{devices}, {report.cost.tokens:,} tokens."
+
+
+def duration(hours: float) -> str:
+    """Write a time in the unit that suits it."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} seconds"
+    return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:,.1f} hours"
 
 
 def claim(judged: Judged) -> Iterator[str]:
@@ -33,7 +40,7 @@ def claim(judged: Judged) -> Iterator[str]:
         yield f"  {finding.verdict}: {finding.rule}. Test: {finding.test}."
         if steps(finding):
             yield f"    {steps(finding)}"
-    if judged.printed != judged.verdict:
+    if judged.printed_findings and judged.printed != judged.verdict:
         for finding in judged.printed_findings:
             yield f"  printed: {finding.verdict}: {finding.rule}"
             if steps(finding):

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from peftcli.anatomy import Anatomy
-from peftcli.architectures import ATTENTION, FEEDFORWARD, LAYERNORMS
+from peftcli.architectures import ATTENTION, FEEDFORWARD, LAYER, LAYERNORMS
 from peftcli.strategies.options import Layers
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Mask
@@ -54,4 +54,4 @@ def layernorm_ffn(model: Anatomy, layers: Layers | None = None) -> Mask:
 @strategy
 def bitfit(model: Anatomy, over: Literal["encoder", "all"] = "all") -> Mask:
     """Every bias, LayerNorms' and the pooler's too (BitFit); `over: encoder` leaves embeddings and pooler out."""
-    return tuple(name for name in model.over(over) if name.endswith(".bias"))
+    return model.names(LAYER if over == "encoder" else None, kind="bias")

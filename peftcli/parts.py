@@ -1,0 +1,96 @@
+"""Parts that transformers are made of: a module's name, kind and sizes, and how an architecture is put together. No torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Config = Mapping[str, Any]
+Kind = Literal["embedding", "linear", "layernorm", "convolution"]
+Size = str | int | Callable[[Config], int]  # a key of the config, a number, or what is worked out from the config
+
+
+def _always(config: Config, layer: int) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Part:
+    """One module: its name, kind and sizes, the output's first.
+
+    `bias` says whether it has one (a string: the config's key that says so), `when` whether a config's model has the
+    part at all, in a layer (from 1; 0 outside the layers).
+    """
+
+    module: str
+    kind: Kind
+    sizes: tuple[Size, ...]
+    bias: bool | str = True
+    when: Callable[[Config, int], bool] = _always
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head that the architecture's stock sequence classifier has.
+
+    `dense` is the activation of its inner dense layer, by name or by the config's key (None: no such layer, the pooler
+    does that work); `dense_bias` and `norm` (a LayerNorm behind it, its bias by that key) are as in `Part`. `dropout`
+    lists the config's keys of the dropout before the output layer, the first that is set counts; `first_dropout` those
+    of the one before the inner layer. `pooling` is the config's key that says what is read, where it is not always
+    the first token.
+    """
+
+    dense: str | None = None
+    dense_bias: bool | str = True
+    norm: str | None = None
+    dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
+    first_dropout: tuple[str, ...] = ()
+    pooling: str | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Names of an architecture's modules by role; `{}` in `prefix` is the layer, from 0.
+
+    `stream` says whether the encoder runs on unpadded streams; `first_position` where position ids start. `layers`
+    counts the layers that have tensors of their own (where layers share them, fewer than are run). `defaults` are of
+    config keys that published configs leave out. `note` is what a user should know.
+    """
+
+    prefix: str
+    embeddings: dict[str, Part]
+    layer: dict[str, Part]
+    pooler: Part | None
+    head: Head
+    stream: bool = True
+    shared: bool = False
+    first_position: str | int = 0  # a number, or "after padding"
+    layers: Size = "num_hidden_layers"
+    hidden: str = "hidden_size"
+    outside: dict[str, Part] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+def linear(module: str, outputs: Size = "hidden_size", inputs: Size = "hidden_size", **more: Any) -> Part:
+    """Describe a linear layer."""
+    return Part(module, "linear", (outputs, inputs), **more)
+
+
+def layernorm(module: str, size: Size = "hidden_size", **more: Any) -> Part:
+    """Describe a LayerNorm."""
+    return Part(module, "layernorm", (size,), **more)
+
+
+def embedding(module: str, rows: Size, width: Size = "hidden_size", **more: Any) -> Part:
+    """Describe an embedding."""
+    return Part(module, "embedding", (rows, width), bias=False, **more)
+
+
+def embeddings(width: Size) -> dict[str, Part]:
+    """Describe BERT's embeddings, of a width that may be another than the layers'."""
+    return {
+        "word_embeddings": embedding("embeddings.word_embeddings", "vocab_size", width),
+        "position_embeddings": embedding("embeddings.position_embeddings", "max_position_embeddings", width),
+        "token_type_embeddings": embedding("embeddings.token_type_embeddings", "type_vocab_size", width),
+        "embedding_layernorm": layernorm("embeddings.LayerNorm", width),
+    }
