@@ -188,6 +188,8 @@ def _start_values(
         outputs, inputs = network.anatomy.by_name[f"{module}.weight"].shape
         for name, shape in insertion.shapes(outputs, inputs).items():
             values[f"{module}.{name}"] = _inserted(name, like.new_zeros(shape), model)
+    if tuning.injected is not None:
+        values |= tuning.injected.start(network.backbone, model.generator)
     for name, (shape, value) in tuning.extra.items():
         values[name] = like.new_full(shape, value)
     return values
@@ -216,6 +218,8 @@ def _shared(tensors: Sequence[Tensor]) -> Tensor:
 
 def _install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
     """Give modules the class that computes what is inserted, and placeholders for the tensors it needs."""
+    if tuning.injected is not None:
+        network.backbone, network.stream = tuning.injected.install(network.backbone), False
     for name, insertion in tuning.insert.items():
         module = network.get_submodule(network.module_name(name))
         if isinstance(insertion, Lora):

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -57,6 +58,9 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
     source = locate(model)
     network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
     backbone = adopt(network.to(device), pooler, frozenset(missing), model)
+    note = architectures.architecture(backbone.config["model_type"]).note
+    if note:
+        print(f"model {model}: {note}", file=sys.stderr)
     return narrowed(backbone, dtype)
 
 
@@ -115,12 +119,10 @@ def adopt(network: nn.Module, pooler: bool, missing: frozenset[str], model: str 
     weights = {name: p.detach() for name, p in network.named_parameters()}
     split = network._modules.pop("pooler", None) if pooler else None
     network.pooler = None
-    if row.stream:
-        network.config._attn_implementation = ATTENTION
-    elif config.get("attention_dropout"):
-        raise UserError(
-            f"model {model!r} drops attention probabilities ({config['attention_dropout']}), which this path cannot"
-        )
+    if not row.stream and config.get("attention_dropout"):
+        share = config["attention_dropout"]
+        raise UserError(f"model {model!r} drops attention probabilities ({share}), which its padded path cannot")
+    network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
     accept_runs(network, row.shared)
     split = None if split is None else accept_runs(split)
     return Backbone(network, split, weights, config, missing, fingerprint)

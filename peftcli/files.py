@@ -1,6 +1,7 @@
 """Writing a file so that a reader sees the old content or the new one, never a part."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import uuid
@@ -22,9 +23,10 @@ def write(path: Path, content: str | bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):  # there only where something went wrong, a signal included
+            temporary.unlink()
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -38,6 +40,9 @@ def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems cannot sync a folder
+            raise
     finally:
         os.close(descriptor)
 

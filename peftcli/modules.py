@@ -168,6 +168,13 @@ class RepeatedDropout(RunDropout):
         return noise.mix(self.key + (self.calls * noise.STRIDE) % 2**31)
 
 
+def restart(model: nn.Module) -> None:
+    """Have every layer that runs several times count its uses anew: a forward pass begins."""
+    for module in model.modules():
+        if isinstance(module, RepeatedDropout):
+            module.calls = 0
+
+
 def attention_dropout(module: nn.Module) -> nn.Module | None:
     """Give the dropout of an attention module's probabilities."""
     found = getattr(module, "dropout", None)

@@ -11,7 +11,7 @@ from peftcli import architectures, heads, padded
 from peftcli.anatomy import Anatomy
 from peftcli.architectures import Parameter
 from peftcli.backbone import Backbone, sharing_copy
-from peftcli.modules import RepeatedDropout, RunDropout, RunLayerNorm, RunLinear, accept_runs
+from peftcli.modules import RunDropout, RunLayerNorm, RunLinear, accept_runs, restart
 from peftcli.streams import Layout, Stream
 
 
@@ -99,6 +99,8 @@ class Network(nn.Module):
 
     def encode(self, stream: Stream) -> Tensor:
         """Give the last hidden states [runs, tokens, hidden]."""
+        if self.repeated:
+            restart(self.backbone)
         inputs: dict[str, Any] = {"input_ids": stream.ids, "position_ids": stream.positions, "attention_mask": None}
         if self.config.get("type_vocab_size"):
             inputs["token_type_ids"] = stream.types
@@ -118,7 +120,7 @@ class Network(nn.Module):
 
     def module_name(self, name: str) -> str:
         """Give a tensor's or module's name in this network from its name in the pre-trained model."""
-        return name if name.startswith(("head.", "pooler.")) else f"backbone.{name}"
+        return name if name.partition(".")[0] in ("head", "pooler") else f"backbone.{name}"
 
     def call(
         self,
@@ -130,9 +132,6 @@ class Network(nn.Module):
     ) -> Tensor:
         """Run the network with tensors replaced by pre-trained name (each shared or [runs, …]) and dropout's keys."""
         replaced = {self.module_name(name): tensor for name, tensor in given.items()} | noise
-        for place in self.modules() if self.repeated else ():
-            if isinstance(place, RepeatedDropout):
-                place.calls = 0
         hidden = None
         if not self.stream:
             own = {n.removeprefix("backbone."): replaced.pop(n) for n in list(replaced) if n.startswith("backbone.")}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from peftcli.modules import RunDropout, attention_dropout
+from peftcli.modules import RunDropout, attention_dropout, restart
 from peftcli.streams import Stream
 
 ATTENTION = "peftcli_padded"
@@ -37,7 +37,8 @@ def _one(
     if config.get("type_vocab_size"):
         inputs["token_type_ids"] = stream.types[run][cells].masked_fill(~mask, 0)
     own = {name: tensor[run if len(tensor) > 1 else 0] for name, tensor in tensors.items()}
-    found: Tensor = functional_call(backbone, own, kwargs=inputs, tie_weights=False).last_hidden_state
+    restart(backbone)
+    found: Tensor = functional_call(backbone, own, kwargs=inputs).last_hidden_state
     at = stream.layout.to_stream.view(runs, -1)[run] - run * len(mask) * longest
     return found[at // longest, at % longest + found.shape[1] - width]  # behind tokens that were put in front
 

@@ -69,7 +69,7 @@ def columns(
 
 def inserted(model: Anatomy, tuning: Tuning) -> int:
     """Count the elements of the modules that a tuning inserts; `extra` tensors are aids of training and not counted."""
-    found = 0
+    found = sum(prod(shape) for shape in tuning.injected.shapes.values()) if tuning.injected else 0
     for module, part in tuning.insert.items():
         outputs, inputs = model.by_name[f"{module}.weight"].shape
         for shape in part.shapes(outputs, inputs).values():

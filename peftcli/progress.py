@@ -28,7 +28,7 @@ class Progress:
     trained: int = 0
     started: float = field(default_factory=time.monotonic)
     _shown: float = 0.0
-    _cohort: tuple[float, int] = (0.0, 0)
+    _began: tuple[float, int] | None = None  # when the cohort's first step was seen, and which it was
     _live: Live | None = None
 
     def __enter__(self) -> Progress:
@@ -43,9 +43,9 @@ class Progress:
             self._live.stop()
             self._live = None
 
-    def begin(self, runs: int) -> None:
-        """Say that a cohort of so many runs starts."""
-        self._cohort, self._shown = (time.monotonic(), 0), self._shown or time.monotonic()
+    def begin(self) -> None:
+        """Say that a cohort starts."""
+        self._began, self._shown = None, self._shown or time.monotonic()
 
     def end(self, statuses: list[str]) -> None:
         """Count a cohort's ended runs."""
@@ -56,6 +56,7 @@ class Progress:
     def watch(self, cohort: Cohort, state: State) -> None:
         """Show a cohort after an update; cheap to call often."""
         now = time.monotonic()
+        self._began = self._began or (now, state.step)
         if self._live is None and now - self._shown < PLAIN_SECONDS:
             return
         if self._live is not None and now - self._shown < 0.25:
@@ -71,7 +72,8 @@ class Progress:
         first, more = cohort.runs[0], len(cohort.runs) - 1
         losses = [history.training[-1]["loss"] for history in state.histories if history.training]
         loss = f"loss {min(losses):.3f}" + (f" to {max(losses):.3f}" if more and losses else "") if losses else "loss -"
-        rate = state.step / max(1e-9, now - self._cohort[0])
+        since, first_step = self._began or (now, state.step)
+        rate = (state.step - first_step) / max(1e-9, now - since)
         left = self.total - self.done - self.failed
         return (
             f"{first.describe()}{f' and {more} more' if more else ''} | step {state.step}/{cohort.total} | {loss} | "

@@ -54,7 +54,7 @@ def train(share: Share, place: Place, progress: Progress) -> list[Record]:
         wanted = [run for run in cohort if run.id in share.wanted]
         if not wanted:
             continue
-        progress.begin(len(cohort))
+        progress.begin()
         try:
             paths = run_cohort(cohort, wanted, place, progress.watch)
         except torch.OutOfMemoryError:

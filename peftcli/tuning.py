@@ -32,6 +32,19 @@ Mask = Sequence[str | Elements]
 
 
 @dataclass(frozen=True)
+class Injection:
+    """Modules that another library puts into the backbone, which then runs padded, a cohort's runs one after another.
+
+    `shapes` of what it trains, by name in the model that `install` makes of a backbone; `start` gives one run's values
+    of them, drawn from that run's own generator.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    install: Callable[[torch.nn.Module], torch.nn.Module]
+    start: Callable[[torch.nn.Module, torch.Generator], Mapping[str, Tensor]]
+
+
+@dataclass(frozen=True)
 class Lora:
     """Two thin matrices beside a linear layer: y += (alpha / rank) · dropout(x) Aᵀ Bᵀ, with B zero at the start."""
 
@@ -80,6 +93,7 @@ class Tuning:
     `mask`: names of whole tensors and `Elements` of others. `train_head` is False when the head is part of the draw.
     `start`: weights that start elsewhere than pre-trained, by name, from one run's weights.
     `insert`: modules beside (`Lora`) or behind (`Bottleneck`) the linear layer of that name.
+    `injected`: modules of another library, by what it does to the whole backbone.
     `extra`: further trained tensors by name, with their shape and start value (diffpruning's gates).
     `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
     `penalty`: added to each run's loss, [runs]. `after_step`: changes values in place after an update.
@@ -90,6 +104,7 @@ class Tuning:
     train_head: bool = True
     start: Callable[[Pretrained], Mapping[str, Tensor]] | None = None
     insert: Mapping[str, Lora | Bottleneck] = field(default_factory=dict)
+    injected: Injection | None = None
     extra: Mapping[str, tuple[tuple[int, ...], float]] = field(default_factory=dict)
     tensors: Callable[[Values, Values, Moment], Values] | None = None
     penalty: Callable[[Values, Moment], Tensor] | None = None

@@ -199,7 +199,9 @@ def test_sam_chooses_by_the_whole_training_gradient(choice):
         found = head.forward(flat, 0)(batch)
         losses.append(torch.nn.functional.cross_entropy(found[0], batch.labels[0]))
     torch.stack(losses).mean().backward()
-    gradients = {n: g[0].reshape(-1).numpy() for n, g in head.assembly.values(flat.grad).items() if not n.startswith("head.")}
+    gradients = {
+        n: g[0].reshape(-1).numpy() for n, g in head.assembly.values(flat.grad).items() if not n.startswith("head.")
+    }
     chosen = {name: set(index[0].tolist()) for name, index in cohort.assembly.index.items()}
     if choice == "tensor":
         for name, gradient in gradients.items():
@@ -225,7 +227,10 @@ def test_bernoulli_random_has_its_share():
 
 
 def test_exact_random_draws_each_element_alike_and_by_the_seed():
-    places = [tiny.cohort(tiny.backbone("bert"), [tiny.run("random", seed=s, options={"count": 500})]).assembly for s in (0, 0, 1)]
+    places = [
+        tiny.cohort(tiny.backbone("bert"), [tiny.run("random", seed=s, options={"count": 500})]).assembly
+        for s in (0, 0, 1)
+    ]
     assert [p.counts[0] for p in places] == [500, 500, 500]
     assert all(torch.equal(places[0].index[name], places[1].index[name]) for name in places[0].index)
     assert any(not torch.equal(places[0].index[n], places[2].index.get(n, torch.empty(0))) for n in places[0].index)
@@ -270,7 +275,9 @@ def test_there_are_recipes():
     assert len([file for file in RECIPES if file.name != "protocol.yaml"]) >= 15
 
 
-@pytest.mark.parametrize("file", [f for f in RECIPES if f.name != "protocol.yaml"], ids=lambda f: f"{f.parent.name}-{f.stem}")
+@pytest.mark.parametrize(
+    "file", [f for f in RECIPES if f.name != "protocol.yaml"], ids=lambda f: f"{f.parent.name}-{f.stem}"
+)
 def test_every_recipe_trains(file):
     planned = plan.expand(recipe.load(file, {}))
     run = planned[0].run

@@ -36,6 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "sam": {"share": 0.05},
     "lora": {"rank": 2, "alpha": 4.0},
     "adapter": {"size": 3},
+    "peft": {"type": "IA3"},
     "spafit": {"groups": [0, 1], "rank": 2, "alpha": 4.0},
 }
 
@@ -92,7 +93,9 @@ def data(kind: str, count: int = 12, seed: int = 0) -> Data:
     return Data(train, {"validation": validation}, "validation", kind, labels, metrics)
 
 
-def run(strategy: str, learning_rate: float = 1e-3, seed: int = 0, options: dict[str, Any] | None = None, **training: Any) -> Run:
+def run(
+    strategy: str, learning_rate: float = 1e-3, seed: int = 0, options: dict[str, Any] | None = None, **training: Any
+) -> Run:
     """A run of a strategy with the tests' options; keywords are training settings."""
     given = OPTIONS.get(strategy, {}) if options is None else options
     settings = Training.model_validate({**defaults(), "batch_size": 4, "steps": 20, **training})

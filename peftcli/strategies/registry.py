@@ -5,7 +5,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -36,9 +36,13 @@ class Strategy:
         hints = typing.get_type_hints(self.function, include_extras=True)
         signature = list(inspect.signature(self.function).parameters.values())[1:]
         fields: dict[str, Any] = {
-            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default) for p in signature
+            p.name: (hints[p.name], ... if p.default is inspect.Parameter.empty else p.default)
+            for p in signature
+            if p.kind is not inspect.Parameter.VAR_KEYWORD
         }
-        return create_model(self.name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+        # A strategy with ** options checks them itself, once it is asked what may move.
+        further: Literal["allow", "forbid"] = "forbid" if len(fields) == len(signature) else "allow"
+        return create_model(self.name, __config__=ConfigDict(extra=further, strict=True), **fields)
 
     @property
     def option_names(self) -> tuple[str, ...]:

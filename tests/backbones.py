@@ -1,0 +1,129 @@
+"""Tiny random models of every known family, as transformers builds them, and a stock classifier's logits."""
+
+import copy
+from typing import Any
+
+import numpy as np
+import torch
+
+from peftcli import backbone as backbones
+from peftcli import heads
+from peftcli.backbone import Backbone
+from peftcli.batches import build
+from peftcli.network import Network
+from tests import tiny
+
+COMMON: dict[str, Any] = {"vocab_size": 61, "max_position_embeddings": 40, "pad_token_id": 1}
+BERT: dict[str, Any] = {
+    "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 24, "type_vocab_size": 2,
+}  # fmt: skip
+V3 = {
+    "type_vocab_size": 0, "relative_attention": True, "position_buckets": 4, "norm_rel_ebd": "layer_norm",
+    "share_att_key": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False,
+}  # fmt: skip
+MODERN = {
+    "attn_implementation": "sdpa",
+    "eos_token_id": 2,
+    "bos_token_id": 0,
+    "cls_token_id": 0,
+    "sep_token_id": 2,
+    "local_attention": 6,
+}
+CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "bert": ("bert", BERT),
+    "roberta": ("roberta", {**BERT, "type_vocab_size": 1}),
+    "xlm-roberta": ("xlm-roberta", {**BERT, "type_vocab_size": 1}),
+    "distilbert": ("distilbert", {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 24}),
+    "electra": ("electra", {**BERT, "embedding_size": 16}),
+    "electra, narrow embeddings": ("electra", {**BERT, "embedding_size": 10}),
+    "albert": ("albert", {**BERT, "embedding_size": 10}),
+    "albert, two groups": ("albert", {**BERT, "embedding_size": 10, "num_hidden_layers": 4, "num_hidden_groups": 2}),
+    "deberta-v3": ("deberta-v2", {**BERT, **V3}),
+    "deberta-v2, own keys, convolution": (
+        "deberta-v2",
+        {**BERT, **V3, "share_att_key": False, "position_buckets": -1, "type_vocab_size": 2, "conv_kernel_size": 3,
+         "position_biased_input": True, "pooler_hidden_act": "tanh"},
+    ),
+    "deberta-v2, absolute": ("deberta-v2", {**BERT}),
+    "modernbert": ("modernbert", {**BERT, **MODERN, "num_hidden_layers": 4}),
+    "modernbert, mean, biases": (
+        "modernbert",
+        {**BERT, **MODERN, "classifier_pooling": "mean", "norm_bias": True, "attention_bias": True, "mlp_bias": True,
+         "classifier_bias": True},
+    ),
+}  # fmt: skip
+# ModernBERT turns its queries and keys in float32 in any precision.
+TOLERANCE = {name: 1e-6 if name.startswith("modernbert") else 1e-9 for name in CONFIGS}
+STOCK_HEADS = {
+    "bert": {"out": "classifier"},
+    "albert": {"out": "classifier"},
+    "roberta": {"dense": "classifier.dense", "out": "classifier.out_proj"},
+    "xlm-roberta": {"dense": "classifier.dense", "out": "classifier.out_proj"},
+    "electra": {"dense": "classifier.dense", "out": "classifier.out_proj"},
+    "distilbert": {"dense": "pre_classifier", "out": "classifier"},
+    "deberta-v2": {"dense": "pooler.dense", "out": "classifier"},
+    "modernbert": {"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
+}
+
+
+def classifier(name: str, labels: int = 3, dtype: torch.dtype = torch.float64, **more: Any) -> torch.nn.Module:
+    """A random stock sequence classifier, its biases and gains away from 0 and 1, so that each matters."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    model_type, sizes = CONFIGS[name]
+    config = AutoConfig.for_model(
+        model_type, **{**COMMON, "attn_implementation": "eager", "num_labels": labels, **sizes, **more}
+    )
+    torch.manual_seed(7)
+    model = AutoModelForSequenceClassification.from_config(config).to(dtype).eval()
+    for parameter in model.parameters():
+        with torch.no_grad():
+            parameter.add_(torch.randn(parameter.shape, dtype=dtype) * (0.1 if parameter.ndim == 1 else 0.2))
+    return model
+
+
+def backbone(model: torch.nn.Module, kind: str = "pair") -> Backbone:
+    """The classifier's backbone as ours; the classifier stays as it was."""
+    network = copy.deepcopy(model.base_model)
+    return backbones.adopt(network, heads.uses_pooler(model.config.to_dict(), kind, "stock"), frozenset())
+
+
+def network(model: torch.nn.Module, kind: str = "pair", labels: int = 3) -> Network:
+    """Our network on the classifier's backbone."""
+    return Network(backbone(model, kind), kind, labels, "stock")
+
+
+def head_tensors(name: str, model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The classifier's head by our names."""
+    own = dict(model.named_parameters())
+    stock = STOCK_HEADS[CONFIGS[name][0]]
+    return {
+        f"head.{ours}.{kind}": own[f"{theirs}.{kind}"]
+        for ours, theirs in stock.items()
+        for kind in ("weight", "bias")
+        if f"{theirs}.{kind}" in own
+    }
+
+
+def padded_inputs(model: torch.nn.Module, examples: Any, chosen: Any) -> dict[str, torch.Tensor]:
+    """A padded batch as anyone would build it."""
+    rows = [slice(examples.starts[i], examples.starts[i + 1]) for i in chosen]
+    pad = torch.nn.utils.rnn.pad_sequence
+    ids = pad([torch.tensor(examples.ids[r]) for r in rows], batch_first=True, padding_value=model.config.pad_token_id)
+    mask = pad([torch.ones(r.stop - r.start, dtype=torch.long) for r in rows], batch_first=True)
+    given = {"input_ids": ids, "attention_mask": mask}
+    if getattr(model.config, "type_vocab_size", 0):
+        given["token_type_ids"] = pad([torch.tensor(examples.types[r]) for r in rows], batch_first=True)
+    return given
+
+
+def batches(network: Network, kind: str = "pair", typed: bool = False) -> Any:
+    """Two runs with batches of unequal lengths, the second one short."""
+    parts = [
+        (tiny.examples(kind, 12, seed=0), np.array([3, 0, 7, 5])),
+        (tiny.examples(kind, 12, 5, 17), np.array([1, 2])),
+    ]
+    if typed and (network.config.get("type_vocab_size") or 0) > 1:
+        for examples, _ in parts:
+            examples.types[:] = np.arange(len(examples.types)) % 2
+    return parts, build(parts, network.first_position, torch.device("cpu"))

@@ -1,0 +1,96 @@
+"""The padded path: one run after another on a grid of its own, the same results as streams, dropout by the same masks."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from peftcli import padded
+from peftcli.batches import build
+from peftcli.modules import RunDropout
+from peftcli.network import Network
+from tests import backbones, tiny
+
+SITES = ("backbone.embeddings.dropout", "backbone.encoder.layer.1.attention.self.dropout")
+
+
+def network_on_both(model_type="bert", kind="pair"):
+    """A network on streams, and the same one on padded grids."""
+    stream = Network(tiny.backbone(model_type), kind, 3 if kind == "token" else 2, "stock")
+    grid = copy.deepcopy(stream)
+    grid.stream = False
+    grid.backbone.config._attn_implementation = padded.ATTENTION
+    return stream, grid
+
+
+def inputs(network, kind="pair"):
+    parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5, 17), np.array([1, 2]))]
+    batch = build(parts, network.first_position, torch.device("cpu"))
+    torch.manual_seed(1)
+    head = {p.name: torch.randn(2, *p.shape, dtype=torch.float64) for p in network.anatomy.head}
+    return parts, batch, head
+
+
+@pytest.mark.parametrize("kind", tiny.KINDS)
+@pytest.mark.parametrize("model_type", ["bert", "roberta"])
+def test_padded_equals_unpadded(model_type, kind):
+    stream, grid = network_on_both(model_type, kind)
+    _, batch, head = inputs(stream, kind)
+    own = {
+        name: torch.stack([t, t * 1.1]).requires_grad_()
+        for name, t in stream.weights.items()
+        if name in stream.anatomy.by_name
+    }
+    found = [net.call({**own, **head}, {}, batch.stream, batch.places, batch.spans) for net in (stream, grid)]
+    present = batch.present.bool()
+    rows = present.repeat_interleave(2, 1) if kind == "choice" else present
+    torch.testing.assert_close(found[0][rows], found[1][rows], rtol=0, atol=1e-9)
+    gradients = [
+        torch.autograd.grad(part[rows].square().sum(), list(own.values()), allow_unused=True) for part in found
+    ]
+    for name, first, second in zip(own, *gradients, strict=True):
+        if first is not None:
+            torch.testing.assert_close(first, second, rtol=0, atol=1e-9, msg=name)
+
+
+def test_dropout_drops_the_given_share_and_differs_by_run_sequence_and_site():
+    dropout = RunDropout(0.25)
+    dropout.key = torch.tensor(5, dtype=torch.int32)
+    x = torch.ones(6, 3, 20, 64)
+    kept = dropout(x) != 0
+    assert kept.float().mean() == pytest.approx(0.75, abs=0.01)
+    torch.testing.assert_close(dropout(x)[kept], torch.full((int(kept.sum()),), 4 / 3), rtol=1e-6, atol=0)
+    assert not torch.equal(kept[0], kept[1])
+    assert not torch.equal(kept[0, 0], kept[0, 1])
+    dropout.key = torch.tensor(6, dtype=torch.int32)
+    assert not torch.equal(dropout(x) != 0, kept)
+    assert torch.equal(RunDropout(0.25)(x), x)
+
+
+def test_a_run_s_dropout_is_its_own():
+    """A run's noise is the same alone and beside a run with longer sequences; attention is dropped from too."""
+    _, grid = network_on_both()
+    parts, batch, head = inputs(grid)
+    names = [name for name in grid.dropouts()]
+    keys = {f"{name}.key": torch.tensor([7 + i, 90 + i], dtype=torch.int32) for i, name in enumerate(names)}
+    together = grid.call(head, keys, batch.stream, batch.places)
+    plain = grid.call(head, {}, batch.stream, batch.places)
+    assert (together - plain).abs().min() > 1e-6
+    for run, part in enumerate(parts):
+        alone = build([part], grid.first_position, torch.device("cpu"))
+        own = {name: key[run : run + 1] for name, key in keys.items()}
+        one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone.stream, alone.places)
+        torch.testing.assert_close(one[0], together[run, : one.shape[1]], rtol=0, atol=1e-12)
+    for site in SITES:
+        only = {f"{site}.key": keys[f"{site}.key"]}
+        assert not torch.equal(grid.call(head, only, batch.stream, batch.places), plain), site
+
+
+def test_a_loaded_padded_model_says_so(capsys):
+    from peftcli.families import FAMILIES
+
+    assert "padded" in FAMILIES["deberta-v2"].note
+    assert "padded" in FAMILIES["modernbert"].note
+    assert not backbones.network(backbones.classifier("deberta-v3")).stream
+    assert backbones.network(backbones.classifier("albert")).stream

@@ -1,0 +1,146 @@
+"""Verdicts on our own runs: holds, does not hold, not enough runs, cannot be judged; and claims that cannot be read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy import stats
+
+from peftcli import summary
+from peftcli.claims.verdicts import Judged
+from peftcli.errors import UserError
+from peftcli.recipe import Recipe
+from tests.made import fill, runs, small, write
+
+CLAIM = {"claim": "-", "where": "-"}
+
+
+def judge(tmp_path: Path, made: Recipe, *checks: dict[str, Any]) -> Judged:
+    claims = [{**CLAIM, "checks": list(checks)}]
+    return summary.summarise(made.model_copy(update={"claims": claims}), tmp_path, False).claims[0]
+
+
+BETTER = {"kind": "better", "strategies": "layernorm", "than": "full"}
+
+
+def test_verdicts_on_our_runs(tmp_path: Path) -> None:
+    made = small(seeds=6, learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10 + run.seed / 1000)
+    found = judge(tmp_path, made, BETTER)
+    assert (found.verdict, found.printed, found.printed_findings) == ("holds", "cannot be judged", ())
+    p_value = stats.wilcoxon([10.0] * 6, method="exact").pvalue
+    assert found.findings[0].steps[0].text == f"rte: layernorm 60.2, full 50.2 (+10.0, p = {p_value:.2g})"
+    assert "Wilcoxon" in found.findings[0].test
+    assert judge(tmp_path, made, BETTER | {"by": 10.0}).verdict == "holds"
+    assert judge(tmp_path, made, BETTER | {"by": 10.1}).verdict == "does not hold"
+    assert (
+        judge(tmp_path, made, {"kind": "better", "strategies": "full", "than": "layernorm"}).verdict == "does not hold"
+    )
+
+
+def test_one_column_against_it_decides_though_others_are_open(tmp_path: Path) -> None:
+    made = small(learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5)
+    run = runs(made, task="cola", strategy="full")[0]
+    next(tmp_path.glob(f"cola/full-{run.id}.json")).unlink()
+    assert judge(tmp_path, made, BETTER).verdict == "does not hold", "equal on rte"
+    assert judge(tmp_path, made, BETTER | {"or_equal": True}).verdict == "not enough runs"
+    assert judge(tmp_path, made, BETTER | {"or_equal": True, "on": "rte"}).verdict == "holds"
+
+
+def test_one_check_against_it_decides_though_another_is_open(tmp_path: Path) -> None:
+    made = small(learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5)
+    for file in tmp_path.glob("cola/full-*.json"):
+        file.unlink()
+    fails, lacks = BETTER | {"on": "rte"}, BETTER | {"on": "cola"}
+    assert judge(tmp_path, made, lacks, fails).verdict == "does not hold"
+    assert judge(tmp_path, made, lacks).verdict == "not enough runs"
+    assert judge(tmp_path, made, fails | {"or_equal": True}, lacks).verdict == "not enough runs"
+
+
+def test_another_model_or_protocol_than_the_papers_is_not_judged(tmp_path: Path) -> None:
+    table = {"model": "bert-base-uncased"}
+    made = small(learning_rates=[1e-3], table=table)
+    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
+    found = judge(tmp_path, made, BETTER)
+    assert found.verdict == "cannot be judged"
+    assert found.note == "the model is minilm, not the paper's bert-base-uncased"
+    assert found.findings[0].verdict == "holds", "the numbers are shown all the same"
+    papers = made.model_copy(update={"model": "bert-base-uncased", "overrides": {"epochs": 1.0}})
+    found = judge(tmp_path, papers, BETTER)
+    assert (found.verdict, "epochs=1.0" in found.note) == ("cannot be judged", True)
+
+
+def test_a_strategy_that_always_diverged_cannot_be_judged(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5)
+    for run in runs(made, strategy="layernorm"):
+        write(tmp_path, run, {}, "diverged")
+    assert judge(tmp_path, made, BETTER).verdict == "cannot be judged"
+
+
+def test_one_seed_is_not_enough_for_a_deviation(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=1, table={"ddof": 0})
+    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
+    assert judge(tmp_path, made, BETTER).verdict == "holds"
+    assert judge(tmp_path, made, BETTER | {"measure": "std"}).verdict == "not enough runs"
+    welch = {"kind": "welch", "strategies": "layernorm", "than": "full", "is": "higher"}
+    assert judge(tmp_path, made, welch).verdict == "not enough runs"
+
+
+def test_welch_equals_scipy(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=5)
+    ours, theirs = [0.61, 0.62, 0.60, 0.63, 0.60], [0.58, 0.62, 0.57, 0.60, 0.59]
+    fill(made, tmp_path, lambda run: (ours if run.strategy == "layernorm" else theirs)[run.seed])
+    p_value = stats.ttest_ind(ours, theirs, equal_var=False).pvalue
+    for wanted, holds in (("higher", p_value < 0.05), ("lower", False), ("not different", p_value >= 0.05)):
+        found = judge(tmp_path, made, {"kind": "welch", "strategies": "layernorm", "than": "full", "is": wanted})
+        assert found.verdict == ("holds" if holds else "does not hold")
+        assert found.findings[0].steps[0].text.endswith(f"p = {p_value:.2g}")
+
+
+def test_a_trend_over_an_option_is_spearmans(tmp_path: Path) -> None:
+    strategies = [{"magpruning": {"share": share}} for share in (0.001, 0.01, 0.05, 0.1, 0.2)]
+    made = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies)
+    fill(made, tmp_path, lambda run: 0.5 + run.options["share"])
+    check = {"kind": "trend", "strategy": "magpruning", "option": "share", "direction": "rises"}
+    found = judge(tmp_path, made, check)
+    assert found.verdict == "holds"
+    assert found.findings[0].steps[0].text.startswith("rte: mean and share: rho = 1.000, p = 0.017, n = 5")
+    assert judge(tmp_path, made, check | {"direction": "falls"}).verdict == "does not hold"
+
+
+def test_open_columns_decide_a_count_only_when_they_can(tmp_path: Path) -> None:
+    made = small(tasks=["rte", "cola", "wnli"], learning_rates=[1e-3])
+    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
+    for file in tmp_path.glob("wnli/full-*.json"):
+        file.unlink()
+    top = {"kind": "top", "strategy": "layernorm", "places": 1}
+    assert judge(tmp_path, made, top | {"at_least": 2}).verdict == "holds"
+    assert judge(tmp_path, made, top | {"at_least": 3}).verdict == "not enough runs"
+    assert judge(tmp_path, made, top | {"strategy": "full", "at_least": 2}).verdict == "does not hold"
+
+
+def claims_of(*checks: Any, **more: Any) -> Recipe:
+    return small(claims=[{**CLAIM, "checks": list(checks), **more}])
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (claims_of({"kind": "bettr"}), "unknown kind of check 'bettr': did you mean 'better'"),
+        (claims_of("better"), "unknown kind of check ''"),
+        (claims_of(BETTER | {"then": "full"}), "unknown key 'then': did you mean 'than'"),
+        (claims_of(BETTER | {"measure": "median"}), "unknown value 'median'"),
+        (claims_of(BETTER, quote="x"), "unknown key 'quote'"),
+        (claims_of(), "checks"),
+        (claims_of(BETTER | {"strategies": "layernrm"}), "unknown strategy of a claim 'layernrm': did you mean"),
+        (claims_of(BETTER | {"on": "rtee"}), "unknown column of a claim 'rtee': did you mean 'rte'"),
+        (claims_of(BETTER, tables=["none.yaml"]), "cannot read recipe"),
+    ],
+)
+def test_a_claim_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, made: Recipe, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        summary.summarise(made, tmp_path, False)
+    assert "\n" not in str(caught.value)
