@@ -6,6 +6,7 @@ from functools import partial
 import torch
 
 from tests.benchmarks import trainer
+from tests.benchmarks.sweeping import fresh_seconds, record_seconds, sweep_seconds
 from tests.benchmarks.timing import Ratio, alternate, steps_seconds
 from tests.benchmarks.workload import cohort, ours
 
@@ -23,6 +24,11 @@ def on_processor(rounds: int) -> Iterator[Ratio]:
     yield against("lora, CoLA, against peft under Trainer padding to 128", "cola", "lora", padded=True)
     yield _against_ours("random at 0.03 %, step, against layernorm's", "layernorm", rounds, 1.15, share=0.0003)
     yield _against_ours("random at 0.5 %, step, against full's", "full", rounds, 1.02, share=0.005)
+    yield _state_share("random at 0.5 %, weights' gradients and optimizer state, bytes, against full's", 0.2)
+    yield alternate("100 one-step runs in a sweep, per run, against a fresh Trainer", sweep_seconds, fresh_seconds, 1, at_least=20.0)  # fmt: skip
+    skipping, writing = record_seconds()
+    yield _absolute("skipping a finished run, of 1 ms", skipping, 1e-3)
+    yield _absolute("writing a record without its fsync, of 10 ms", writing, 1e-2)
 
 
 def on_gpu(rounds: int) -> Iterator[Ratio]:
@@ -55,6 +61,21 @@ def _against_trainer(
         return sorted(trainer.seconds(network, task, padded, steps, device))[steps // 2]
 
     return alternate(name, lambda: steps_seconds(step, steps, device), theirs, rounds, runs, at_least)
+
+
+def _state_share(name: str, at_most: float) -> Ratio:
+    """Bytes of gradients that last past the backward pass and of Adam's moments, with the index of sparse elements."""
+    sizes = []
+    for strategy, options in (("random", {"share": 0.005}), ("full", {})):
+        own = cohort("cola", strategy, CPU, "minilm", **options)
+        index = sum(places.nbytes for places in own.assembly.index.values())
+        sizes.append(3 * own.assembly.flat.nbytes + index)
+    share = sizes[0] / sizes[1]
+    return Ratio(name, share, (share, share), 0.0, 0.0, None, at_most)
+
+
+def _absolute(name: str, seconds: float, allowed: float) -> Ratio:
+    return Ratio(name, seconds / allowed, (seconds / allowed,) * 2, seconds, allowed, None, 1.0)
 
 
 def _against_ours(name: str, other: str, rounds: int, at_most: float, share: float) -> Ratio:
