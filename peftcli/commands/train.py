@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, models, plan, recipe, records, tasks
+from peftcli import documents, models, plan, readiness, recipe, records, tasks
 from peftcli.errors import UserError
 from peftcli.records import Record
 from peftcli.runs import Run
@@ -60,6 +60,7 @@ def run(
         if own.id not in wanted:
             print(f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew", file=sys.stderr)
     if wanted:
+        readiness.check(model, runs, data_dir, allow_other_data)
         _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions)
     ended = [record for own in runs if (record := records.find(output, own)) is not None]
     print("\n".join(map(_describe, ended)))

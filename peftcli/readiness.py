@@ -1,0 +1,40 @@
+"""What can be refused within a second: a model or data set that is not to be had, before anything heavy is imported."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from peftcli import corpora, data, hub, models, tasks
+from peftcli.errors import UserError
+from peftcli.runs import Run
+
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+
+
+def check(model: str, runs: Iterable[Run], data_dir: Path | None, allow_other_data: bool) -> None:
+    """Check that a model's weights can be had, and read the runs' data from its folder. Raises UserError."""
+    check_model(model)
+    folder = corpora.data_folder(data_dir)
+    for run in {run.task: run for run in runs}.values():
+        if run.data is None:
+            data.read(tasks.get(run.task), folder, allow_other_data)
+
+
+def check_model(model: str) -> None:
+    """Check that a model is a folder with weights, packaged, in the local hub cache, or that the hub can be asked."""
+    if model == "minilm":
+        models.minilm_folder()
+        return
+    folder = Path(model).expanduser()
+    if folder.is_dir() or models.looks_like_path(model):
+        models.config(model)
+        if not any((folder / name).is_file() for name in WEIGHTS):
+            raise UserError(f"model folder {model!r} holds no weights: one of {', '.join(WEIGHTS)}")
+        return
+    if not _cached(model) and not hub.reachable():
+        raise UserError(f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {models.OFFLINE_HELP}")
+
+
+def _cached(model: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return any(isinstance(try_to_load_from_cache(model, name), str) for name in WEIGHTS)
