@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +129,7 @@ def assemble(network: Network, tuning: Tuning, models: Sequence[Pretrained]) -> 
     values = [_start_values(network, tuning, model, start, whole, index, run)
               for run, (model, start) in enumerate(zip(models, starts, strict=True))]  # fmt: skip
     device = next(network.parameters()).device
-    pieces = _pieces(values[0])
+    pieces = cut(values[0])
     flat = torch.stack([torch.cat([v.reshape(-1).float() if v.dtype == torch.bfloat16 else v.reshape(-1)
                                    for v in value.values()]) for value in values])  # fmt: skip
     shared = {name: _shared([start[name] for start in starts]) for name in starts[0]}
@@ -136,7 +137,7 @@ def assemble(network: Network, tuning: Tuning, models: Sequence[Pretrained]) -> 
     changed = {n for n in starts[0] if tuning.start and starts[0][n] is not models[0].weights[n]}
     own = (moved | changed) - set(whole) - set(sparse)
     fixed = {name: t if t.ndim > models[0].weights[name].ndim else t[None] for name, t in shared.items() if name in own}
-    _install(network, tuning, index)
+    install(network, tuning, index)
     counts = tuple(_count(network, tuning, mask) for mask in masks)
     return Assembly(network, tuning, pieces, flat.to(device), shared, fixed, index, counts)
 
@@ -203,7 +204,8 @@ def _inserted(name: str, like: Tensor, model: Pretrained) -> Tensor:
     return draw(name, like, model.generator, model.config) if name == "adapter_down" else like
 
 
-def _pieces(values: dict[str, Tensor]) -> tuple[Piece, ...]:
+def cut(values: dict[str, Tensor]) -> tuple[Piece, ...]:
+    """Give each of one run's values its columns, in their order."""
     found, start = [], 0
     for name, value in values.items():
         found.append(Piece(name, tuple(value.shape), start))
@@ -216,12 +218,12 @@ def _shared(tensors: Sequence[Tensor]) -> Tensor:
     return tensors[0] if all(t is tensors[0] for t in tensors) else torch.stack(list(tensors))
 
 
-def _install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
+def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
     """Give modules the class that computes what is inserted, and placeholders for the tensors it needs."""
     if tuning.injected is not None:
         network.backbone, network.stream = tuning.injected.install(network.backbone), False
     for name, insertion in tuning.insert.items():
-        module = network.get_submodule(network.module_name(name))
+        module: Any = network.get_submodule(network.module_name(name))
         if isinstance(insertion, Lora):
             module.__class__ = LoraLinear
             module.scaling = insertion.alpha / insertion.rank

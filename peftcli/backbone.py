@@ -65,12 +65,18 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
 
 
 def fetch_config(model: str) -> dict[str, Any]:
-    """Download a hub model's config and give its numbers. Raises UserError, at once where there is no network."""
+    """Give a model's config numbers, a hub model's downloaded where they are not in the cache.
+
+    Raises UserError, at once where there is no network.
+    """
     from huggingface_hub import hf_hub_download
 
     source = locate(model)
-    if Path(source).is_dir() or not hub.reachable():
-        return models.config(model)  # says what is wrong and what to do
+    try:
+        return models.config(model)
+    except UserError:
+        if Path(source).is_dir() or not hub.reachable():
+            raise
     try:
         with hub.quiet():
             hf_hub_download(source, "config.json")
@@ -99,7 +105,7 @@ def sharing_copy(module: nn.Module) -> nn.Module:
     return twin
 
 
-def adopt(network: nn.Module, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
+def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
     """Take a transformers model as a backbone: check its tensors against the architecture's row, and split off its pooler."""
     config = network.config.to_dict()
     row = architectures.architecture(config["model_type"])
@@ -131,16 +137,17 @@ def adopt(network: nn.Module, pooler: bool, missing: frozenset[str], model: str 
 def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Module, set[str]]:
     from transformers import AutoModel
 
+    local = Path(source).is_dir() or not hub.reachable()
     try:
-        with quiet_transformers():
+        # Told to look at local files alone, transformers still asks the hub for some, again and again.
+        with quiet_transformers(), hub.offline() if local else contextlib.nullcontext():
             network, info = AutoModel.from_pretrained(
                 source,
                 dtype=dtype,
                 output_loading_info=True,
                 trust_remote_code=False,
-                use_safetensors=True,
                 attn_implementation="eager",
-                local_files_only=Path(source).is_dir() or not hub.reachable(),
+                local_files_only=local,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]

@@ -14,6 +14,21 @@ from peftcli.streams import Stream, lay_out
 
 
 @dataclass(frozen=True)
+class Whole:
+    """What a slice of a batch has to know of all of it, where several processes train one cohort.
+
+    `counts` [runs]: examples (words) of each run's whole batch; `tokens` and `slots` of all runs and processes together;
+    `tokens_before` and `places_before` [runs] int32: what lies in front of this slice.
+    """
+
+    counts: Tensor
+    tokens: int
+    slots: int
+    tokens_before: Tensor
+    places_before: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """One step of every run: the stream, what is read of it, and what is wanted.
 
@@ -26,6 +41,7 @@ class Batch:
     spans: Tensor | None
     labels: Tensor
     present: Tensor
+    whole: Whole | None = None  # None: this is all of it
 
 
 @lru_cache(maxsize=64)

@@ -19,12 +19,13 @@ from torch import Tensor
 from peftcli import files
 from peftcli.cohort import Cohort
 from peftcli.engine import History, State
+from peftcli.errors import UserError
 from peftcli.evaluation import Scored
 from peftcli.optimizer import Moments
-from peftcli.errors import UserError
 from peftcli.runs import canonical
 
 FORMAT = 1  # raised whenever a state is stored otherwise, or the same runs would go on otherwise
+
 
 class Checkpoints:
     """One cohort's checkpoint file under `<output>/.checkpoints`, written when `seconds` have passed since the last.
@@ -70,10 +71,10 @@ class Checkpoints:
         except OSError as error:
             raise UserError(f"cannot read checkpoint {self.path}: {error.strerror}") from None
         if hashlib.sha256(data[32:]).digest() != data[:32]:
-            return self._start_over("is damaged")
+            return self._refuse("is damaged")
         words = _metadata(data[32:])
-        if words["made_from"] != self.made_from:
-            return self._start_over("comes from another model, other data or another version")
+        if words.get("made_from") != self.made_from:
+            return self._refuse("comes from another model, other data or another version")
         tensors = {name: tensor.to(self.cohort.device) for name, tensor in load(data[32:]).items()}
         return _state(tensors, words)
 
@@ -81,8 +82,9 @@ class Checkpoints:
         """Remove the file: its runs have ended."""
         self.path.unlink(missing_ok=True)
 
-    def _start_over(self, why: str) -> None:
+    def _refuse(self, why: str) -> State | None:
         print(f"{self.path} {why}: these runs start over", file=sys.stderr)
+        return None
 
     def _words(self, state: State) -> dict[str, str]:
         losses = [{split: scored.loss for split, scored in splits.items()} for splits in state.scored]

@@ -7,11 +7,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from peftcli import options, usage
 from peftcli.errors import UserError, unknown
+from peftcli.options import AsJson, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.stopping import STOPPED
-
-# The command-line library's own family of usage errors, wherever its version keeps it.
-UsageError = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="peftcli",
@@ -21,19 +20,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Output = Annotated[Path, typer.Option(help="The folder of the records.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(envvar="PEFTCLI_DATA_DIR", help="A folder laid out like the hub: nyu-mll/glue is DIR/glue."),
-]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting or recipe key.")]
-Only = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
-]
-
-
 def run() -> NoReturn:
     """Run the command line and exit; errors a user can mend become one line on stderr and exit code 2."""
     try:
@@ -42,21 +28,9 @@ def run() -> NoReturn:
         _fail(str(error))
     except typer.Abort:
         sys.exit(STOPPED)
-    except UsageError as error:
-        _fail(_usage(error))
+    except usage.UsageError as error:
+        _fail(usage.word(error))
     sys.exit(code or 0)
-
-
-def _usage(error: Any) -> str:
-    """Word a usage error in one line, with the nearest and the legal commands or options."""
-    context = error.ctx
-    if context is not None and str(error.format_message()).startswith("No such command"):
-        name = str(error.format_message()).split("'")[1]
-        return str(unknown("command", name, context.command.list_commands(context)))
-    if context is not None and getattr(error, "option_name", None) and "No such option" in error.format_message():
-        legal = [name for parameter in context.command.params for name in parameter.opts if name.startswith("-")]
-        return str(unknown("option", error.option_name, [*legal, "--help"]))
-    return " ".join(str(error.format_message()).split())
 
 
 def _fail(message: str) -> NoReturn:
@@ -130,15 +104,30 @@ def sweep(
     retry: Annotated[str | None, typer.Option(metavar="failed", help="Try failed runs again.")] = None,
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")] = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
+    launcher: options.Launcher = "local",
+    processes: options.Processes = None,
+    processes_per_run: options.ProcessesPerRun = None,
+    partition: options.Partition = None,
+    walltime: options.Walltime = None,
+    gpus: options.Gpus = None,
+    max_jobs: options.MaxJobs = None,
+    account: options.Account = None,
+    slurm: options.Slurm = [],  # noqa: B006
+    detach: options.Detach = False,
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
     from peftcli.commands import sweep as command
+    from peftcli.launchers.choosing import choose
 
     if retry not in (None, "failed"):
         raise unknown("value of --retry", retry, ["failed"])
+    launch = choose(launcher, {
+        "--processes": processes, "--processes-per-run": processes_per_run, "--partition": partition, "--time": walltime,
+        "--gpus": gpus, "--max-jobs": max_jobs, "--account": account, "--slurm": slurm, "--detach": detach,
+    })  # fmt: skip
     return command.run(
         recipe, output, data_dir, cohort, overrides, only, retry_failed=retry == "failed",
-        allow_other_data=allow_other_data, keep_predictions=predictions,
+        allow_other_data=allow_other_data, keep_predictions=predictions, launch=launch,
     )  # fmt: skip
 
 
@@ -150,11 +139,29 @@ def plan(
     overrides: SetOption = [],  # noqa: B006
     cohort: Annotated[int | None, typer.Option(min=1, help="Runs trained together.")] = None,
     as_json: AsJson = False,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Time a few steps and tell hours.")] = False,
+    walltime: options.Walltime = None,
 ) -> None:
     """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
     from peftcli.commands import plan as command
 
+    if calibrate:
+        print(command.calibrate(recipe, output, data_dir, overrides, cohort, walltime, as_json))
+        return
+    if walltime is not None:
+        raise UserError("--time is for --calibrate here: it says how many cohorts fit")
     print(command.show(recipe, output, overrides, cohort, as_json))
+
+
+@app.command()
+def merge(
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER…", help="Folders of records.")],
+    output: Annotated[Path, typer.Option(help="The folder that gets them all.")],
+) -> int:
+    """Join the results of several machines; the same run with different content is refused."""
+    from peftcli.commands import merge as command
+
+    return command.run(sources, output)
 
 
 @app.command()
@@ -195,6 +202,35 @@ def params(
     from peftcli.commands import params as command
 
     print(command.show(recipe, model, strategy, labels, overrides, as_json))
+
+
+@app.command()
+def prefetch(
+    recipe: RecipeName,
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+) -> int:
+    """Download a recipe's model and data, and check with the network off what an offline node will find."""
+    from peftcli.commands import prefetch as command
+
+    return command.run(recipe, data_dir, overrides)
+
+
+@app.command()
+def doctor(
+    recipe: Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.")] = None,
+    output: Output = Path("results"),
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+    cohort: Annotated[int | None, typer.Option(min=1, help="Runs trained together.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
+    from peftcli.commands import doctor as command
+
+    text, code = command.show(recipe, output, data_dir, overrides, cohort, as_json)
+    print(text)
+    return code
 
 
 @app.command("list")

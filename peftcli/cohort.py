@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from peftcli import losses, optimizer
+from peftcli import losses, optimizer, parallel, slices
 from peftcli.assembly import Assembly, assemble
 from peftcli.backbone import Backbone
 from peftcli.batches import Batch, build, chosen
@@ -74,7 +74,9 @@ class Cohort:
             (data.train, chosen(run.seed, step, len(data.train), size))
             for run, data in zip(self.runs, self.data, strict=True)
         ]
-        return build(parts, self.network.first_position, self.device)
+        if parallel.size() == 1:
+            return build(parts, self.network.first_position, self.device)
+        return slices.batch(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
 
     def noise(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
         """Dropout's keys at a step by buffer name (none where dropout is off), and the strategy's own keys [runs]."""
@@ -85,13 +87,16 @@ class Cohort:
         return {f"{name}.key": key for name, key in zip(names, keys[1:], strict=True) if on[0]}, keys[0]
 
     def loss(self, flat: Tensor, step: int, batch: Batch) -> Tensor:
-        """Each run's training loss at a step, [runs], its strategy's penalty included."""
+        """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""
         noise, keys = self.noise(step)
+        noise = noise if batch.whole is None else slices.shifted(noise, batch.whole, self.network)
         moment = Moment(step, True, keys)
         found = self.network.call(self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans)
         loss = losses.per_run(losses.scores(found, self.data[0].kind), batch, self.data[0].kind)
         tuning = self.assembly.tuning
-        return loss if tuning.penalty is None else loss + tuning.penalty(self.assembly.values(flat), moment)
+        if tuning.penalty is None:
+            return loss
+        return loss + tuning.penalty(self.assembly.values(flat), moment) / parallel.size()
 
     def forward(self, flat: Tensor, step: int) -> Callable[[Batch], Tensor]:
         """The network at these values, for evaluation: no dropout."""

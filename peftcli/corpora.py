@@ -66,17 +66,27 @@ def _demo(task: Task, folder: Path | None) -> Tables:
 _OWN: dict[str, Callable[[Task, Path | None], Tables]] = {"nltk/treebank": _treebank, "peftcli/demo": _demo}
 
 
+def on_hub(task: Task) -> bool:
+    """Say whether a task's data set is one on the hub."""
+    return task.data not in _OWN
+
+
+def patterns(task: Task, splits: Sequence[str]) -> list[str]:
+    """Give the patterns of the files that hold splits of a task in its hub repository."""
+    stem = f"{task.subset}/" if task.subset else ""
+    return [pattern for split in splits for pattern in (f"{stem}{split}-*.parquet", f"{stem}{split}/*.parquet")]
+
+
 def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
     """Read from the first of: downloaded files, the hub, what `datasets` once prepared."""
     stem = f"{task.subset}/" if task.subset else ""
-    patterns = [pattern for split in splits for pattern in (f"{stem}{split}-*.parquet", f"{stem}{split}/*.parquet")]
-    revision = CONVERTED.get(task.data)
-    root = hub.cached(task.data, revision, patterns)
+    wanted, revision = patterns(task, splits), CONVERTED.get(task.data)
+    root = hub.cached(task.data, revision, wanted)
     if root is not None and all(_shards(root / stem, split) for split in splits):
         return _from_folder(root, task, splits)
     if hub.reachable():
         try:
-            root = hub.download(task.data, revision, patterns)
+            root = hub.download(task.data, revision, wanted)
         except Exception as error:  # its client, and what that is built on, raise many kinds
             raise UserError(f"cannot download {task.data}: {_first_line(error)}") from error
         return _from_folder(root, task, splits)

@@ -5,12 +5,13 @@ Nothing a run computes depends on another run's values: products are per run or 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from peftcli import optimizer
+from peftcli import optimizer, parallel
 from peftcli.cohort import Cohort
 from peftcli.evaluation import Scored, collapsed, measure, score
 from peftcli.optimizer import Moments
@@ -35,7 +36,8 @@ class State:
     """What moves while a cohort trains; with the cohort it is all that is needed to go on.
 
     `flat`, `moments` and `best` (the best evaluation's values, where they are restored) are [runs, n]; `pending` the
-    training losses [runs] of the steps since the last one written down; `tokens` counts real tokens computed.
+    training losses [runs] of the steps since the last one written down; `tokens` counts real tokens computed. It is
+    changed under its `lock` alone, so whoever holds that can save it, in the middle of an update or evaluation too.
     """
 
     flat: Tensor
@@ -47,6 +49,7 @@ class State:
     slots: int = 0  # tokens computed, those that only fill up shorter runs included
     pending: list[Tensor] = field(default_factory=list)
     scored: list[dict[str, Scored]] = field(default_factory=list)
+    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
 
 def begin(cohort: Cohort) -> State:
@@ -64,35 +67,36 @@ def train(cohort: Cohort, state: State) -> Iterator[State]:
 
     Yields the state after every update (and once at the end), so that whoever asks can show progress, save it or stop.
     """
+    _evaluate_due(cohort, state)  # a state saved during an evaluation goes on with it
     while state.step < cohort.total and any(h.ended is None for h in state.histories):
         advance(cohort, state)
-        _write_losses(cohort, state)
-        due = [
-            i for i, (own, h) in enumerate(zip(cohort.schedules, state.histories, strict=True))
-            if h.ended is None and (state.step in own.evaluations or state.step == own.total)
-        ]  # fmt: skip
-        if due:
-            _evaluate(cohort, state, due)
+        _evaluate_due(cohort, state)
         yield state
     _finish(cohort, state)
     yield state
 
 
 def advance(cohort: Cohort, state: State) -> None:
-    """Make one update of every run that has not ended."""
+    """Make one update of every run that has not ended, and write the loss down where it is due."""
     batch = cohort.batch(state.step)
     loss = cohort.loss(state.flat, state.step, batch)
     if state.flat.numel():
         loss.sum().backward()
-        gradient = state.flat.grad
-        assert gradient is not None
-        optimizer.clip(gradient, cohort.training.max_grad_norm)
-        _update(cohort, state, gradient)
-        state.flat.grad = None
-    state.pending.append(loss.detach())
-    state.tokens += batch.stream.tokens
-    state.slots += batch.stream.ids.numel()
-    state.step += 1
+        assert state.flat.grad is not None
+        parallel.add(state.flat.grad)
+    whole = parallel.add(loss.detach())
+    with state.lock:
+        if state.flat.numel():
+            gradient = state.flat.grad
+            assert gradient is not None
+            optimizer.clip(gradient, cohort.training.max_grad_norm)
+            _update(cohort, state, gradient)
+            state.flat.grad = None
+        state.pending.append(whole)
+        state.tokens += batch.stream.tokens if batch.whole is None else batch.whole.tokens
+        state.slots += batch.stream.ids.numel() if batch.whole is None else batch.whole.slots
+        state.step += 1
+        _write_losses(cohort, state)
 
 
 def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
@@ -134,43 +138,62 @@ def _write_losses(cohort: Cohort, state: State) -> None:
     state.pending.clear()
 
 
-def _evaluate(cohort: Cohort, state: State, due: list[int]) -> None:
-    """Evaluate the splits a best evaluation may be chosen by, note the best, and end runs that are done."""
+def _evaluate_due(cohort: Cohort, state: State) -> None:
+    """Evaluate the runs whose schedule says so after this update, on the splits a best evaluation may be chosen by."""
+    due = [
+        i for i, (own, h) in enumerate(zip(cohort.schedules, state.histories, strict=True))
+        if h.ended is None and (state.step in own.evaluations or state.step == own.total)
+        and not (h.evaluations and h.evaluations[-1]["step"] == state.step)
+    ]  # fmt: skip
+    if not due:
+        return
     splits = [name for name in cohort.data[0].evaluation if not name.startswith("test")]
-    for split in splits:
-        _score(cohort, state, state.flat.detach(), split, due, state.step)
-    for run in due:
-        history, training = state.histories[run], cohort.training
-        if history.ended is not None:
-            continue
-        found = next(e for e in reversed(history.evaluations) if e["split"] == cohort.data[run].chooser)
-        value = found[training.metric or cohort.data[run].metrics[0]]
-        if history.best is None or value > history.best:
-            history.best, history.best_step, history.without_gain = value, state.step, 0
-            if state.best is not None:
-                state.best[run] = state.flat.detach()[run]
-        else:
-            history.without_gain += 1
-        patience = training.early_stopping
-        if state.step >= cohort.schedules[run].total or (patience and history.without_gain >= patience):
-            history.ended = state.step
+    scored = {split: _score(cohort, state, split) for split in splits}
+    with state.lock:
+        for split, found in scored.items():
+            _write_evaluation(cohort, state, split, found, due, state.step)
+        for run in due:
+            _choose(cohort, state, run)
 
 
-def _score(cohort: Cohort, state: State, flat: Tensor, split: str, due: list[int], step: int | None) -> None:
-    """Evaluate a split at these values, and write it down for the runs it is due for (at their best step if None)."""
+def _choose(cohort: Cohort, state: State, run: int) -> None:
+    """Note a run's best evaluation, and end the run where it is done."""
+    history, training = state.histories[run], cohort.training
+    if history.ended is not None:
+        return
+    found = next(e for e in reversed(history.evaluations) if e["split"] == cohort.data[run].chooser)
+    value = found[training.metric or cohort.data[run].metrics[0]]
+    if history.best is None or value > history.best:
+        history.best, history.best_step, history.without_gain = value, state.step, 0
+        if state.best is not None:
+            state.best[run] = state.flat.detach()[run]
+    else:
+        history.without_gain += 1
+    patience = training.early_stopping
+    if state.step >= cohort.schedules[run].total or (patience and history.without_gain >= patience):
+        history.ended = state.step
+
+
+def _score(cohort: Cohort, state: State, split: str) -> list[Scored]:
+    """Give every run's outputs on a split at the state's values."""
     data = [own.evaluation[split] for own in cohort.data]
+    forward = cohort.forward(state.flat.detach(), state.step)
+    return score(forward, data, cohort.data[0].kind, cohort.network.first_position, cohort.device)
+
+
+def _write_evaluation(
+    cohort: Cohort, state: State, split: str, scored: list[Scored], due: list[int], step: int | None
+) -> None:
+    """Write a split's evaluation down for the runs it is due for (at their best step if None)."""
     kind = cohort.data[0].kind
-    forward = cohort.forward(flat, state.step)
-    scored = score(forward, data, kind, cohort.network.first_position, cohort.device)
     for run in due:
-        history, found = state.histories[run], scored[run]
+        history, found, own = state.histories[run], scored[run], cohort.data[run]
         at = history.best_step if step is None else step
         entry = {"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, "loss": found.loss}
         if not _finite(found):
             history.diverged = history.ended = at
             continue
-        own = cohort.data[run]
-        entry |= measure(found, data[run], kind, own.metrics, own.labels)
+        entry |= measure(found, own.evaluation[split], kind, own.metrics, own.labels)
         history.evaluations.append(entry | {"collapsed": collapsed(found, kind)})
         if state.best is None or history.best_step == at or history.best is None:
             state.scored[run][split] = found
@@ -179,12 +202,17 @@ def _score(cohort: Cohort, state: State, flat: Tensor, split: str, due: list[int
 def _finish(cohort: Cohort, state: State) -> None:
     """Go back to each run's best values where the protocol says so, and evaluate the test splits, once."""
     if state.best is not None:
-        with torch.no_grad():
+        with torch.no_grad(), state.lock:
             state.flat.copy_(state.best)
-    sound = [run for run, history in enumerate(state.histories) if history.diverged is None]
-    for split in cohort.data[0].evaluation if sound else ():
-        if split.startswith("test"):
-            _score(cohort, state, state.flat.detach(), split, sound, None if state.best is not None else state.step)
+    for split in [name for name in cohort.data[0].evaluation if name.startswith("test")]:
+        due = [
+            run for run, history in enumerate(state.histories)
+            if history.diverged is None and all(entry["split"] != split for entry in history.evaluations)
+        ]  # fmt: skip
+        if due:
+            found = _score(cohort, state, split)
+            with state.lock:
+                _write_evaluation(cohort, state, split, found, due, None if state.best is not None else state.step)
 
 
 def _finite(found: Scored) -> bool:

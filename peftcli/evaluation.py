@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from peftcli import losses, metrics
+from peftcli import losses, metrics, parallel
 from peftcli.batches import Batch, build
 from peftcli.examples import Array, Examples
 
@@ -29,21 +30,44 @@ Forward = Callable[[Batch], torch.Tensor]  # a batch to the network's outputs [r
 def score(
     forward: Forward, splits: Sequence[Examples], kind: str, first_position: int, device: torch.device
 ) -> list[Scored]:
-    """Run every example of each run's split once and give each run's logits and mean loss, float64 on the processor."""
-    rows: list[list[NDArray[np.float64]]] = [[] for _ in splits]
-    lost: list[list[NDArray[np.float64]]] = [[] for _ in splits]
-    places: list[list[Array]] = [[] for _ in splits]
-    for chosen in _batches(splits, TOKENS // len(splits)):
-        batch = build(list(zip(splits, chosen, strict=True)), first_position, device)
-        found = losses.scores(forward(batch), kind)
-        each = losses.each(found, batch.labels, kind).double().cpu().numpy()
-        found_rows = found.double().cpu().numpy()
-        for run, (split, own) in enumerate(zip(splits, chosen, strict=True)):
-            at = _rows(split, own)
-            rows[run].append(found_rows[run, : len(at)])
-            lost[run].append(each[run, : len(at)])
-            places[run].append(at)
-    return [_in_order(*parts) for parts in zip(rows, lost, places, strict=True)]
+    """Run every example of each run's split once and give each run's logits and mean loss, float64 on the processor.
+
+    Several processes take turns with the batches; each gets everything.
+    """
+    batches = list(_batches(splits, TOKENS // len(splits)))
+    places = [
+        [_rows(split, own) for own in chosen] for split, chosen in zip(splits, zip(*batches, strict=True), strict=True)
+    ]
+    found: list[tuple[Tensor, Tensor] | None] = [None] * len(batches)
+    for at in range(parallel.rank(), len(batches), parallel.size()):
+        batch = build(list(zip(splits, batches[at], strict=True)), first_position, device)
+        scores = losses.scores(forward(batch), kind)
+        found[at] = scores.double(), losses.each(scores, batch.labels, kind).double()
+    shared = found if parallel.size() == 1 else _share(found, [[len(p) for p in own] for own in places], device)
+    read = [(scores.cpu().numpy(), each.cpu().numpy()) for scores, each in filter(None, shared)]
+    return [
+        _in_order(
+            [scores[run, : len(at)] for (scores, _), at in zip(read, own, strict=True)],
+            [each[run, : len(at)] for (_, each), at in zip(read, own, strict=True)],
+            own,
+        )
+        for run, own in enumerate(places)
+    ]
+
+
+def _share(
+    found: list[tuple[Tensor, Tensor] | None], counts: list[list[int]], device: torch.device
+) -> list[tuple[Tensor, Tensor] | None]:
+    """Fill in the other processes' batches: each is added to zeros, so that every process has the same bits."""
+    outputs = [scores.shape[2:] for scores, _ in filter(None, found)]
+    width = parallel.largest(int(outputs[0][0]) if outputs and outputs[0] else 0, device)
+    shared: list[tuple[Tensor, Tensor] | None] = []
+    for own, *rows in zip(found, *counts, strict=True):
+        shape = (len(counts), max(rows), *([width] if width else []))
+        scores, each = own or (torch.zeros(shape, dtype=torch.float64, device=device), None)
+        each = torch.zeros(shape[:2], dtype=torch.float64, device=device) if each is None else each
+        shared.append((parallel.add(scores.contiguous()), parallel.add(each.contiguous())))
+    return shared
 
 
 def measure(

@@ -1,15 +1,17 @@
-"""Training one cohort from runs to records: load, gather, train, write. What goes wrong in a run becomes a record too."""
+"""Training one cohort from runs to records: load, gather, train, write. What goes wrong in a run is a record too."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from peftcli import backbone as backbones
-from peftcli import engine, environment, heads, models, predictions, records, stopping
+from peftcli import engine, environment, heads, models, parallel, predictions, records, stopping
 from peftcli.checkpoints import Checkpoints
 from peftcli.cohort import Cohort, Data, gather
 from peftcli.data import Prepared, prepare
@@ -37,27 +39,38 @@ Watch = Callable[[Cohort, State], None]  # called after every update, to show pr
 def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: Watch) -> list[Path]:
     """Train runs together and write the records of the `wanted` ones among them.
 
-    Raises UserError where data or model cannot be had, Stopped on a signal (progress saved); any other error is written
-    into a `failed` record of each run.
+    Raises UserError where data, model, device or disk cannot be had, Stopped on a signal (progress saved). Any other
+    error is raised where several runs train together, and written into a `failed` record where it is one alone.
     """
     started = time.perf_counter()
-    prepared = [prepare(run, place.model, place.data_dir, place.allow_other_data) for run in runs]
+    state: State | None = None
     try:
+        prepared = [prepare(run, place.model, place.data_dir, place.allow_other_data) for run in runs]
         cohort = _gather(runs, prepared, place)
-        state = _train(cohort, place, watch)
-    except (UserError, torch.OutOfMemoryError):
+        checkpoints = _checkpoints(cohort, prepared, place)
+        state = checkpoints.resume() or engine.begin(cohort)
+        parallel.wait()  # until all have read it
+        with stopping.deferred(partial(_rescue, checkpoints, state)):
+            _train(cohort, state, checkpoints, watch)
+            if parallel.rank():  # the first process writes
+                return []
+            cost = _cost(cohort, state, started)
+            rows = [row for row, run in enumerate(runs) if run in wanted]
+            paths = [_write(cohort, state, row, prepared[row], cost, place) for row in rows]
+            checkpoints.remove()
+        return paths
+    except UserError:
         raise
+    except torch.AcceleratorError as error:  # a device that failed once does so until the process ends
+        raise UserError(f"the device failed ({_first_line(error)}): run the command again to go on") from error
     except Exception as error:
-        return [_write_failed(run, own, error, place) for run, own in zip(runs, prepared, strict=True) if run in wanted]
-    cost = {
-        "seconds": time.perf_counter() - started,
-        "steps": state.step,
-        "tokens": state.tokens,
-        "computed_tokens": state.slots,
-        "peak_memory_bytes": _peak_memory(cohort.device),
-        "cohort": len(runs),
-    }
-    return [_write(cohort, state, row, prepared[row], cost, place) for row, run in enumerate(runs) if run in wanted]
+        if len(runs) > 1 and parallel.size() == 1:
+            raise
+        first = len(runs) == 1 and parallel.rank() == 0
+        written = [_write_failed(runs[0], error, None if state is None else state.step, place)] if first else []
+        if parallel.size() > 1:
+            raise parallel.Lost(f"{type(error).__name__}: {_first_line(error)}") from error
+        return written
 
 
 def _gather(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Cohort:
@@ -78,22 +91,43 @@ def _config(model: str) -> dict[str, Any]:
         return backbones.fetch_config(model)
 
 
-def _train(cohort: Cohort, place: Place, watch: Watch) -> State:
-    checkpoints = Checkpoints(place.output, cohort, place.checkpoint_seconds)
-    state = checkpoints.resume() or engine.begin(cohort)
-    with stopping.deferred():
-        for current in engine.train(cohort, state):
-            watch(cohort, current)
-            if stopping.asked():
-                checkpoints.save(current)
-                raise stopping.Stopped
-            checkpoints.save_if_due(current)
-    checkpoints.remove()
-    return state
+def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], place: Place) -> Checkpoints:
+    return Checkpoints(place.output, cohort, place.checkpoint_seconds, [own.fingerprint for own in prepared])
+
+
+def _train(cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch) -> None:
+    for current in engine.train(cohort, state):
+        watch(cohort, current)
+        if stopping.asked():
+            checkpoints.save(current)
+            print(f"stopped at step {current.step}, progress saved: run the command again to go on", file=sys.stderr)
+            raise stopping.Stopped
+        checkpoints.save_if_due(current)
+
+
+def _rescue(checkpoints: Checkpoints, state: State) -> None:
+    """Save the progress in the middle of a long step or evaluation: what the last update left."""
+    if state.lock.acquire(timeout=1.0):
+        try:
+            checkpoints.save(state)
+        except UserError as error:
+            print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
+
+
+def _cost(cohort: Cohort, state: State, started: float) -> dict[str, Any]:
+    return {
+        "seconds": time.perf_counter() - started,
+        "steps": state.step,
+        "tokens": state.tokens,
+        "computed_tokens": state.slots,
+        "peak_memory_bytes": _peak_memory(cohort.device),
+        "cohort": len(cohort.runs),
+    }
 
 
 def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], place: Place) -> Path:
     run, history = cohort.runs[row], state.histories[row]
+    _check_there(place.output)
     diverged = history.diverged is not None
     if place.keep_predictions and not diverged:
         predictions.write(records.path(place.output, run), cohort, state, row)
@@ -129,8 +163,10 @@ def _data(own: Prepared, model: str | None) -> dict[str, Any]:
     }
 
 
-def _write_failed(run: Run, own: Prepared, error: Exception, place: Place) -> Path:
+def _write_failed(run: Run, error: Exception, step: int | None, place: Place) -> Path:
+    _check_there(place.output)
     device = environment.device()
+    where = "before training" if step is None else f"at step {step}"
     body: dict[str, Any] = {
         "status": "failed",
         "parameters": None,
@@ -138,10 +174,20 @@ def _write_failed(run: Run, own: Prepared, error: Exception, place: Place) -> Pa
         "evaluations": [],
         "cost": None,
         "environment": environment.describe(device, environment.precision(run.protocol.precision, device)),
-        "data": _data(own, None),
-        "error": f"{type(error).__name__}: {error}"[:2000],
+        "data": None,
+        "error": f"{type(error).__name__} {where}: {error}"[:2000],
     }
     return records.write(place.output, run, body)
+
+
+def _check_there(output: Path) -> None:
+    """Refuse to make a results folder anew that was there before: a disk may have been taken away."""
+    if not output.is_dir():
+        raise UserError(f"results folder {output} has vanished: nothing more was written; run the command again")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _peak_memory(device: torch.device) -> int | None:

@@ -1,4 +1,4 @@
-"""The families of transformers that are known: a row per architecture, with its modules' names and sizes by role. No torch.
+"""The families of transformers that are known: a row per architecture, its modules' names and sizes by role. No torch.
 
 A new architecture is one row in `FAMILIES`; its sizes are keys of its config.
 """

@@ -47,6 +47,16 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def ready(folder: Path) -> None:
+    """Make a folder that files are to be written to. Raises UserError where it cannot be made or not be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make folder {folder}: {error.strerror or error}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"folder {folder} cannot be written to")
+
+
 def read_text(path: Path, what: str) -> str:
     """Read a UTF-8 text file; `what` names it in errors. Raises UserError when it cannot be read."""
     try:

@@ -1,7 +1,7 @@
 """Methods of the `peft` package on our backbones: its modules put into a copy that shares every weight.
 
-Its classes know nothing of streams or cohorts, so such a backbone runs padded, a cohort's runs one after another, always
-in evaluation mode: dropout is ours (by the same counter-based masks), and what samples in training mode does not.
+Its classes know nothing of streams or cohorts, so such a backbone runs padded, a cohort's runs one after another, and
+always in evaluation mode: dropout is ours (by the same counter-based masks), and what samples in training mode does not.
 """
 
 import copy
@@ -51,7 +51,7 @@ def injection(config: Mapping[str, Any], kind: str, settings: Mapping[str, Any])
 
 
 def configure(kind: str, settings: Mapping[str, Any]) -> "PeftConfig":
-    """Make the package's configuration of a method. Raises UserError naming what is not legal and the nearest that is."""
+    """Make the package's configuration of a method. Raises UserError naming what is not legal and what is."""
     try:
         from peft import PEFT_TYPE_TO_CONFIG_MAPPING
     except ImportError:
@@ -99,7 +99,7 @@ def _wrap(backbone: nn.Module, kind: str, settings: Mapping[str, Any], seed: int
     """Put a method's modules into a model, in place, its random numbers drawn from a seed."""
     from peft import get_peft_model
 
-    backbone.pooler = None
+    backbone._modules["pooler"] = None
     backbone.requires_grad_(False)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -115,11 +115,11 @@ def _wrap(backbone: nn.Module, kind: str, settings: Mapping[str, Any], seed: int
 
 def _install(kind: str, settings: Mapping[str, Any], backbone: nn.Module, seed: int = 0) -> nn.Module:
     """Give a copy of a backbone that shares its weights, with the method's modules in it."""
-    shared = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in backbone.parameters()}
+    shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in backbone.parameters()}
     shared |= {id(b): b for b in backbone.buffers()}
     before = {name: (p.data_ptr(), p._version) for name, p in backbone.named_parameters()}
     own = {name: shared[id(p)] for name, p in backbone.named_parameters()}
-    twin = copy.deepcopy(backbone, dict(shared))
+    twin: Any = copy.deepcopy(backbone, dict(shared))
     twin.config._attn_implementation = padded.ATTENTION
     wrapped = _wrap(twin, kind, settings, seed)
     for name, parameter in backbone.named_parameters():
@@ -140,7 +140,10 @@ def _start(
 
 
 def install(kind: str, settings: Mapping[str, Any], backbone: nn.Module) -> nn.Module:
-    """Give the backbone with the method's modules, everything frozen and with our dropout; frozen noise is of seed 0."""
+    """Give the backbone with the method's modules, all of it frozen, with our dropout.
+
+    What the method draws and never trains is of seed 0, the same in every run.
+    """
     repeated = any(isinstance(module, RepeatedDropout) for module in backbone.modules())
     return accept_runs(_install(kind, settings, backbone), repeated)
 

@@ -24,7 +24,8 @@ def each(found: Tensor, labels: Tensor, kind: str) -> Tensor:
 
 
 def per_run(found: Tensor, batch: Batch, kind: str) -> Tensor:
-    """Give each run's mean loss over the examples (words, for token tasks) it has, [runs]."""
+    """Give each run's mean loss over the examples (words, for token tasks) it has, [runs]; a slice's part of it."""
     losses = each(found, batch.labels, kind)
     present = batch.present.to(losses.dtype)
-    return (losses * present).sum(1) / present.sum(1).clamp(min=1)
+    count = present.sum(1) if batch.whole is None else batch.whole.counts
+    return (losses * present).sum(1) / count.clamp(min=1)

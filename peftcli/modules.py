@@ -23,10 +23,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     bias = None if bias is None else single(bias, 1).to(x.dtype)
     if weight.ndim == 2 and (bias is None or bias.ndim == 1):
         return F.linear(x, weight, bias)
-    if weight.ndim == 2:
-        return F.linear(x, weight) + bias[:, None]
     if bias is None:
         return torch.bmm(x, weight.mT)
+    if weight.ndim == 2:
+        return F.linear(x, weight) + bias[:, None]
     return torch.baddbmm(bias.expand(len(x), -1)[:, None], x, weight.mT)
 
 
@@ -165,7 +165,7 @@ class RepeatedDropout(RunDropout):
     def draw(self) -> Tensor:
         """Give the key of this use."""
         self.calls += 1
-        return noise.mix(self.key + (self.calls * noise.STRIDE) % 2**31)
+        return self.key + (self.calls * noise.STRIDE) % 2**31
 
 
 def restart(model: nn.Module) -> None:

@@ -1,5 +1,6 @@
 """A backbone with the head of one task: from streams to logits, every tensor by the name the pre-trained model gives it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,6 +21,10 @@ class Head(nn.Module):
 
     Span tasks pool each span's tokens by a learnt attention and read both spans side by side.
     """
+
+    dense: Callable[[Tensor], Tensor]
+    out: Callable[[Tensor], Tensor]
+    span_attention: Callable[[Tensor], Tensor]
 
     def __init__(
         self,
@@ -91,11 +96,15 @@ class Network(nn.Module):
         hidden = self.encode(stream) if hidden is None else hidden
         hidden = hidden.float() if hidden.dtype == torch.bfloat16 else hidden
         if spans is not None:
-            return self.head(self._pool_spans(hidden, spans))
-        read = _mean(hidden, stream.layout)[:, : places.shape[1]] if self.averages else _at(hidden, places)
+            read = self._pool_spans(hidden, spans)
+        elif self.averages:
+            read = _mean(hidden, stream.layout)[:, : places.shape[1]]
+        else:
+            read = _at(hidden, places)
         if self.pooler is not None:
             read = torch.tanh(getattr(self.pooler, "dense", self.pooler)(read))
-        return self.head(read)
+        logits: Tensor = self.head(read)
+        return logits
 
     def encode(self, stream: Stream) -> Tensor:
         """Give the last hidden states [runs, tokens, hidden]."""
@@ -113,10 +122,17 @@ class Network(nn.Module):
         offset = torch.arange(int((last - first).max()), device=spans.device)
         inside = offset < (last - first)[..., None]
         tokens = _at(hidden, torch.where(inside, first[..., None] + offset, 0).view(runs, -1))
-        scores = self.head.span_attention(tokens).view(*inside.shape)
+        scores = self.scoring(tokens).view(*inside.shape)
         shares = scores.masked_fill(~inside, float("-inf")).softmax(-1)
-        pooled = (shares[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
+        pooled: Tensor = (shares[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
         return pooled.view(runs, examples, -1)
+
+    @property
+    def scoring(self) -> RunLinear:
+        """The head's layer that weighs a span's tokens."""
+        layer = self.head.get_submodule("span_attention")
+        assert isinstance(layer, RunLinear)
+        return layer
 
     def module_name(self, name: str) -> str:
         """Give a tensor's or module's name in this network from its name in the pre-trained model."""

@@ -1,6 +1,7 @@
-"""Counter-based noise: every random number is a hash of where it is used, so it is the same alone, in a cohort, on any device, after a resume.
+"""Counter-based noise: every random number is a hash of where it is used.
 
-No random state is kept. A key is 32 bits a run, hashed from its seed and the step; places are mixed into it.
+So it is the same alone, in a cohort, on any device, after a resume, and no random state is kept. A key is 32 bits a run,
+hashed from its seed and the step; places are mixed into it.
 """
 
 import hashlib
@@ -47,17 +48,23 @@ def keep(rows: Tensor, width: int, probability: float) -> Tensor:
     """
     columns = torch.arange((width + 1) // 2, dtype=torch.int32, device=rows.device).mul_(_GOLDEN)
     drawn = mix(rows[..., None] + columns).view(torch.int16)[..., :width]
-    return drawn >= round(probability * 2**_BITS) - 2 ** (_BITS - 1)
+    kept: Tensor = drawn >= round(probability * 2**_BITS) - 2 ** (_BITS - 1)
+    return kept
 
 
 def scale(probability: float) -> float:
     """What kept elements are multiplied by, so that the mean does not change."""
-    return 1 / (1 - round(probability * 2**_BITS) / 2**_BITS)
+    return 1.0 / (1.0 - round(probability * 65536) / 65536)
 
 
 def rows(keys: Tensor, counters: Tensor) -> Tensor:
     """Mix counters (int32, any shape that broadcasts with keys) into keys: one number for each row of noise."""
     return mix(keys + counters.to(torch.int32) * _ROW)
+
+
+def ahead(keys: Tensor, counters: Tensor) -> Tensor:
+    """Give keys whose `rows` at counter 0 are those of `keys` at these counters, and so on."""
+    return keys + counters.to(torch.int32) * _ROW
 
 
 def uniform(keys: Tensor, site: int, size: int) -> Tensor:

@@ -4,6 +4,7 @@ Alone (the usual case) everything here is the identity and costs nothing.
 """
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +15,11 @@ PATIENCE = timedelta(hours=6)  # for the slowest thing that one process does whi
 
 
 class Lost(SystemExit):
-    """Another process of the group is gone: this one ends too, writes nothing, and the runs stay missing."""
+    """The group has come apart: every process of it ends, and what is not recorded yet stays missing."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "another process of the group is gone") -> None:
         super().__init__(70)
+        print(f"process {rank()} of {size()}: {reason}", file=sys.stderr, flush=True)
 
 
 def join(meeting: Path, rank: int, size: int) -> torch.device:
@@ -58,6 +60,12 @@ def largest(number: int, device: torch.device) -> int:
     if size() == 1:
         return number
     return int(_reduce(torch.tensor([number], device=device), distributed.ReduceOp.MAX)[0])
+
+
+def wait() -> None:
+    """Wait for the other processes to come to the same place. Raises Lost."""
+    if size() > 1:
+        add(torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor:

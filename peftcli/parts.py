@@ -1,4 +1,4 @@
-"""Parts that transformers are made of: a module's name, kind and sizes, and how an architecture is put together. No torch."""
+"""Parts that transformers are made of: a module's name, kind and sizes, and how they make an architecture. No torch."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

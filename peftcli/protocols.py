@@ -60,6 +60,7 @@ class Protocol(BaseModel):
         """Give what applies to a run, weakest first: (where from, training settings, strategy options)."""
         chosen = self.variants[variant]
         named = f"{self.paper}, {variant}"
+        found: list[tuple[str, dict[str, Setting], dict[str, Setting]]]
         found = [(self.paper, self.training, {}), (named, chosen.training, {})]
         for where, overrides in ((self.paper, self.overrides), (named, chosen.overrides)):
             found += [(where, o.training, o.options) for o in overrides if o.fits(task, strategy)]

@@ -31,7 +31,9 @@ def check_model(model: str) -> None:
             raise UserError(f"model folder {model!r} holds no weights: one of {', '.join(WEIGHTS)}")
         return
     if not _cached(model) and not hub.reachable():
-        raise UserError(f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {models.OFFLINE_HELP}")
+        raise UserError(
+            f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {models.OFFLINE_HELP}"
+        )
 
 
 def _cached(model: str) -> bool:

@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from peftcli import files
 from peftcli.errors import UserError
@@ -27,6 +30,19 @@ KEYS = (
     "data",
     "error",
 )
+STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
+SHAPES: dict[str, type | tuple[type, ...]] = {
+    "id": str,
+    "run": dict,
+    "parameters": (dict, NoneType),
+    "training": list,
+    "evaluations": list,
+    "cost": (dict, NoneType),
+    "environment": (dict, NoneType),
+    "data": (dict, NoneType),
+    "error": (str, NoneType),
+}
+WRITTEN = {"step", "epoch"}  # what every training loss and evaluation says
 LARGEST = 64_000_000  # bytes
 
 
@@ -95,7 +111,21 @@ def read(file: Path) -> Record:
     if not _sound(data):
         raise Unreadable("its checksum does not match: the file was damaged or edited")
     del body["sha256"]
+    _check_shape(body)
     return Record(file, body)
+
+
+def _check_shape(body: dict[str, Any]) -> None:
+    """Refuse what other programs or versions may have written with a sound checksum; metrics are the reader's to judge."""
+    if body["schema"] != 1 or body["status"] not in STATUSES:
+        key = "schema" if body["schema"] != 1 else "status"
+        raise Unreadable(f"its {key} is not one that this version knows")
+    for key, kinds in SHAPES.items():
+        if not isinstance(body[key], kinds):
+            raise Unreadable(f"its {key} is not of the kind that records have")
+    for key in ("training", "evaluations"):
+        if not all(isinstance(entry, dict) and entry.keys() >= WRITTEN for entry in body[key]):
+            raise Unreadable(f"its {key} have no step and epoch")
 
 
 def _sound(data: bytes) -> bool:
@@ -129,9 +159,16 @@ def find(output: Path, run: Run) -> Record | None:
         if not file.exists():
             return None
         raise UserError(f"{file}: {error}; move it away to train this run again") from None
-    if record.id != run.id or Run.model_validate(record.body["run"]).essence() != run.essence():
+    if record.id != run.id or _essence(record) != run.essence():
         raise UserError(f"{file} holds another run under the same name; move it away")
     return record
+
+
+def _essence(record: Record) -> dict[str, Any] | None:
+    try:
+        return Run.model_validate(record.body["run"]).essence()
+    except ValidationError:
+        return None
 
 
 def _candidates(output: Path) -> Iterator[Path]:

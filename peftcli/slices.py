@@ -14,6 +14,8 @@ from torch import Tensor
 from peftcli import noise
 from peftcli.batches import Batch, Whole, build
 from peftcli.examples import Array, Examples
+from peftcli.modules import attention_dropout
+from peftcli.network import Network
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class _Cut:
 
     picked: Array
     counted: bool
-    places: int
+    losses: int
     tokens_before: int
     places_before: int
     tokens: int
@@ -36,7 +38,7 @@ def batch(
     built = build([(examples, c.picked) for (examples, _), c in zip(parts, cuts, strict=True)], first_position, device)
     kept = torch.tensor([float(c.counted) for c in cuts], device=device)
     whole = Whole(
-        counts=torch.tensor([c.places for c in cuts], device=device),
+        counts=torch.tensor([c.losses for c in cuts], device=device),
         tokens=sum(c.tokens for c in cuts),
         slots=sum(_slots(parts, other, size) for other in range(size)),
         tokens_before=torch.tensor([c.tokens_before for c in cuts], dtype=torch.int32, device=device),
@@ -45,14 +47,27 @@ def batch(
     return replace(built, present=built.present * kept[:, None], whole=whole)
 
 
-def shifted(key: Tensor, name: str, whole: Whole, heads: int | None) -> Tensor:
-    """Give a dropout's keys [runs] for a slice, so that its first token draws what it draws in the whole batch.
+def shifted(keys: dict[str, Tensor], whole: Whole, network: Network) -> dict[str, Tensor]:
+    """Give dropout's keys by buffer name for a slice, so that its first token draws what it draws in the whole batch.
 
-    A counter enters a key by a product, so a key can start further on. `heads`: attention counts tokens times heads.
-    Dropout in the head counts places. Layers that run repeatedly, and models that run padded, draw otherwise.
+    The head counts places, attention tokens times heads, everything else tokens. Layers that run repeatedly (ALBERT)
+    and models that run padded draw from a slice as from a batch: there, the mask depends on the number of processes.
     """
-    before = whole.places_before if name.startswith("head.") else whole.tokens_before * (heads or 1)
-    return noise.ahead(key, before)
+    if network.repeated or not network.stream:
+        return keys
+    heads = _attention_heads(network)
+    before = {
+        name: whole.places_before if name.startswith("head.") else whole.tokens_before * heads.get(name, 1)
+        for name in keys
+    }
+    return {name: noise.ahead(key, before[name]) for name, key in keys.items()}
+
+
+def _attention_heads(network: Network) -> dict[str, int]:
+    """The number of heads by buffer name, of those dropouts that drop attention's probabilities."""
+    count = int(network.config.get("num_attention_heads") or network.config["n_heads"])
+    own = {id(attention_dropout(module)) for module in network.modules() if hasattr(module, "is_causal")}
+    return {f"{name}.key": count for name, place in network.dropouts().items() if id(place) in own}
 
 
 def _cut(examples: Examples, picked: Array, rank: int, size: int) -> _Cut:
@@ -61,9 +76,9 @@ def _cut(examples: Examples, picked: Array, rank: int, size: int) -> _Cut:
     return _Cut(
         own if len(own) else picked[:1],
         len(own) > 0,
-        _places(examples, picked),
+        _losses(examples, picked),
         _tokens(examples, before),
-        _places(examples, before),
+        _losses(examples, before) * examples.group,
         _tokens(examples, picked),
     )
 
@@ -83,6 +98,6 @@ def _tokens(examples: Examples, picked: Array) -> int:
     return int(lengths[picked].sum())
 
 
-def _places(examples: Examples, picked: Array) -> int:
-    """How many places of these examples are read with a loss each: themselves, or their words."""
+def _losses(examples: Examples, picked: Array) -> int:
+    """How many losses these examples have: one each, or one a word."""
     return len(picked) if examples.word_starts is None else int(np.diff(examples.word_starts)[picked].sum())

@@ -39,7 +39,7 @@ def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index:
     `delta` [runs, elements] at `index` [runs, elements], which counts through the flat weight; `bias` [out] or, where it
     is trained, [runs, out]. The gradient of `delta` comes by gathering the selected rows and columns.
     """
-    result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), index, weight, bias.to(x.dtype))  # type: ignore[no-untyped-call]
+    result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), index, weight, bias.to(x.dtype))
     return result
 
 

@@ -1,13 +1,16 @@
-"""Stopping on a signal: at once where nothing would be lost, else at the next step, with progress saved. No heavy imports."""
+"""Stopping on a signal: at once where nothing would be lost, else with progress saved. No heavy imports."""
 
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOPPED = 75  # the exit code of a run stopped by a signal, with its progress saved (EX_TEMPFAIL)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+PATIENCE = 2.5  # seconds that the program has to stop by itself, of the five in which it must
 
 
 class Stopped(SystemExit):
@@ -17,28 +20,43 @@ class Stopped(SystemExit):
         super().__init__(STOPPED)
 
 
-_state = {"asked": False, "deferred": False}
+_state = {"asked": False, "deferred": False, "heard": False}
+_rescue: list[Callable[[], None]] = []  # what saves the progress while the code below `deferred` is at work
 
 
 def install() -> None:
     """Put the handlers in place; call it before anything slow is imported."""
     for number in SIGNALS:
         signal.signal(number, _handle)
+    _watch()
+    os.register_at_fork(before=_hold, after_in_parent=_release, after_in_child=_begin_child)
 
 
 @contextlib.contextmanager
-def deferred() -> Iterator[None]:
-    """Inside, a signal only asks to stop, and the code looks at `asked` between its steps."""
+def deferred(rescue: Callable[[], None]) -> Iterator[None]:
+    """Inside, a signal only asks to stop, and the code looks at `asked` between its steps; at the end it is raised.
+
+    Where a step lasts too long for that, `rescue` is called from another thread, and must save the progress.
+    """
+    _rescue[:] = [rescue]
     _state["deferred"] = True
     try:
         yield
     finally:
         _state["deferred"] = False
+        _rescue.clear()
+    if _state["asked"]:
+        raise Stopped
 
 
 def asked() -> bool:
     """Whether a signal has asked to stop."""
     return _state["asked"]
+
+
+def heard() -> bool:
+    """Whether a signal came, be it that the code has not seen it yet."""
+    return _state["heard"]
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
@@ -47,3 +65,47 @@ def _handle(number: int, frame: FrameType | None) -> None:
     _state["asked"] = True
     if not _state["deferred"]:
         raise Stopped
+
+
+def _hold() -> None:
+    """Keep signals waiting while a process forks, so that a child hears of its own, and its parent of none of them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _release() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+def _begin_child() -> None:
+    _watch()
+    _release()
+
+
+def _watch() -> None:
+    """Start a thread that hears of signals at once: handlers wait until a long computation gives way to Python."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_wait, args=(reading,), daemon=True, name="signals").start()
+
+
+def _wait(reading: int) -> None:
+    _hear(reading)
+    _state["heard"] = True
+    threading.Thread(target=_end_on_second, args=(reading,), daemon=True).start()
+    time.sleep(PATIENCE)
+    try:
+        for rescue in tuple(_rescue):
+            rescue()
+    finally:
+        os._exit(STOPPED)
+
+
+def _end_on_second(reading: int) -> None:
+    _hear(reading)
+    os._exit(STOPPED)
+
+
+def _hear(reading: int) -> None:
+    while os.read(reading, 1)[0] not in SIGNALS:
+        pass

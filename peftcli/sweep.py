@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from peftcli import parameters, plan, records, sizing, tasks
+from peftcli import files, parameters, plan, records, sizing, tasks
+from peftcli.backbone import fetch_config
 from peftcli.environment import device
 from peftcli.errors import UserError
 from peftcli.execution import Place, run_cohort
@@ -17,10 +18,19 @@ from peftcli.runs import Run
 
 @dataclass(frozen=True)
 class Share:
-    """What one process is to do: cohorts of a recipe, and the ids among their runs whose records are wanted."""
+    """What one process is to do: cohorts of a recipe, and the ids among their runs whose records are wanted.
+
+    `sweep` names the sweep whose pinned cohort size is cut when memory runs out; None where the size was given.
+    """
 
     cohorts: tuple[tuple[Run, ...], ...]
     wanted: frozenset[str]
+    sweep: str | None = None
+
+    def part(self, cohorts: tuple[tuple[Run, ...], ...]) -> "Share":
+        """Give the share with these of its cohorts alone."""
+        own = self.wanted & {run.id for cohort in cohorts for run in cohort}
+        return Share(cohorts, own, self.sweep)
 
 
 def cohorts(runs: Sequence[Run], place: Place, size: int | None) -> list[tuple[Run, ...]]:
@@ -28,6 +38,7 @@ def cohorts(runs: Sequence[Run], place: Place, size: int | None) -> list[tuple[R
     name = sizing.sweep_id(runs)
     if size is None:
         size = sizing.pinned(place.output, name) or sizing.pin(place.output, name, default_size())
+    fetch_config(place.model)
     groups = plan.cohorts(runs, len(runs))
     return [cohort for group in groups for cohort in plan.cohorts(group, sizing.limit(size, _columns(place, group[0])))]
 
@@ -46,7 +57,12 @@ def missing(runs: Sequence[Run], place: Place, retry_failed: bool) -> frozenset[
 
 
 def train(share: Share, place: Place, progress: Progress) -> list[Record]:
-    """Train a share's cohorts one after the other and give the records written. Raises UserError, Stopped."""
+    """Train a share's cohorts one after the other and give the records written. Raises UserError, Stopped.
+
+    A cohort that fails is tried again in halves, so that one run at fault leaves its neighbours alone; where memory
+    ran out, every cohort to come is cut to that size.
+    """
+    files.ready(place.output)
     written: list[Record] = []
     waiting = list(share.cohorts)
     while waiting:
@@ -55,24 +71,33 @@ def train(share: Share, place: Place, progress: Progress) -> list[Record]:
         if not wanted:
             continue
         progress.begin()
+        half = (len(cohort) + 1) // 2
         try:
             paths = run_cohort(cohort, wanted, place, progress.watch)
+        except UserError:
+            raise
         except torch.OutOfMemoryError:
-            waiting = [*_halves(cohort), *waiting]
-            continue
-        ended = [records.read(path) for path in paths]
-        progress.end([record.status for record in ended])
-        written += ended
+            _pin(share, place, half)
+            waiting = [part for own in (cohort, *waiting) for part in _cut(own, half)]
+        except Exception as error:
+            print(f"{type(error).__name__} with {len(cohort)} runs together: going on with {half}", file=sys.stderr)
+            waiting = [*_cut(cohort, half), *waiting]
+        else:
+            ended = [records.read(path) for path in paths]
+            progress.end([record.status for record in ended])
+            written += ended
     return written
 
 
-def _halves(cohort: tuple[Run, ...]) -> list[tuple[Run, ...]]:
-    """Cut a cohort that did not fit in two. Raises UserError where it is one run."""
-    if len(cohort) == 1:
-        raise UserError(f"out of memory with one run alone ({cohort[0].describe()}): give a smaller batch_size")
-    half = (len(cohort) + 1) // 2
-    print(f"out of memory with {len(cohort)} runs together: going on with {half}", file=sys.stderr)
-    return [cohort[:half], cohort[half:]]
+def _pin(share: Share, place: Place, size: int) -> None:
+    """Say that memory ran out, and keep the smaller size for when the sweep is started again."""
+    print(f"out of memory: going on with {size} run{'s' * (size > 1)} together", file=sys.stderr)
+    if share.sweep is not None:
+        sizing.pin(place.output, share.sweep, min(size, sizing.pinned(place.output, share.sweep) or size))
+
+
+def _cut(cohort: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:
+    return [cohort[at : at + size] for at in range(0, len(cohort), size)]
 
 
 def _columns(place: Place, run: Run) -> int:

@@ -129,7 +129,12 @@ def started(arguments):
 
 @pytest.mark.parametrize(
     ("arguments", "seconds"),
-    [(["--help"], 0.5), (["plan", "demo"], 1.0), (["plan", "transferability/table1"], 1.0), (["params", "spafit/table2"], 1.0)],
+    [
+        (["--help"], 0.5),
+        (["plan", "demo"], 1.0),
+        (["plan", "transferability/table1"], 1.0),
+        (["params", "spafit/table2"], 1.0),
+    ],
 )
 def test_start_up_is_quick_and_imports_nothing_heavy(arguments, seconds):
     runs = [started(arguments) for _ in range(3)]

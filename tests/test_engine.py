@@ -52,7 +52,7 @@ def plain_loop(model_type, model, run, examples, trainable, steps):
     from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
 
     settings, padding = run.protocol, model.config.pad_token_id
-    own = {name: p for name, p in model.named_parameters()}
+    own = dict(model.named_parameters())
     names = {stock_name(model_type, name) for name in trainable}
     for name, parameter in own.items():
         parameter.requires_grad_(name in names)

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from peftcli import padded
+from peftcli.backbone import load
 from peftcli.batches import build
+from peftcli.families import FAMILIES
 from peftcli.modules import RunDropout
 from peftcli.network import Network
 from tests import backbones, tiny
@@ -87,10 +89,16 @@ def test_a_run_s_dropout_is_its_own():
         assert not torch.equal(grid.call(head, only, batch.stream, batch.places), plain), site
 
 
-def test_a_loaded_padded_model_says_so(capsys):
-    from peftcli.families import FAMILIES
-
-    assert "padded" in FAMILIES["deberta-v2"].note
-    assert "padded" in FAMILIES["modernbert"].note
-    assert not backbones.network(backbones.classifier("deberta-v3")).stream
-    assert backbones.network(backbones.classifier("albert")).stream
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("deberta-v3", "runs padded"), ("modernbert", "runs padded"), ("albert", "share"), ("electra", "")],
+)
+def test_a_model_says_what_is_special_when_it_is_loaded(name, said, tmp_path, capsys):
+    backbones.classifier(name).base_model.save_pretrained(tmp_path / "model")
+    loaded = load(str(tmp_path / "model"), name == "albert", torch.float64, torch.device("cpu"))
+    assert said in capsys.readouterr().err
+    assert bool(said) == bool(FAMILIES[loaded.config["model_type"]].note)
+    network = Network(loaded, "pair", 2, "stock")
+    assert network.stream == ("padded" not in said)
+    _, batch, head = inputs(network)
+    assert torch.isfinite(network.call(head, {}, batch.stream, batch.places)).all()

@@ -103,14 +103,35 @@ def test_training_equals_a_plain_loop_over_the_package_s_model(method: str) -> N
     state = engine.begin(cohort)
     found = []
     for _ in range(5):
+        found.append(cohort.loss(state.flat.detach(), state.step, cohort.batch(state.step)).item())
         engine.advance(cohort, state)
-        found.append(float(state.pending[-1]))
     assert found == pytest.approx(losses, abs=1e-9)
     values = cohort.assembly.values(state.flat.detach())
     start = cohort.assembly.values(cohort.assembly.flat)
     for name, value in wanted.items():
         torch.testing.assert_close(values[name][0], value, rtol=0, atol=1e-7, msg=name)
     assert any(not torch.equal(values[name], start[name]) for name in wanted), "nothing of the method has moved"
+
+
+def test_every_run_starts_from_its_own_seed_and_again_from_the_same() -> None:
+    runs = [tiny.run("peft", seed=seed, options=options("LORA")) for seed in (0, 1)]
+    starts = [tiny.cohort(tiny.backbone("bert"), runs).assembly for _ in range(2)]
+    values = [assembly.values(assembly.flat) for assembly in starts]
+    drawn = [name for name in values[0] if "lora_A" in name]
+    assert len(drawn) == 6
+    for name in drawn:
+        assert torch.equal(values[0][name], values[1][name])
+        assert not torch.equal(values[0][name][0], values[0][name][1])
+
+
+def test_the_global_random_state_is_left_alone() -> None:
+    states = []
+    for strategy in ("layernorm", "peft"):
+        model = tiny.backbone("bert")
+        torch.manual_seed(3)
+        tiny.cohort(model, [tiny.run(strategy)])
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
 
 
 def test_lora_of_the_package_is_ours() -> None:

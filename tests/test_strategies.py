@@ -1,6 +1,7 @@
 """Each strategy is what its authors describe: checked against independent implementations, and every one learns."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,7 +119,7 @@ def test_mixout_without_a_share_is_full():
 
 def test_mixout_has_the_fine_tuned_weights_as_its_mean():
     share, draws = 0.4, 3000
-    tuning = registry.get("mixout").tune(tiny.cohort(tiny.backbone("bert"), [tiny.run("frozen")]).network.anatomy, {"share": share, "over": "all", "when": "training"})  # fmt: skip
+    tuning = registry.get("mixout").tune(_anatomy(), {"share": share, "over": "all", "when": "training"})
     start = {"w": torch.randn(5, 7, dtype=torch.float64)}
     value = {"w": torch.randn(1, 5, 7, dtype=torch.float64)}
     keys = torch.tensor([123], dtype=torch.int32)
@@ -139,12 +140,10 @@ def test_the_expected_l0_is_its_closed_form_and_the_frequency_of_open_gates():
     opened = (gated.gate(log_alpha, noise) > 0).double().mean(0)
     closed_form = torch.sigmoid(log_alpha - np.log(gated.STRETCH / gated.STRETCH))
     torch.testing.assert_close(opened, closed_form, rtol=0, atol=5 * 0.5 / 200_000**0.5)
-    values = {"w": torch.zeros(1, 5), gated.GATE + "w": log_alpha[None]}
     tuning = registry.get("diffpruning").tune(_anatomy(), {**registry.get("diffpruning").options({"share": 0.05})})
     names = [n.removeprefix(gated.GATE) for n in tuning.extra]
     many = {gated.GATE + n: log_alpha[None] for n in names} | {n: torch.zeros(1, 5) for n in names}
     assert float(tuning.penalty(many, evaluation())) == pytest.approx(float(closed_form.mean()))
-    assert values
 
 
 def _anatomy():
@@ -219,7 +218,8 @@ def test_sam_chooses_by_the_whole_training_gradient(choice):
 
 def test_bernoulli_random_has_its_share():
     options = {"share": 0.05, "draw": "bernoulli"}
-    counts = [tiny.cohort(tiny.backbone("bert"), [tiny.run("random", seed=s, options=options)]).assembly.counts[0] for s in range(5)]  # fmt: skip
+    runs = [tiny.run("random", seed=seed, options=options) for seed in range(5)]
+    counts = tiny.cohort(tiny.backbone("bert"), runs).assembly.counts
     size = _anatomy().total
     sigma = (0.05 * 0.95 * size) ** 0.5
     assert all(abs(count - 0.05 * size) < 5 * sigma for count in counts)
@@ -255,17 +255,11 @@ def test_a_new_strategy_is_one_function():
         cohort = tiny.cohort(tiny.backbone("bert"), [tiny.run("made_up", options={"only": 2})])
         trained(cohort)
         assert cohort.assembly.counts == (16 * 24 + 16,)
-        document = {"title": "t", "model": "minilm", "tasks": ["rte"], "strategies": ["made_up:only=3"], "learning_rates": [1e-3], "seeds": 1}  # fmt: skip
-        made = recipe.build(document, tiny_path(), {})
+        document = {"title": "t", "model": "minilm", "tasks": ["rte"], "learning_rates": [1e-3], "seeds": 1}
+        made = recipe.build({**document, "strategies": ["made_up:only=3"]}, Path("made_up.yaml"), {})
         assert plan.expand(made)[0].run.options == {"only": 3}
     finally:
         del STRATEGIES["made_up"]
-
-
-def tiny_path():
-    from pathlib import Path
-
-    return Path("made_up.yaml")
 
 
 RECIPES = sorted(recipe.root().rglob("*.yaml"))
@@ -292,10 +286,6 @@ def test_every_recipe_trains(file):
     pooler = kind != "token" and (model_type == "bert" or settings.head == "pooled_dense")
     sizes = {"hidden_size": 128, "num_hidden_layers": 24 if deep else 12}
     model = tiny.backbone(model_type, pooler=pooler, dtype=torch.float32, **sizes)
-    data = tiny.data(kind)
-    if kind == "token":
-        data = replace(data, metrics=("accuracy",))
-    else:
-        data = replace(data, metrics=task.metrics)
+    data = replace(tiny.data(kind), metrics=("accuracy",) if kind == "token" else task.metrics)
     state = trained(tiny.cohort(model, [run.model_copy(update={"protocol": settings})], own=data))
     assert state.histories[0].evaluations

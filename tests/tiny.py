@@ -49,7 +49,7 @@ def stock(model_type: str, dtype: torch.dtype = torch.float64, **sizes: Any) -> 
     config = AutoConfig.for_model(model_type, **{**SIZES, **extra, **sizes})
     torch.manual_seed(7)
     model = AutoModel.from_config(config).to(dtype).eval()
-    for name, parameter in model.named_parameters():  # biases and gains away from 0 and 1, so that each matters
+    for parameter in model.parameters():  # biases and gains away from 0 and 1, so that each matters
         if parameter.ndim == 1:
             with torch.no_grad():
                 parameter.add_(torch.randn(parameter.shape, dtype=dtype) * 0.1)

@@ -12,7 +12,8 @@ def rows(what: str) -> list[dict[str, Any]]:
     """Give one of `KINDS` as objects with `name` and `summary`, and for strategies their `options`."""
     if what == "strategies":
         return [
-            {"name": name, "summary": s.summary, "options": list(s.option_names)} for name, s in sorted(STRATEGIES.items())
+            {"name": name, "summary": s.summary, "options": list(s.option_names)}
+            for name, s in sorted(STRATEGIES.items())
         ]
     if what == "tasks":
         return [{"name": task.name, "summary": _task(task)} for task in tasks.TASKS.values()]

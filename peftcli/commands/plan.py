@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from peftcli import parameters, plan, sizing
+from peftcli.launchers import queue
 from peftcli.recipe import Recipe, find, load, parse_set
 from peftcli.sizing import ON_PROCESSOR
 
-STATES = ("completed", "diverged", "failed", "damaged", "missing")
+LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
+STATES = ("completed", "diverged", "failed", "damaged", *LEFT)
 
 
 def show(name: str, output: Path, overrides: list[str], cohort: int | None, as_json: bool) -> str:
@@ -24,6 +26,8 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     planned = plan.expand(recipe)
     runs = [p.run for p in planned]
     states = plan.states(runs, output)
+    outlook = queue.outlook(output, [run for run, state in states.items() if state == "missing"])
+    states |= outlook.states
     size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or ON_PROCESSOR
     return {
         "title": recipe.title,
@@ -34,6 +38,7 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
         "cohort_size": size,
         "strategies": parameters.rows(recipe),
         "notes": recipe.notes,
+        "jobs": outlook.notes,
         "plan": [
             {
                 "id": p.run.id,
@@ -53,10 +58,11 @@ def _text(found: dict[str, Any]) -> str:
         found["title"],
         f"model {found['model']}; {found['runs']} runs: {states}",
         f"{found['cohorts']} cohorts of at most {found['cohort_size']} runs",
+        *found["jobs"],
         "",
         f"{'strategy':<44}{'trainable':>14}{'percent':>12}{'runs left':>12}",
     ]
-    left = Counter(str((p["run"]["strategy"], p["run"]["options"])) for p in found["plan"] if p["state"] == "missing")
+    left = Counter(str((p["run"]["strategy"], p["run"]["options"])) for p in found["plan"] if p["state"] in LEFT)
     for row in found["strategies"]:
         count = left[str((row["strategy"], row["options"]))]
         percent = f"{row['trainable_percent']:.4f} %"

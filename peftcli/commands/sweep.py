@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from peftcli import plan, records
+from peftcli import plan, readiness, records, sizing
 from peftcli.recipe import find, load, parse_set
 from peftcli.runs import Run
+
+if TYPE_CHECKING:
+    from peftcli.launchers.choosing import Launch
 
 
 def run(
@@ -19,22 +23,26 @@ def run(
     retry_failed: bool,
     allow_other_data: bool,
     keep_predictions: bool,
+    launch: "Launch",
 ) -> int:
-    """Run a recipe's missing runs in this process; gives the exit code: 1 where a run failed or diverged."""
+    """Run a recipe's missing runs by a launcher; gives the exit code: 1 where a run did not complete."""
     recipe = load(find(name), parse_set(overrides))
     planned = plan.expand(recipe)
     chosen = plan.select(planned, only)
+    readiness.check(recipe.model, [p.run for p in chosen], data_dir, allow_other_data)
     from peftcli import sweep
     from peftcli.execution import Place
-    from peftcli.progress import Progress
 
     place = Place(recipe.model, output, data_dir, allow_other_data, keep_predictions)
     groups = sweep.cohorts([p.run for p in planned], place, cohort)
     asked = {p.run.id for p in chosen}
     wanted = sweep.missing([run for group in groups for run in group], place, retry_failed) & asked
     print(f"{recipe.title}: {len(chosen)} runs, {len(chosen) - len(wanted)} recorded already", file=sys.stderr)
-    with Progress(len(wanted)) as progress:
-        sweep.train(sweep.Share(tuple(groups), wanted), place, progress)
+    pinned = sizing.sweep_id([p.run for p in planned]) if cohort is None else None
+    lines = launch(sweep.Share(tuple(groups), wanted, pinned), place, retry_failed)
+    if lines is None:
+        return 0
+    print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")
     return _end([p.run for p in chosen], output)
 
 
@@ -43,7 +51,9 @@ def _end(runs: list[Run], output: Path) -> int:
     bad = []
     for run in runs:
         record = records.find(output, run)
-        if record is not None and record.status != "completed":
+        if record is None:
+            bad.append(f"missing: {run.describe()}")
+        elif record.status != "completed":
             bad.append(f"{record.status}: {run.describe()}: {record.body['error']} ({record.path})")
     print("\n".join([*bad, f"{len(runs) - len(bad)} of {len(runs)} runs completed"]), file=sys.stderr)
     return 1 if bad else 0

@@ -58,7 +58,10 @@ def run(
     wanted = frozenset(own.id for own in runs if again or found[own.id] is None)
     for own in runs:
         if own.id not in wanted:
-            print(f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew", file=sys.stderr)
+            print(
+                f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew",
+                file=sys.stderr,
+            )
     if wanted:
         readiness.check(model, runs, data_dir, allow_other_data)
         _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions)
@@ -113,5 +116,7 @@ def _describe(record: Record) -> str:
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if key not in hidden)
         lines.append(f"  {split:<12} {numbers}")
     trained = record.body["parameters"]
-    lines.append(f"  {trained['trainable']:,} of {trained['total']:,} weights trained ({trained['trainable_percent']:.4f} %)")
+    lines.append(
+        f"  {trained['trainable']:,} of {trained['total']:,} weights trained ({trained['trainable_percent']:.4f} %)"
+    )
     return "\n".join([*lines, f"  {record.path}"])

@@ -20,12 +20,14 @@ def on_processor(rounds: int) -> Iterator[Ratio]:
     yield against("one run, RTE, against Trainer padding to 128", "rte", "layernorm", padded=True, at_least=1.4)
     yield against("one run, STS-B, against Trainer padding to 128", "stsb", "layernorm", padded=True, at_least=3.0)
     yield against("one run, CoLA, against Trainer padding dynamically", "cola", "layernorm", padded=False, at_least=1.5)
-    yield against("cohort of 8, CoLA, per run, against Trainer padding to 128", "cola", "layernorm", padded=True, runs=8, at_least=11.0)  # fmt: skip
+    name = "cohort of 8, CoLA, per run, against Trainer padding to 128"
+    yield against(name, "cola", "layernorm", padded=True, runs=8, at_least=11.0)
     yield against("lora, CoLA, against peft under Trainer padding to 128", "cola", "lora", padded=True)
     yield _against_ours("random at 0.03 %, step, against layernorm's", "layernorm", rounds, 1.15, share=0.0003)
     yield _against_ours("random at 0.5 %, step, against full's", "full", rounds, 1.02, share=0.005)
     yield _state_share("random at 0.5 %, weights' gradients and optimizer state, bytes, against full's", 0.2)
-    yield alternate("100 one-step runs in a sweep, per run, against a fresh Trainer", sweep_seconds, fresh_seconds, 1, at_least=20.0)  # fmt: skip
+    name = "100 one-step runs in a sweep, per run, against a fresh Trainer"
+    yield alternate(name, sweep_seconds, fresh_seconds, 1, at_least=20.0)
     skipping, writing = record_seconds()
     yield _absolute("skipping a finished run, of 1 ms", skipping, 1e-3)
     yield _absolute("writing a record without its fsync, of 10 ms", writing, 1e-2)
@@ -36,7 +38,8 @@ def on_gpu(rounds: int) -> Iterator[Ratio]:
     against = partial(_against_trainer, model="bert-base-uncased", device=GPU, rounds=rounds, steps=20)
     for task, target in (("rte", 10.0), ("cola", 20.0)):
         yield against(f"one run, {task}, against Trainer", task, "layernorm", padded=True, at_least=2.0)
-        yield against(f"cohort of 21, {task}, per run, against Trainer", task, "layernorm", padded=True, runs=21, seeds=3, at_least=target)  # fmt: skip
+        name = f"cohort of 21, {task}, per run, against Trainer"
+        yield against(name, task, "layernorm", padded=True, runs=21, seeds=3, at_least=target)
 
 
 def _against_trainer(

@@ -58,7 +58,10 @@ def alternate(
     at_least: float | None = None,
     at_most: float | None = None,
 ) -> Ratio:
-    """Time both sides in turn; the ratio is theirs over ours, a cohort's time divided by its runs (`at_most`: ours over theirs)."""
+    """Time both sides in turn; a cohort's time is divided by its runs.
+
+    The ratio is theirs over ours, and with `at_most` ours over theirs.
+    """
     pairs = [(ours() / per_run, theirs()) for _ in range(rounds)]
     ratios = [(mine / other if at_most is not None else other / mine) for mine, other in pairs]
     mine, other = (statistics.median(side) for side in zip(*pairs, strict=True))

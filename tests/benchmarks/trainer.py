@@ -3,6 +3,7 @@
 import tempfile
 import time
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -91,10 +92,12 @@ def seconds(network: nn.Module, task: str, padded: bool, steps: int, device: tor
             bf16=device.type == "cuda",
             dataloader_pin_memory=device.type == "cuda",
         )
-        trainer = Trainer(network, arguments, train_dataset=_Rows(task, padded), data_collator=_pad, callbacks=[Clock()])
+        trainer = Trainer(
+            network, arguments, train_dataset=_Rows(task, padded), data_collator=_pad, callbacks=[Clock()]
+        )
         trainer.remove_callback(_printer(trainer))
         trainer.train()
-    return [after - before for before, after in zip(times[1:-1], times[2:], strict=True)]
+    return [after - before for before, after in pairwise(times[1:])]
 
 
 def _printer(trainer: Any) -> type:

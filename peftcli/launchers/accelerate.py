@@ -1,0 +1,180 @@
+"""A sweep by several processes of this machine: each trains its share, or several of them one cohort together.
+
+The processes are accelerate's (`peftcli.parallel` joins its groups), started one by one, so that one that dies takes
+nothing with it but its own group; they meet in a file, since a port can be taken by somebody else.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from peftcli import files, stopping
+from peftcli.errors import UserError
+from peftcli.execution import Place
+from peftcli.launchers import assignments, shares
+from peftcli.launchers.assignments import Assignment
+from peftcli.launchers.tally import Tally
+from peftcli.launchers.worker import STOP, python_path
+from peftcli.runs import Run
+from peftcli.sweep import Share
+
+GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
+MEETING_GRACE = 5.0  # seconds that the first process of a group has once another one is gone
+
+
+@dataclass
+class Group:
+    """Processes that train one share, the first of them writing; `lost` is when another one ended too early."""
+
+    processes: list[subprocess.Popen[bytes]]
+    runs: list[Run]
+    lost: float | None = None
+
+    @property
+    def code(self) -> int | None:
+        """The first process's exit code; None while it is at work."""
+        return self.processes[0].poll()
+
+
+def check(processes: int | None, each: int) -> int:
+    """Give the number of processes: as asked, else one a GPU, else one a core. Raises UserError where it cannot be."""
+    gpus = _gpus()
+    count = processes or len(gpus) or max(each, len(os.sched_getaffinity(0)) // each * each)
+    if count % each:
+        raise UserError(f"--processes {count} is no multiple of --processes-per-run {each}")
+    if each > 1 and gpus and count > len(gpus):
+        raise UserError(
+            f"--processes {count}: with --processes-per-run every process needs a GPU; there are {len(gpus)}"
+        )
+    return count
+
+
+def run(share: Share, place: Place, processes: int, each: int) -> list[str]:
+    """Train a share by `processes` processes, `each` of them a cohort; gives a line for every group that ended badly.
+
+    Its runs stay missing and the others finish. Raises Stopped on a signal: the processes have saved and ended.
+    """
+    wanted = [cohort for cohort in share.cohorts if any(run.id in share.wanted for run in cohort)]
+    parts = shares.divide(wanted, processes // each, partial(shares.cost, place.model))
+    runs = [run for cohort in wanted for run in cohort if run.id in share.wanted]
+    tally = Tally(runs, place.output)
+    folder = Path(tempfile.mkdtemp(prefix="peftcli-"))
+    groups: list[Group] = []
+    try:
+        with stopping.deferred(partial(_end, groups, folder)):
+            for number, cohorts in enumerate(parts):
+                groups.append(_start(share.part(cohorts), place, folder, number, each, processes))
+            _watch(groups, tally)
+    finally:
+        for group in groups:
+            _kill(group)
+        shutil.rmtree(folder, ignore_errors=True)
+    return [line for number, group in enumerate(groups) if (line := _outcome(number, group, tally)) is not None]
+
+
+def _start(part: Share, place: Place, folder: Path, number: int, each: int, processes: int) -> Group:
+    file = folder / f"share-{number}.json"
+    files.write(file, assignments.encode(Assignment(part, place)))
+    command = [sys.executable, "-m", "peftcli.launchers.worker", str(file)]
+    meeting = str(folder / f"meeting-{number}")
+    started = [
+        subprocess.Popen(
+            [*command, str(rank), str(each), meeting],
+            stdin=subprocess.PIPE,
+            env=_environment(number, each, processes),
+            start_new_session=True,  # the terminal's signals come through this process alone
+        )
+        for rank in range(each)
+    ]
+    return Group(started, [run for cohort in part.cohorts for run in cohort if run.id in part.wanted])
+
+
+def _environment(group: int, each: int, processes: int) -> dict[str, str]:
+    """A group's environment: its GPUs, in turn, and on a processor its part of the cores, where nobody said otherwise."""
+    found = {**os.environ, "PYTHONPATH": python_path()}
+    gpus = _gpus()
+    if gpus:
+        own = [gpus[(group * each + rank) % len(gpus)] for rank in range(each)]
+        return {**found, "CUDA_VISIBLE_DEVICES": ",".join(own)}
+    return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // processes)), **found}
+
+
+def _gpus() -> list[str]:
+    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them."""
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    count = torch.cuda.device_count()
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
+
+
+def _watch(groups: Sequence[Group], tally: Tally) -> None:
+    """Wait for all groups. Raises Stopped on a signal."""
+    while any(group.code is None for group in groups):
+        if stopping.asked():
+            _stop(groups)
+            raise stopping.Stopped
+        for group in groups:
+            _look_after(group)
+        working = sum(group.code is None for group in groups)
+        tally.show(f"{working} of {len(groups)} shares at work")
+        time.sleep(0.2)
+
+
+def _look_after(group: Group) -> None:
+    """End a group whose first process has ended, or that has lost another one."""
+    if group.code is not None:
+        _kill(group)
+    elif any(process.poll() not in (None, 0) for process in group.processes[1:]):
+        group.lost = group.lost or time.monotonic()
+        if time.monotonic() - group.lost > MEETING_GRACE:
+            _kill(group)
+
+
+def _stop(groups: Sequence[Group]) -> None:
+    """Ask every group to save and end, and wait for it."""
+    for group in groups:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            os.write(_stdin(group.processes[0]), STOP)
+    for group in groups:
+        group.processes[0].wait()
+
+
+def _end(groups: Sequence[Group], folder: Path) -> None:
+    """Give processes that were asked to stop the rest of their time, then end them; called from another thread."""
+    limit = time.monotonic() + GRACE
+    while time.monotonic() < limit and any(group.code is None for group in groups):
+        time.sleep(0.05)
+    for group in groups:
+        _kill(group)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kill(group: Group) -> None:
+    for process in group.processes:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _stdin(process: "subprocess.Popen[bytes]") -> int:
+    assert process.stdin is not None
+    return process.stdin.fileno()
+
+
+def _outcome(number: int, group: Group, tally: Tally) -> str | None:
+    """Word how a group ended, where it did not end well."""
+    if group.code == 0:
+        return None
+    codes = [process.returncode for process in group.processes]
+    how = ", ".join(f"killed by signal {-code}" if code < 0 else f"exit code {code}" for code in codes if code)
+    left = len(tally.left(group.runs))
+    return f"process {number + 1} ended early ({how}): {left} of its {len(group.runs)} runs are missing"

@@ -1,0 +1,72 @@
+"""Assignments: what a process or a job of a sweep is to do, as a JSON file, so that it needs nothing else. No torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftcli import files
+from peftcli.errors import UserError
+from peftcli.runs import Run
+
+if TYPE_CHECKING:
+    from peftcli.execution import Place
+    from peftcli.sweep import Share
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A share of a sweep, where it reads and writes, and by how many processes it is trained, `each` of them a cohort."""
+
+    share: Share
+    place: Place
+    retry_failed: bool = False
+    processes: int = 1
+    each: int = 1
+
+
+def encode(assignment: Assignment) -> str:
+    """Write an assignment as JSON; paths become absolute."""
+    place, share = assignment.place, assignment.share
+    document = {
+        "cohorts": [[run.model_dump() for run in cohort] for cohort in share.cohorts],
+        "wanted": sorted(share.wanted),
+        "sweep": share.sweep,
+        "place": {
+            "model": absolute(place.model),
+            "output": str(place.output.resolve()),
+            "data_dir": None if place.data_dir is None else str(place.data_dir.resolve()),
+            "allow_other_data": place.allow_other_data,
+            "keep_predictions": place.keep_predictions,
+            "save_delta": place.save_delta,
+            "checkpoint_seconds": place.checkpoint_seconds,
+        },
+        "retry_failed": assignment.retry_failed,
+        "processes": assignment.processes,
+        "each": assignment.each,
+    }
+    return json.dumps(document, indent=1)
+
+
+def decode(file: Path) -> Assignment:
+    """Read an assignment. Raises UserError for a file that is not one."""
+    from peftcli.execution import Place
+    from peftcli.sweep import Share
+
+    try:
+        document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))
+        place = document["place"]
+        where = {**place, "output": Path(place["output"]), "data_dir": place["data_dir"] and Path(place["data_dir"])}
+        cohorts = tuple(tuple(Run.model_validate(run) for run in cohort) for cohort in document["cohorts"])
+        share = Share(cohorts, frozenset(document["wanted"]), document["sweep"])
+        return Assignment(share, Place(**where), document["retry_failed"], document["processes"], document["each"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} is not an assignment ({type(error).__name__})") from None
+
+
+def absolute(model: str) -> str:
+    """Give a model's folder as an absolute path, anything else as it is."""
+    folder = Path(model).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else model

@@ -1,0 +1,40 @@
+"""One job of a cluster: `python -m peftcli.launchers.job ASSIGNMENT`. Run again after a requeue, it trains what is left."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from peftcli import stopping
+from peftcli.errors import UserError
+
+
+def main() -> None:
+    """Train an assignment; exits with 0, 1 (a process of it died), 2 (bad input) or 75 (stopped, progress saved)."""
+    stopping.install()
+    try:
+        sys.exit(_work(Path(sys.argv[1])))
+    except UserError as error:
+        print(f"peftcli: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _work(file: Path) -> int:
+    from peftcli import sweep
+    from peftcli.launchers import accelerate, assignments
+    from peftcli.progress import Progress
+
+    own = assignments.decode(file)
+    runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]
+    wanted = sweep.missing(runs, own.place, own.retry_failed)
+    share = replace(own.share, wanted=wanted)
+    print(f"{len(wanted)} of {len(runs)} runs to train", file=sys.stderr, flush=True)
+    if own.processes == 1:
+        sweep.train(share, own.place, Progress(len(wanted)))
+        return 0
+    lines = accelerate.run(share, own.place, own.processes, own.each)
+    print("\n".join(lines), file=sys.stderr)
+    return 1 if lines else 0
+
+
+if __name__ == "__main__":
+    main()

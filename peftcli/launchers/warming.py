@@ -1,0 +1,29 @@
+"""Filling the caches once, before processes fan out that would all download and tokenise the same."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+
+from peftcli import backbone as backbones
+from peftcli import models
+from peftcli.data import prepare
+from peftcli.execution import Place
+from peftcli.runs import Run
+
+
+def warm(runs: Iterable[Run], place: Place) -> None:
+    """Read, check and tokenise what runs need, and fetch their model. Raises UserError, as the runs would."""
+    seen = set()
+    for run in runs:
+        key = (run.task, run.protocol.max_length, run.protocol.overlong)
+        if key not in seen:
+            prepare(run, place.model, place.data_dir, place.allow_other_data)
+            seen.add(key)
+    if seen and not _is_local(place.model):
+        backbones.load(place.model, False, torch.float32, torch.device("cpu"))
+        backbones.load.cache_clear()
+
+
+def _is_local(model: str) -> bool:
+    return model == "minilm" or models.looks_like_path(model) or Path(model).expanduser().is_dir()

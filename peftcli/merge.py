@@ -1,0 +1,62 @@
+"""Joining the results of several machines. What differs under one id is refused before anything is written. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peftcli import files, records
+from peftcli.errors import UserError
+from peftcli.records import Record
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: records written and those that were there already, and files that are no sound record, with why."""
+
+    written: int
+    present: int
+    damaged: tuple[tuple[Path, str], ...]
+
+
+def merge(sources: Sequence[Path], output: Path) -> Merged:
+    """Copy every sound record of the sources, with the files beside it, to a results folder.
+
+    Raises UserError for a source that is no folder, and where two folders (`output` counts too) hold different content
+    for one id; times do not count. Then nothing is written.
+    """
+    for source in sources:
+        if not source.is_dir():
+            raise UserError(f"{source} is not a folder of results")
+    read = [records.read_all(folder) for folder in (output, *sources)]
+    present = {record.id: record for record in read[0][0]}
+    chosen = dict(present)
+    conflicts = []
+    for sound, _ in read[1:]:
+        for record in sound:
+            kept = chosen.setdefault(record.id, record)
+            if content(kept.body) != content(record.body):
+                conflicts.append(f"{record.id}: {kept.path} ({kept.status}) and {record.path} ({record.status})")
+    if conflicts:
+        more = f"; and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
+        raise UserError(f"different content for the same run: {'; '.join(conflicts[:SHOWN])}{more}. Keep one of each")
+    new = [record for identity, record in chosen.items() if identity not in present]
+    for record in new:
+        _copy(record, output)
+    return Merged(len(new), len(present), tuple(bad for _, damaged in read for bad in damaged))
+
+
+def content(body: dict[str, Any]) -> dict[str, Any]:
+    """Give what of a record has to agree: all but the time that training took."""
+    cost = body["cost"]
+    return body if cost is None else {**body, "cost": {key: value for key, value in cost.items() if key != "seconds"}}
+
+
+def _copy(record: Record, output: Path) -> None:
+    """Copy a record after the files beside it (predictions, a saved delta), so that it never stands without them."""
+    target = output / record.path.parent.name
+    beside = sorted(file for file in record.path.parent.glob(f"{record.path.stem}.*") if file != record.path)
+    for file in [*beside, record.path]:
+        files.write(target / file.name, file.read_bytes())

@@ -1,0 +1,29 @@
+"""Options that several commands share, and those of the launchers: their types, names and help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Output = Annotated[Path, typer.Option(help="The folder of the records.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(envvar="PEFTCLI_DATA_DIR", help="A folder laid out like the hub: nyu-mll/glue is DIR/glue."),
+]
+SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting or recipe key.")]
+Only = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RecipeName = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
+]
+
+Launcher = Annotated[str, typer.Option(help="local, accelerate (processes of this machine) or slurm.")]
+Processes = Annotated[int | None, typer.Option(min=1, help="Processes (slurm: of a job).  [one a GPU]")]
+ProcessesPerRun = Annotated[int | None, typer.Option(min=1, help="Processes that train a run together.")]
+Partition = Annotated[str | None, typer.Option(help="slurm: the partition.")]
+Walltime = Annotated[str | None, typer.Option("--time", metavar="TIME", help="A job's walltime, e.g. 4:00:00.")]
+Gpus = Annotated[int | None, typer.Option(min=0, help="slurm: GPUs of a job.")]
+MaxJobs = Annotated[int | None, typer.Option(min=1, help="slurm: jobs at most.  [16]")]
+Account = Annotated[str | None, typer.Option(help="slurm: the account.")]
+Slurm = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="slurm: any option of sbatch.")]
+Detach = Annotated[bool, typer.Option("--detach", help="slurm: submit and do not wait.")]

@@ -1,0 +1,94 @@
+"""A small server that speaks the hub's protocol: repositories are folders, one commit each."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "d" * 40
+Repositories = Mapping[str, tuple[str, Path]]  # `models/NAME` or `datasets/NAME` to its revision and its folder
+
+
+@contextmanager
+def serve(repositories: Repositories) -> Iterator[str]:
+    """Serve repositories on a free port of this machine; gives the address."""
+    running = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Hub,), {"repositories": repositories}))
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{running.server_port}"
+    finally:
+        running.shutdown()
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Answers for the repositories it was made with: their description, their tree, their files."""
+
+    repositories: Repositories
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        for stem, (revision, folder) in self.repositories.items():
+            files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
+            if path in (f"/api/{stem}", f"/api/{stem}/revision/{revision}", f"/api/{stem}/revision/{COMMIT}"):
+                siblings = [{"rfilename": name} for name in files]
+                about = {"id": stem.partition("/")[2], "sha": COMMIT, "siblings": siblings}
+                return self.send(200, json.dumps(about).encode())
+            for name in (revision, COMMIT):
+                if path.startswith(f"/api/{stem}/tree/{name}"):
+                    return self.list(files, path.removeprefix(f"/api/{stem}/tree/{name}").strip("/"))
+                file = files.get(path.removeprefix(f"/{stem.removeprefix('models/')}/resolve/{name}/"))
+                if file is not None:
+                    return self.send(200, file.read_bytes())
+        return self.send(404, b"{}")
+
+    def list(self, files: Mapping[str, Path], within: str) -> None:
+        entries = [
+            {"type": "file", "path": name, "size": file.stat().st_size, "oid": "b" * 40}
+            for name, file in files.items()
+            if name.startswith(f"{within}/" if within else "")
+        ]
+        return self.send(200, json.dumps(entries).encode()) if entries else self.send(404, b"{}")
+
+    def send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+        if status == 404:
+            self.send_header("X-Error-Code", "EntryNotFound" if "/resolve/" in self.path or "/tree/" in self.path else "RepoNotFound")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+def peftcli(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own, where the hub's libraries read their environment."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PEFTCLI_"))}
+    clean = {name: value for name, value in clean.items() if not name.lower().endswith("_proxy")}
+    root = str(Path(__file__).parent.parent)
+    own = {"HF_HOME": str(home), "PYTHONPATH": root, "XDG_CACHE_HOME": str(home / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", "peftcli", *arguments],
+        env={**clean, **own, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=home,
+    )

@@ -1,0 +1,112 @@
+"""The doctor's numbers: what is there, what a sweep needs, what would stop it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli import doctor, hub, parameters, recipe, sizing, tasks
+from peftcli.commands import doctor as command
+from tests import folders
+
+TEXT = """
+title: a small sweep
+model: MODEL
+tasks: [demo]
+strategies: [layernorm, full]
+learning_rates: [1e-3, 1e-4]
+seeds: 3
+"""
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    folders.bert(tmp_path / "model")
+    (tmp_path / "recipe.yaml").write_text(TEXT.replace("MODEL", str(tmp_path / "model")))
+    return tmp_path
+
+
+def test_a_local_recipe_is_ready_offline(small: Path) -> None:
+    items = doctor.readiness(recipe.load(small / "recipe.yaml"), None)
+    assert [(item.kind, item.ready) for item in items] == [("model", True), ("tokenizer", True), ("data", True)]
+    (small / "model" / "tokenizer.json").unlink()
+    (small / "model" / "model.safetensors").unlink()
+    items = doctor.readiness(recipe.load(small / "recipe.yaml"), None)
+    assert [item.ready for item in items] == [False, False, True]
+
+
+def test_looking_without_a_network_leaves_the_network_on(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    doctor.readiness(recipe.load(small / "recipe.yaml"), None)
+    assert constants.HF_HUB_OFFLINE is False
+    assert hub.reachable.cache_info().currsize == 0
+
+
+def test_needs_are_those_of_the_widest_cohort(small: Path) -> None:
+    found = doctor.needs(recipe.load(small / "recipe.yaml"), small / "out", size=4)
+    model = str(small / "model")
+    columns = parameters.columns(model, "full", {}, "pair", 2)
+    assert found["runs"] == found["runs_left"] == 12
+    assert found["values_bytes"] == 16 * sizing.limit(4, columns) * columns
+    assert found["weights_bytes"] == 4 * parameters.count(model, "full", {}, "pair", 2).total
+    size = tasks.get("demo").sizes["validation"]
+    assert found["record_bytes"] == 12 * (doctor.RECORD_BYTES + size * (4 * 2 + 16))
+
+
+def test_records_are_no_larger_than_estimated(small: Path) -> None:
+    from peftcli.commands.sweep import run
+
+    code = run(
+        str(small / "recipe.yaml"), small / "out", None, None, ["epochs=2", "max_train_samples=16"],
+        ["strategy=layernorm", "seed=0"], retry_failed=False, allow_other_data=False, keep_predictions=True,
+    )  # fmt: skip
+    assert code == 0
+    made = recipe.load(small / "recipe.yaml", {"epochs": 2, "max_train_samples": 16})
+    written = [file.stat().st_size for file in (small / "out").rglob("*") if file.is_file()]
+    before, after = doctor.needs(made, small / "other"), doctor.needs(made, small / "out")
+    assert (before["runs_left"], after["runs_left"]) == (12, 10)
+    assert 0 < sum(written) < before["record_bytes"] - after["record_bytes"]
+
+
+def found(**changes: Any) -> dict[str, Any]:
+    here = {"hub_reachable": False, "output": "out", "output_free_bytes": 1000, "free_memory_bytes": 1000}
+    ready = [{"kind": "data", "name": "rte", "ready": False, "where": "not there"}]
+    wants = {"record_bytes": 10, "checkpoint_bytes": 10, "weights_bytes": 10, "values_bytes": 10}
+    parts = {"machine": here, "ready": ready, "needs": wants}
+    for name, change in changes.items():
+        parts[name] = {**parts[name], **change}  # type: ignore[dict-item]
+    return parts
+
+
+def test_problems_are_what_would_stop_the_sweep() -> None:
+    assert doctor.problems(found()) == ["data rte: not there"]
+    assert doctor.problems(found(machine={"hub_reachable": True})) == []
+    assert "disk: out has 1,000 bytes" in doctor.problems(found(needs={"record_bytes": 1001}))[1]
+    assert "memory: 1,000 bytes are free" in doctor.problems(found(needs={"values_bytes": 1001}))[1]
+
+
+def test_free_disk_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
+    assert doctor.free_disk(tmp_path / "not" / "there") == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+
+
+def test_what_is_printed(small: Path) -> None:
+    text, code = command.show(str(small / "recipe.yaml"), small / "out", None, [], None, False)
+    assert code == 0, text
+    for part in (
+        "device ",
+        "precision ",
+        "free",
+        "ok         data demo",
+        "12 of 12 runs are left",
+        "for trained values",
+    ):
+        assert part in text
+    as_json, _ = command.show(str(small / "recipe.yaml"), small / "out", None, [], None, True)
+    assert set(json.loads(as_json)) == {"machine", "ready", "needs", "notes", "problems"}
+    alone, code = command.show(None, small / "out", None, [], None, True)
+    assert set(json.loads(alone)) == {"machine", "problems"}
+    assert code == 0

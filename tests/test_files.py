@@ -1,0 +1,93 @@
+"""A file is the old one or the new one whatever happens while it is written."""
+
+import errno
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from peftcli import files
+from peftcli.errors import UserError
+from tests import faults
+
+
+def test_bytes_and_text_are_written_whole_and_parents_are_made(tmp_path: Path) -> None:
+    files.write(tmp_path / "a" / "b" / "c.txt", "grün\n")
+    files.write(tmp_path / "a" / "d.bin", b"\x00\xff")
+    assert (tmp_path / "a" / "b" / "c.txt").read_bytes() == "grün\n".encode()
+    assert (tmp_path / "a" / "d.bin").read_bytes() == b"\x00\xff"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "c.txt", "d.bin"]
+
+
+def test_data_is_synced_before_the_rename_and_the_folder_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strike = faults.install(monkeypatch, None)
+    files.write(tmp_path / "file", b"new")
+    assert tuple(strike.seen) == faults.STEPS
+
+
+@pytest.mark.parametrize("step", range(len(faults.STEPS)), ids=faults.STEPS)
+def test_a_kill_leaves_the_old_or_the_new(tmp_path: Path, step: int) -> None:
+    file = tmp_path / "file"
+    files.write(file, b"old content")
+    assert faults.killed(step, lambda: files.write(file, b"new content"))
+    renamed = step > faults.STEPS.index("rename")
+    assert file.read_bytes() == (b"new content" if renamed else b"old content")
+    files.write(file, b"newest")
+    assert file.read_bytes() == b"newest"
+
+
+@pytest.mark.parametrize("step", range(len(faults.STEPS)), ids=faults.STEPS)
+def test_a_full_disk_leaves_the_old_or_the_new_and_no_rest(
+    tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "file"
+    files.write(file, b"old content")
+    with monkeypatch.context() as patch:
+        faults.install(patch, step, faults.full)
+        with pytest.raises(UserError, match=f"^cannot write {file}: No space left on device$"):
+            files.write(file, b"new content")
+    assert file.read_bytes() == (b"new content" if step > faults.STEPS.index("rename") else b"old content")
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interruption_leaves_no_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    faults.install(monkeypatch, faults.STEPS.index("write"), interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        files.write(tmp_path / "file", b"new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_system_that_cannot_sync_folders_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    faults.install(monkeypatch, faults.STEPS.index("sync folder"), refuse)
+    files.write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_place_that_is_no_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match=r"cannot write .*/file/inner: (Not a directory|File exists)"):
+        files.write(tmp_path / "file" / "inner", "y")
+    with pytest.raises(UserError, match="cannot make folder"):
+        files.ready(tmp_path / "file" / "inner")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+def test_text_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes("grün".encode("latin-1"))
+    with pytest.raises(UserError, match=r"recipe .*latin is not UTF-8 text"):
+        files.read_text(tmp_path / "latin", "recipe")
+    with pytest.raises(UserError, match="cannot read recipe .*none: No such file"):
+        files.read_text(tmp_path / "none", "recipe")
+
+
+def test_the_checksum_is_that_of_sha256sum(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc" * 10_000)
+    found = subprocess.run(["sha256sum", tmp_path / "file"], capture_output=True, text=True, check=True).stdout
+    assert files.sha256(tmp_path / "file") == found.split()[0]

@@ -1,0 +1,59 @@
+"""Processes that train one cohort together find what one process finds."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import parallel
+
+REPOSITORY = Path(__file__).parent.parent
+JOBS = {
+    "pair full": {"kind": "pair", "strategy": "full"},
+    "token bitfit": {"kind": "token", "strategy": "bitfit"},
+    "choice layernorm": {"kind": "choice", "strategy": "layernorm", "model": "roberta"},
+    "span lora": {"kind": "span", "strategy": "lora"},
+    "regression diffpruning": {"kind": "regression", "strategy": "diffpruning"},
+    "last batches of one": {"kind": "pair", "strategy": "full", "batch_size": 3},  # ten examples: 3, 3, 3, 1
+    "dropout": {"kind": "pair", "strategy": "full", "dropout": True},
+    "dropout, roberta": {"kind": "token", "strategy": "lora", "model": "roberta", "dropout": True},
+    "dropout, choice": {"kind": "choice", "strategy": "full", "dropout": True},
+    "best": {"kind": "pair", "strategy": "full", "restore_best": True, "evaluate_every": "2 steps"},
+}
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[list[dict]]]:
+    """What each process found, by the number of processes."""
+    found = {}
+    for size in (2, 3):
+        folder = tmp_path_factory.mktemp(f"group{size}")
+        torch.save(list(JOBS.values()), folder / "jobs.pt")
+        command = [sys.executable, "-m", "tests.parallel", str(folder)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+        processes = [
+            subprocess.Popen([*command, str(rank), str(size)], env=environment, cwd=REPOSITORY) for rank in range(size)
+        ]
+        assert [process.wait(120) for process in processes] == [0] * size
+        found[size] = [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(size)]
+    return found
+
+
+@pytest.mark.parametrize("job", JOBS)
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_same_weights_and_numbers_as_in_one_process(together, job, size):
+    alone = parallel.train(**JOBS[job])
+    ranks = [rank[list(JOBS).index(job)] for rank in together[size]]
+    for found in ranks:
+        assert torch.equal(found["flat"], ranks[0]["flat"])  # the processes agree to the bit
+        assert found["histories"] == ranks[0]["histories"]
+    assert float((ranks[0]["flat"] - alone["flat"]).abs().max()) < 1e-9
+    assert ranks[0]["tokens"] == alone["tokens"]
+    for found, expected in zip(ranks[0]["histories"], alone["histories"], strict=True):
+        for part, own in zip(found, expected, strict=True):
+            assert len(part) == len(own)
+            for entry, wanted in zip(part, own, strict=True):
+                assert entry == pytest.approx(wanted, abs=1e-9)
