@@ -83,10 +83,13 @@ def number(config: dict[str, Any], key: str) -> int:
 
 
 def tensors(role: str, layer: int, prefix: str, part: Part, config: dict[str, Any]) -> list[Parameter]:
-    """List a part's tensors; none where this config's model does not have it."""
-    if not part.when(config, layer):
-        return []
-    shape = tuple(size(config, asked) for asked in part.sizes)
+    """List a part's tensors; none where this config's model does not have it. Raises UserError for a config with gaps."""
+    try:
+        if not part.when(config, layer):
+            return []
+        shape = tuple(size(config, asked) for asked in part.sizes)
+    except KeyError as missing:
+        raise UserError(f"the model's config gives no {missing.args[0]}") from None
     name = prefix + part.module
     found = [Parameter(f"{name}.weight", shape, role, layer)]
     if config[part.bias] if isinstance(part.bias, str) else part.bias:

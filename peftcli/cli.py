@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from peftcli import options, usage
+from peftcli import delta_commands, options, usage
 from peftcli.errors import UserError, unknown
 from peftcli.options import AsJson, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.stopping import STOPPED
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
 
 def run() -> NoReturn:
     """Run the command line and exit; errors a user can mend become one line on stderr and exit code 2."""
@@ -104,6 +105,7 @@ def sweep(
     retry: Annotated[str | None, typer.Option(metavar="failed", help="Try failed runs again.")] = None,
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")] = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
+    save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
     launcher: options.Launcher = "local",
     processes: options.Processes = None,
     processes_per_run: options.ProcessesPerRun = None,
@@ -127,7 +129,7 @@ def sweep(
     })  # fmt: skip
     return command.run(
         recipe, output, data_dir, cohort, overrides, only, retry_failed=retry == "failed",
-        allow_other_data=allow_other_data, keep_predictions=predictions, launch=launch,
+        allow_other_data=allow_other_data, keep_predictions=predictions, save_delta=save_delta, launch=launch,
     )  # fmt: skip
 
 
@@ -143,10 +145,11 @@ def plan(
     walltime: options.Walltime = None,
 ) -> None:
     """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
+    from peftcli.commands import calibrate as timing
     from peftcli.commands import plan as command
 
     if calibrate:
-        print(command.calibrate(recipe, output, data_dir, overrides, cohort, walltime, as_json))
+        print(timing.show(recipe, output, data_dir, overrides, cohort, walltime, as_json))
         return
     if walltime is not None:
         raise UserError("--time is for --calibrate here: it says how many cohorts fit")
@@ -231,6 +234,10 @@ def doctor(
     text, code = command.show(recipe, output, data_dir, overrides, cohort, as_json)
     print(text)
     return code
+
+
+for command in (delta_commands.apply, delta_commands.evaluate, delta_commands.predict):
+    app.command()(command)
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import demo, hub, treebank
+from peftcli import demo, hub, own_files, treebank
 from peftcli.errors import UserError, unknown
 from peftcli.tasks import Task
 
@@ -63,7 +63,16 @@ def _demo(task: Task, folder: Path | None) -> Tables:
     return {split: pa.Table.from_pylist(demo.rows(split)) for split in demo.SIZES}
 
 
-_OWN: dict[str, Callable[[Task, Path | None], Tables]] = {"nltk/treebank": _treebank, "peftcli/demo": _demo}
+def _described(task: Task, folder: Path | None) -> Tables:
+    assert folder is not None, "whoever reads a described task knows where it is"
+    return own_files.tables(task, folder)
+
+
+_OWN: dict[str, Callable[[Task, Path | None], Tables]] = {
+    "nltk/treebank": _treebank,
+    "peftcli/demo": _demo,
+    own_files.SOURCE: _described,
+}
 
 
 def on_hub(task: Task) -> bool:

@@ -1,16 +1,17 @@
 """One run's data: its task's splits, read, checked, tokenised once, and cut as the run's settings say."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import corpora, rows, splits, tasks, tokencache, tokens
+from peftcli import corpora, own_data, rows, splits, tokencache, tokens
 from peftcli.errors import UserError
 from peftcli.examples import Array, Examples
 from peftcli.rows import Rows
-from peftcli.runs import Run
+from peftcli.runs import Run, canonical
 from peftcli.settings import Training
 from peftcli.tasks import Task
 from peftcli.tokens import Encoded, Overlong
@@ -54,15 +55,13 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     """Give a run's data. Cheap for further runs of the same task: a process reads and tokenises it once.
 
     `model` is what the tokenizer is loaded by (id, alias or folder), `data_dir` a folder laid out like the hub (None:
-    that of PEFTCLI_DATA_DIR, else the hub and its caches). Data that is not what the task's row says is refused, or
-    with `allow_other_data` taken and the differences noted. Raises UserError.
+    that of PEFTCLI_DATA_DIR, else the hub and its caches), or a described task's own file or folder. Data that is not
+    what the task's row says is refused, or with `allow_other_data` taken and the differences noted. Raises UserError.
     """
-    if run.data is not None:
-        raise UserError(f"task {run.task!r}: a description of data of one's own is not known here")
-    folder, settings = corpora.data_folder(data_dir), run.protocol
-    task = tasks.get(run.task)
+    folder, settings, task = source(run, data_dir), run.protocol, own_data.of(run)
+    own = None if run.data is None else canonical(run.data).decode()
     fingerprint, differences, encoded = _tokenised(
-        task.name, folder, allow_other_data, model, settings.max_length, settings.overlong
+        task.name, own, folder, allow_other_data, model, settings.max_length, settings.overlong
     )
     train, evaluation, sizes = _cut(task, encoded, settings, run.seed)
     return Prepared(
@@ -76,6 +75,15 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
         differences=differences,
         left_out={split: found for split, own in encoded.items() if (found := _left_out(own))},
     )
+
+
+def source(run: Run, data_dir: Path | None) -> Path | None:
+    """Give the folder that a run's task is read from, None for the hub and its caches. Raises UserError."""
+    if run.data is None:
+        return corpora.data_folder(data_dir)
+    if data_dir is None:
+        raise UserError(f"task {run.task} is described in a recipe: --data-dir names its file or folder")
+    return data_dir
 
 
 def read(task: Task, folder: Path | None, allow_other_data: bool = False) -> Corpus:
@@ -96,16 +104,20 @@ def read(task: Task, folder: Path | None, allow_other_data: bool = False) -> Cor
 
 @lru_cache(maxsize=16)  # as many as a recipe's tasks
 def _tokenised(
-    name: str, folder: Path | None, allow_other_data: bool, model: str, max_length: int, overlong: Overlong
+    name: str, own: str | None, folder: Path | None, allow_other_data: bool, model: str, max_length: int, overlong: Overlong
 ) -> tuple[str, tuple[str, ...], dict[str, Encoded]]:
     """Read a task and take its tokenised splits from the cache, or tokenise them and put them there.
 
-    Gives the data's fingerprint and differences with them, but not the text, which would fill the memory.
+    `own` is what a run holds of a described task. Gives the data's fingerprint and differences with them, but not the
+    text, which would fill the memory.
     """
     from peftcli import backbone  # torch comes with it, which reading and checking data does without
 
-    task = tasks.get(name)
+    described = None if own is None else json.loads(own)
+    task = own_data.task(name, described)
     corpus = read(task, folder, allow_other_data)
+    if described is not None and folder is not None:
+        own_data.check(name, described, folder)
     tokenizer = tokens.load(backbone.locate(model), task.kind)
     depends = {
         "tokenizer": tokens.fingerprint(tokenizer),

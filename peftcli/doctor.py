@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from peftcli import corpora, data, environment, hub, models, parameters, plan, sizing, tasks, tokens
+from peftcli import corpora, data, environment, hub, models, own_data, parameters, plan, sizing, tasks, tokens
 from peftcli.architectures import architecture
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
@@ -205,9 +205,9 @@ def _data(name: str, data_dir: Path | None) -> Item:
 
 
 def _columns(model: str, run: Run) -> int:
-    task = tasks.TASKS.get(run.task)
-    kind, labels = (task.kind, len(task.labels)) if task else ("pair", 2)
-    return parameters.columns(model, run.strategy, run.options, kind, max(labels, 1), run.protocol.head)
+    task = own_data.of(run)
+    labels = max(len(task.labels), 1)
+    return parameters.columns(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
 
 
 def _predictions(run: Run) -> int:

@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from peftcli import backbone as backbones
-from peftcli import engine, environment, heads, models, parallel, predictions, records, stopping
+from peftcli import deltas, engine, environment, heads, models, parallel, predictions, records, stopping
 from peftcli.checkpoints import Checkpoints
 from peftcli.cohort import Cohort, Data, gather
 from peftcli.data import Prepared, prepare
@@ -22,7 +22,10 @@ from peftcli.runs import Run
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as given."""
+    """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as given.
+
+    `own_data` has the file or folder of each task that a recipe describes.
+    """
 
     model: str
     output: Path
@@ -31,6 +34,11 @@ class Place:
     keep_predictions: bool = True
     save_delta: bool = False
     checkpoint_seconds: float = 600.0
+    own_data: Mapping[str, Path] = field(default_factory=dict)
+
+    def source(self, run: Run) -> Path | None:
+        """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
+        return self.data_dir if run.data is None else self.own_data.get(run.task)
 
 
 Watch = Callable[[Cohort, State], None]  # called after every update, to show progress
@@ -45,8 +53,8 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
     started = time.perf_counter()
     state: State | None = None
     try:
-        prepared = [prepare(run, place.model, place.data_dir, place.allow_other_data) for run in runs]
-        cohort = _gather(runs, prepared, place)
+        prepared = [prepare(run, place.model, place.source(run), place.allow_other_data) for run in runs]
+        cohort = ready(runs, prepared, place)
         checkpoints = _checkpoints(cohort, prepared, place)
         state = checkpoints.resume() or engine.begin(cohort)
         parallel.wait()  # until all have read it
@@ -73,7 +81,8 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
         return written
 
 
-def _gather(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Cohort:
+def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Cohort:
+    """Load the model and make runs ready to train together. Raises UserError."""
     training, device = runs[0].protocol, environment.device()
     dtype = environment.precision(training.precision, device)
     task = prepared[0].task
@@ -131,6 +140,8 @@ def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str
     diverged = history.diverged is not None
     if place.keep_predictions and not diverged:
         predictions.write(records.path(place.output, run), cohort, state, row)
+    if place.save_delta and not diverged:
+        deltas.write(records.path(place.output, run), cohort, state, row, own.fingerprint)
     body = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
@@ -175,7 +186,7 @@ def _write_failed(run: Run, error: Exception, step: int | None, place: Place) ->
         "cost": None,
         "environment": environment.describe(device, environment.precision(run.protocol.precision, device)),
         "data": None,
-        "error": f"{type(error).__name__} {where}: {error}"[:2000],
+        "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }
     return records.write(place.output, run, body)
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
-from peftcli import anatomy, heads, models, plan, published, tasks, views
+from peftcli import anatomy, heads, models, own_data, plan, published, views
 from peftcli.anatomy import Anatomy
-from peftcli.errors import UserError
 from peftcli.heads import Style
 from peftcli.recipe import Entry, Recipe
 from peftcli.runs import Run
@@ -82,12 +81,12 @@ def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
 
     The head has `labels` outputs: by default what the recipe's table counts with, else those of its first task.
     `published_percent` and `published_millions` are what the paper printed, None where nothing; `note` is the recipe's
-    word on the strategy. Raises UserError where the number of labels is not known.
+    word on the strategy. Raises UserError.
     """
     view = views.read(recipe)
     printed = published.read(recipe.path.parent / view.published) if view.published else ()
     found: dict[tuple[str, str], dict[str, Any]] = {}
-    for run, entry in _examples(recipe, labels or view.head_labels):
+    for run, entry in _examples(recipe):
         row = _row(recipe, run, entry, labels or view.head_labels)
         cell = next((c for c in printed if c.strategy == run.strategy and published.fits(c.setting, run)), None)
         row["published_percent"] = cell and cell.trainable_percent
@@ -118,15 +117,11 @@ def _masked(model: Anatomy, tuning: Tuning, entry: str | Elements) -> float:
     return tuning.kept.get(entry, model.by_name[entry].size)
 
 
-def _examples(recipe: Recipe, labels: int | None) -> list[tuple[Run, Entry]]:
-    """One run for each strategy entry: of its first task, or the first whose number of labels is known."""
+def _examples(recipe: Recipe) -> list[tuple[Run, Entry]]:
+    """One run for each strategy entry: of its first task."""
     found: dict[int, Run] = {}
     for planned in plan.expand(_thinned(recipe)):
-        if labels or _head(planned.run)[1]:
-            found.setdefault(planned.strategy, planned.run)
-    if not found:
-        task = recipe.tasks[0][0]
-        raise UserError(f"task {task}: how many labels it has is known once its data is read; give --labels N")
+        found.setdefault(planned.strategy, planned.run)
     return [(run, recipe.strategies[at][1]) for at, run in found.items()]
 
 
@@ -146,10 +141,6 @@ def _first_of(given: Listed) -> Listed:
 
 
 def _head(run: Run) -> tuple[str, int]:
-    """The kind and number of labels of a run's task; 0 where the number is not known before its data is read."""
-    if run.task in tasks.TASKS:
-        task = tasks.TASKS[run.task]
-        return task.kind, 1 if task.kind == "regression" else len(task.labels)
-    data = run.data or {}
-    labels = data.get("labels")
-    return str(data.get("kind", "sentence")), len(labels) if isinstance(labels, list) else 0
+    """The kind and number of outputs of a run's task."""
+    task = own_data.of(run)
+    return task.kind, max(len(task.labels), 1)

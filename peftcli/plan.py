@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, models, protocols, records, tasks
+from peftcli import documents, models, own_data, protocols, records, tasks
 from peftcli.errors import UserError, unknown
 from peftcli.protocols import Setting
 from peftcli.recipe import Entry, Recipe
@@ -33,13 +33,14 @@ class Planned:
 def expand(recipe: Recipe) -> list[Planned]:
     """Make every run of a recipe, in its order: strategy, task, learning rate, seed. Raises UserError."""
     protocol = _protocol(recipe)
+    described = [_described(recipe, task, entry) for task, entry in recipe.tasks]
     planned: dict[str, Planned] = {}
     for s, (strategy, strategy_entry) in enumerate(recipe.strategies):
         for t, (task, task_entry) in enumerate(recipe.tasks):
             if strategy_entry.tasks is not None and task not in strategy_entry.tasks:
                 continue
-            _known(task, task_entry)
             training, origins = _training(recipe, protocol, (task, task_entry), (strategy, strategy_entry))
+            _check_metric(own_data.task(task, described[t]), training)
             options = _options(protocol, task, strategy, strategy_entry)
             rates = strategy_entry.learning_rates or task_entry.learning_rates or recipe.learning_rates
             seeds = strategy_entry.seeds or task_entry.seeds or recipe.seeds
@@ -53,7 +54,7 @@ def expand(recipe: Recipe) -> list[Planned]:
                         learning_rate=float(rate),
                         seed=seed,
                         protocol=training,
-                        data=task_entry.options or None,
+                        data=described[t],
                     )
                     planned.setdefault(run.id, Planned(run, s, t, origins))
     return list(planned.values())
@@ -129,17 +130,19 @@ def _training(
                 raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
         values |= given
         origins |= dict.fromkeys(given, where)
-    return _checked(_as_floats(values), task[0]), origins
+    return _checked(_as_floats(values)), origins
 
 
-def _checked(values: dict[str, Any], task: str) -> Training:
+def _checked(values: dict[str, Any]) -> Training:
     try:
-        training = Training.model_validate(values)
+        return Training.model_validate(values)
     except ValidationError as error:
         raise first_error(error, "training", "setting", NAMES) from None
-    if task in tasks.TASKS and training.metric and training.metric not in tasks.TASKS[task].metrics:
-        raise UserError(f"task {task}: {unknown('metric', training.metric, tasks.TASKS[task].metrics)}")
-    return training
+
+
+def _check_metric(task: tasks.Task, training: Training) -> None:
+    if training.metric and training.metric not in task.metrics:
+        raise UserError(f"task {task.name}: {unknown('metric', training.metric, task.metrics)}")
 
 
 def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry) -> dict[str, Any]:
@@ -151,12 +154,16 @@ def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strateg
     return known.options(given)
 
 
-def _known(task: str, entry: Entry) -> None:
-    """Refuse a task that is neither a row of `tasks` nor described in the recipe, and a row that is described anew."""
+def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None:
+    """Read what the recipe says of a task of its own: None for a row of `tasks`, which is not described anew."""
     if not entry.options:
         tasks.get(task)
-    elif task in tasks.TASKS:
+        return None
+    if task in tasks.TASKS:
         raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), ('training', 'seeds', 'label'))}")
+    if "data" not in entry.options:
+        raise unknown("task", task, tasks.TASKS)
+    return own_data.describe(recipe.path, task, entry.options)
 
 
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from peftcli import documents, models, tasks
+from peftcli import documents, models, own_data, tasks
 from peftcli.errors import UserError, unknown
 from peftcli.settings import NAMES, LearningRate, Seed
 from peftcli.validation import first_error
@@ -220,10 +220,15 @@ def _entry(key: str, entry: Any) -> tuple[str, Any]:
     if isinstance(entry, str):
         entry = parse_strategy(entry) if key == "strategies" else {entry: {}}
     if key == "tasks" and isinstance(entry, dict) and "name" in entry:
-        return str(entry["name"]), {name: value for name, value in entry.items() if name != "name"}
+        return str(entry["name"]), _described({name: value for name, value in entry.items() if name != "name"})
     if not isinstance(entry, dict) or len(entry) != 1:
         raise ValueError(f"{key}: {str(entry)[:80]!r} is neither a name nor a mapping with one name")
     name, given = next(iter(entry.items()))
     if given is not None and not isinstance(given, dict):
         raise ValueError(f"{key}: what is said of {name!r} must be a mapping, not {str(given)[:80]!r}")
-    return str(name), given or {}
+    return str(name), _described(given or {}) if key == "tasks" else given or {}
+
+
+def _described(given: dict[str, Any]) -> dict[str, Any]:
+    """In a task of the user's own, `label` is the column of the labels, not a word for the table."""
+    return {own_data.COLUMN if k == "label" and "data" in given else k: value for k, value in given.items()}

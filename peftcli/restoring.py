@@ -120,7 +120,7 @@ def _padded(network: Network, delta: Delta, name: str, slots: int) -> Tensor:
 def _whole(network: Network, delta: Delta, name: str, shape: tuple[int, ...]) -> Tensor:
     """Give a tensor as it ended: stored whole, the base's with some places replaced, or the base's."""
     if name in delta.tensors:
-        value = delta.tensors[name].to(network.head.out.weight.device)
+        value = delta.tensors[name].to(next(network.parameters()).device)
         if tuple(value.shape) != shape:
             raise UserError(f"this delta's tensor {name!r} has shape {tuple(value.shape)}, not {shape}")
         return value

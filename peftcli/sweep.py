@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from peftcli import files, parameters, plan, records, sizing, tasks
+from peftcli import files, own_data, parameters, plan, records, sizing
 from peftcli.backbone import fetch_config
 from peftcli.environment import device
 from peftcli.errors import UserError
@@ -101,6 +101,6 @@ def _cut(cohort: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:
 
 
 def _columns(place: Place, run: Run) -> int:
-    task = tasks.TASKS.get(run.task)
-    labels, kind = (len(task.labels), task.kind) if task else (2, "pair")
-    return parameters.columns(place.model, run.strategy, run.options, kind, max(labels, 1), run.protocol.head)
+    task = own_data.of(run)
+    labels = max(len(task.labels), 1)
+    return parameters.columns(place.model, run.strategy, run.options, task.kind, labels, run.protocol.head)

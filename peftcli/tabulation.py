@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from peftcli import cells, grid, notes, parameters, published, ranks, statistics, tasks, views
+from peftcli import cells, grid, notes, own_data, parameters, published, ranks, statistics, tasks, views
 from peftcli.errors import UserError
 from peftcli.grid import Grid, Key, Place
 from peftcli.published import Published
@@ -124,10 +124,9 @@ def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[Place], ce
 def _count(recipe: Recipe, view: View, outcome: Outcome) -> parameters.Counts | None:
     """Count a run's parameters from its architecture; None where the model's numbers are not at hand."""
     run = outcome.run
-    task = tasks.TASKS.get(run.task)
-    kind = task.kind if task else "sentence"
-    labels = view.head_labels or (len(task.labels) if task else 0) or 1
+    task = own_data.of(run)
+    labels = view.head_labels or len(task.labels) or 1
     try:
-        return parameters.count(recipe.model, run.strategy, run.options, kind, labels, run.protocol.head)
+        return parameters.count(recipe.model, run.strategy, run.options, task.kind, labels, run.protocol.head)
     except UserError:
         return None

@@ -72,7 +72,8 @@ class Hub(BaseHTTPRequestHandler):
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
         if status == 404:
-            self.send_header("X-Error-Code", "EntryNotFound" if "/resolve/" in self.path or "/tree/" in self.path else "RepoNotFound")
+            entry = "/resolve/" in self.path or "/tree/" in self.path
+            self.send_header("X-Error-Code", "EntryNotFound" if entry else "RepoNotFound")
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)

@@ -54,8 +54,8 @@ def test_logits_and_gradients_equal_the_stock_classifier_s(name: str) -> None:
     leaves = {n: torch.stack([t, t]).requires_grad_() for n, t in own.items()}  # each run its own copy of everything
     logits = network.call(leaves, {}, batch.stream, batch.places)
     shared = network.call({n: t[None] for n, t in own.items() if n.startswith("head.")}, {}, batch.stream, batch.places)
-    names = {n: p for n, p in model.named_parameters()}
-    ours = {**{n: f"{model.base_model_prefix}.{n}" for n in network.weights}}
+    names = dict(model.named_parameters())
+    ours = {n: f"{model.base_model_prefix}.{n}" for n in network.weights}
     ours |= {n: next(k for k, p in names.items() if p is t) for n, t in backbones.head_tensors(name, model).items()}
     for run, (examples, chosen) in enumerate(parts):
         theirs = model(**backbones.padded_inputs(model, examples, chosen)).logits
@@ -120,6 +120,15 @@ def test_shared_layers_count_once_and_the_error_says_which_layers_there_are() ->
     assert counts.trainable == 4 * 768
     with pytest.raises(UserError, match="layer 2 does not exist: the nearest is 1"):
         parameters.count("albert-base-v2", "layernorm", {"layers": [2]}, "pair", 2)
+
+
+def test_a_config_with_gaps_is_named() -> None:
+    config = dict(models.KNOWN["google/electra-base-discriminator"])
+    for key in ("embedding_size", "intermediate_size"):
+        with pytest.raises(UserError, match=key):
+            architectures.parameters({k: v for k, v in config.items() if k != key}, False)
+    with pytest.raises(UserError, match="unknown architecture 'bret': did you mean 'bert'"):
+        architectures.parameters({"model_type": "bret"}, False)
 
 
 def test_a_model_without_biases_refuses_bitfit() -> None:

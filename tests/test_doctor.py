@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from peftcli import doctor, hub, parameters, recipe, sizing, tasks
+from peftcli import cli, doctor, hub, parameters, recipe, sizing, tasks
 from peftcli.commands import doctor as command
 from tests import folders
 
@@ -58,13 +59,10 @@ def test_needs_are_those_of_the_widest_cohort(small: Path) -> None:
 
 
 def test_records_are_no_larger_than_estimated(small: Path) -> None:
-    from peftcli.commands.sweep import run
-
-    code = run(
-        str(small / "recipe.yaml"), small / "out", None, None, ["epochs=2", "max_train_samples=16"],
-        ["strategy=layernorm", "seed=0"], retry_failed=False, allow_other_data=False, keep_predictions=True,
-    )  # fmt: skip
-    assert code == 0
+    arguments = ["--output", str(small / "out"), "--only", "strategy=layernorm", "--only", "seed=0"]
+    settings = ["--set", "epochs=2", "--set", "max_train_samples=16"]
+    done = CliRunner().invoke(cli.app, ["sweep", str(small / "recipe.yaml"), *arguments, *settings])
+    assert not done.exception, done.output
     made = recipe.load(small / "recipe.yaml", {"epochs": 2, "max_train_samples": 16})
     written = [file.stat().st_size for file in (small / "out").rglob("*") if file.is_file()]
     before, after = doctor.needs(made, small / "other"), doctor.needs(made, small / "out")

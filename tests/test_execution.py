@@ -15,12 +15,18 @@ from peftcli.commands import sweep as command
 from peftcli.engine import State
 from peftcli.errors import UserError
 from peftcli.execution import Place
+from peftcli.launchers import choosing
 from peftcli.progress import Progress
 from peftcli.recipe import load
 from peftcli.runs import Run
 from tests import folders, tiny
 
-PLAIN = {"retry_failed": False, "allow_other_data": False, "keep_predictions": False}
+PLAIN = {
+    "retry_failed": False,
+    "allow_other_data": False,
+    "keep_predictions": False,
+    "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
+}
 
 
 @pytest.fixture
@@ -158,7 +164,7 @@ def test_out_of_memory_trains_fewer_together_and_pins_that(
     assert sizes == [4, 2, 2]
     assert "out of memory: going on with 2 runs together" in capsys.readouterr().err
     assert sizing.pinned(tmp_path / "out", sizing.sweep_id(runs(recipe))) == 2
-    for record in (tmp_path / "out").glob("*/*.json"):
+    for record in (tmp_path / "out" / "demo").iterdir():
         record.unlink()
     assert swept(recipe, tmp_path / "out", size=None) == 0
     assert sizes == [4, 2, 2, 2, 2]

@@ -74,7 +74,7 @@ def test_a_run_s_dropout_is_its_own():
     """A run's noise is the same alone and beside a run with longer sequences; attention is dropped from too."""
     _, grid = network_on_both()
     parts, batch, head = inputs(grid)
-    names = [name for name in grid.dropouts()]
+    names = list(grid.dropouts())
     keys = {f"{name}.key": torch.tensor([7 + i, 90 + i], dtype=torch.int32) for i, name in enumerate(names)}
     together = grid.call(head, keys, batch.stream, batch.places)
     plain = grid.call(head, {}, batch.stream, batch.places)

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import plan, readiness, records, sizing
+from peftcli import own_data, plan, readiness, records, sizing
 from peftcli.recipe import find, load, parse_set
 from peftcli.runs import Run
 
@@ -23,6 +23,7 @@ def run(
     retry_failed: bool,
     allow_other_data: bool,
     keep_predictions: bool,
+    save_delta: bool,
     launch: "Launch",
 ) -> int:
     """Run a recipe's missing runs by a launcher; gives the exit code: 1 where a run did not complete."""
@@ -33,7 +34,8 @@ def run(
     from peftcli import sweep
     from peftcli.execution import Place
 
-    place = Place(recipe.model, output, data_dir, allow_other_data, keep_predictions)
+    described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
+    place = Place(recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described)
     groups = sweep.cohorts([p.run for p in planned], place, cohort)
     asked = {p.run.id for p in chosen}
     wanted = sweep.missing([run for group in groups for run in group], place, retry_failed) & asked

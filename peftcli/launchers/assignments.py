@@ -42,6 +42,7 @@ def encode(assignment: Assignment) -> str:
             "keep_predictions": place.keep_predictions,
             "save_delta": place.save_delta,
             "checkpoint_seconds": place.checkpoint_seconds,
+            "own_data": {task: str(source.resolve()) for task, source in place.own_data.items()},
         },
         "retry_failed": assignment.retry_failed,
         "processes": assignment.processes,
@@ -59,6 +60,7 @@ def decode(file: Path) -> Assignment:
         document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))
         place = document["place"]
         where = {**place, "output": Path(place["output"]), "data_dir": place["data_dir"] and Path(place["data_dir"])}
+        where["own_data"] = {task: Path(source) for task, source in place["own_data"].items()}
         cohorts = tuple(tuple(Run.model_validate(run) for run in cohort) for cohort in document["cohorts"])
         share = Share(cohorts, frozenset(document["wanted"]), document["sweep"])
         return Assignment(share, Place(**where), document["retry_failed"], document["processes"], document["each"])

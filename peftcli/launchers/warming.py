@@ -18,7 +18,7 @@ def warm(runs: Iterable[Run], place: Place) -> None:
     for run in runs:
         key = (run.task, run.protocol.max_length, run.protocol.overlong)
         if key not in seen:
-            prepare(run, place.model, place.data_dir, place.allow_other_data)
+            prepare(run, place.model, place.source(run), place.allow_other_data)
             seen.add(key)
     if seen and not _is_local(place.model):
         backbones.load(place.model, False, torch.float32, torch.device("cpu"))

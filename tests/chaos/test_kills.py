@@ -7,11 +7,17 @@ from pathlib import Path
 import pytest
 
 from peftcli.commands import sweep
+from peftcli.launchers import choosing
 from tests import folders
 from tests.chaos import disturbed
 
 pytestmark = pytest.mark.chaos
-PLAIN = {"retry_failed": False, "allow_other_data": False, "keep_predictions": True}
+PLAIN = {
+    "retry_failed": False,
+    "allow_other_data": False,
+    "keep_predictions": True,
+    "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
+}
 CHECKPOINTS = (600.0, 0.05)  # seconds between checkpoints: none in a run so short, and several in each
 
 

@@ -1,0 +1,74 @@
+"""What `peftcli predict` does: a delta's predictions on a file, or on a split, in the form the GLUE server takes."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftcli import files, own_data, tasks
+from peftcli.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    from peftcli.predicting import Prediction
+
+FORMATS = ("tsv", "jsonl")
+NUMBERED = ("cola", "sst2", "mrpc", "qqp", "wnli")  # whose labels the GLUE server takes as numbers
+LOWEST, HIGHEST = 0.0, 5.0  # STS-B's scores
+
+
+def run(
+    file: Path,
+    source: Path | None,
+    task: str | None,
+    split: str | None,
+    model: str | None,
+    data_dir: Path | None,
+    to: Path | None,
+    form: str | None,
+) -> None:
+    """Predict and write. Raises UserError."""
+    if (source is None) == (split is None):
+        raise UserError("predict takes --input FILE or --split NAME, one of them")
+    form = form or ("jsonl" if to is not None and to.suffix in (".jsonl", ".ndjson") else "tsv")
+    if form not in FORMATS:
+        raise unknown("value of --format", form, FORMATS)
+    from peftcli import deltas, predicting
+
+    delta = deltas.read(file)
+    if task is not None and task != delta.run.task:
+        raise UserError(f"this delta is of task {delta.run.task!r}, not {task!r}: its head reads no other")
+    own, base = own_data.of(delta.run), model or delta.model
+    if source is not None:
+        found = predicting.from_file(delta, base, source)
+    else:
+        found = predicting.of_split(delta, base, str(split), data_dir)
+    text = json_lines(found) if form == "jsonl" else table(own, found)
+    if to is None:
+        sys.stdout.write(text)
+    else:
+        files.write(to, text)
+        print(f"wrote {len(found)} predictions to {to}", file=sys.stderr)
+
+
+def table(task: tasks.Task, found: "list[Prediction]") -> str:
+    """Write index and prediction a line, as the GLUE server takes them: the task's own numbers or names for labels."""
+    return "".join(f"{line}\n" for line in ["index\tprediction", *(f"{p.index}\t{_word(task, p)}" for p in found)])
+
+
+def json_lines(found: "list[Prediction]") -> str:
+    """Write a JSON object a line: index, prediction, and each label's probability where there are labels."""
+    lines = []
+    for each in found:
+        row = {"index": each.index, "prediction": each.value}
+        lines.append(json.dumps(row if each.shares is None else row | {"probabilities": each.shares}))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _word(task: tasks.Task, prediction: "Prediction") -> str:
+    value = prediction.value
+    glue = task.data == tasks.GLUE
+    if isinstance(value, list):
+        return " ".join(value)
+    if isinstance(value, float):
+        return f"{min(max(value, LOWEST), HIGHEST) if glue else value:.6f}"
+    return str(task.labels.index(value)) if glue and task.name in NUMBERED else value

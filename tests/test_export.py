@@ -1,0 +1,180 @@
+"""What `apply` writes: stock transformers models, and peft's, give the logits that the run itself gives."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
+
+from peftcli import backbone, deltas, demo, export, restoring, tokens
+from peftcli.data import prepare
+from peftcli.deltas import Delta
+from peftcli.errors import UserError
+from peftcli.evaluation import score
+from tests import tiny, trained
+
+FAMILIES = ("bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert")
+STRATEGIES = ("layernorm", "full", "lora", "random", "childpruning", "initbias_bitfit", "reinit_bitfit")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+
+
+def entry(strategy: str) -> dict[str, Any]:
+    return {strategy: tiny.OPTIONS.get(strategy, {})}
+
+
+def ours(delta: Delta, base: Path, source: Path | None = None) -> np.ndarray:
+    """The logits of the run on its validation split."""
+    restored = restoring.restore(delta, str(base))
+    examples = prepare(delta.run, str(base), source).evaluation["validation"]
+    forward = restored.forward()
+    found = score(forward, [examples], restored.task.kind, restored.network.first_position, torch.device("cpu"))
+    return found[0].logits
+
+
+@torch.no_grad()
+def theirs(model: Any, folder: Path, *texts: list[str]) -> np.ndarray:
+    """The logits of a stock model, with its own tokenizer and padding."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    inputs = tokenizer(*texts, padding=True, truncation=True, max_length=32, return_tensors="pt")
+    if not model.config.to_dict().get("type_vocab_size") or "roberta" in model.config.model_type:
+        inputs.pop("token_type_ids", None)
+    return model.eval()(**inputs).logits.double().numpy()
+
+
+def pairs() -> tuple[list[str], list[str]]:
+    validation = demo.rows("validation")
+    return [row["sentence1"] for row in validation], [row["sentence2"] for row in validation]
+
+
+@pytest.mark.parametrize(
+    ("family", "strategy"),
+    [*((f, "layernorm") for f in FAMILIES), *((f, "lora") for f in FAMILIES if f != "modernbert"),
+     *(("bert", s) for s in STRATEGIES[1:])],
+)  # fmt: skip
+def test_the_folder_loads_and_gives_the_same_logits(family: str, strategy: str, tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base", family)
+    delta = trained.delta(trained.train(tmp_path, base, entry(strategy))[0])
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert model.config.id2label == dict(enumerate(demo.LABELS))
+    found, wanted = theirs(model, tmp_path / "out", *pairs()), ours(delta, base)
+    assert np.ptp(wanted) > 0.1
+    np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["sentence", "regression", "token"])
+def test_sentences_numbers_and_words(kind: str, tmp_path: Path) -> None:
+    data = trained.write_rows(tmp_path / "mine")
+    described = {"sentence": {"text": "sentence1", "label": "y"},
+                 "regression": {"text": ["sentence1", "sentence2"], "label": "score"},
+                 "token": {"text": "words", "label": "tags"}}[kind]  # fmt: skip
+    task = {"name": "mine", "data": "mine", "kind": kind, **described}
+    base = trained.model(tmp_path / "base")
+    delta = trained.delta(trained.train(tmp_path, base, entry("bitfit"), task)[0])
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    wanted, validation = ours(delta, base, data), trained.rows("validation", 24)
+    if kind == "token":
+        model: Any = AutoModelForTokenClassification.from_pretrained(tmp_path / "out")
+        assert set(model.config.id2label.values()) == {"B-WHO", "O"}
+        found = by_word(model, tmp_path / "out", [row["words"] for row in validation])
+    else:
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+        assert model.config.problem_type == ("regression" if kind == "regression" else "single_label_classification")
+        found = theirs(model, tmp_path / "out", *([row[name] for row in validation] for name in delta.run.data["text"]))
+        found = found[:, 0] if kind == "regression" else found
+    np.testing.assert_allclose(found, wanted, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def by_word(model: Any, folder: Path, sentences: list[list[str]]) -> np.ndarray:
+    """A stock token classifier's logits at each word's first piece, sentence by sentence."""
+    tokenizer, found = AutoTokenizer.from_pretrained(folder), []
+    for words in sentences:
+        inputs = tokenizer(words, is_split_into_words=True, return_tensors="pt")
+        first = [inputs.word_ids().index(at) for at in range(len(words))]
+        found.append(model(**inputs).logits[0, first].double().numpy())
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_lora_in_peft_s_format_gives_the_same_logits(family: str, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    base = trained.model(tmp_path / "base", family)
+    delta = trained.delta(trained.train(tmp_path, base, {"lora": {"rank": 3, "alpha": 7.0}})[0])
+    export.write(delta, str(base), tmp_path / "out", "peft")
+    assert (tmp_path / "out" / "adapter_config.json").is_file()
+    stock = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    model = peft.PeftModel.from_pretrained(stock, tmp_path / "out")
+    sizes = (tmp_path / "out" / "adapter_model.safetensors").stat().st_size, (base / "model.safetensors").stat().st_size
+    assert sizes[0] < sizes[1] / 2
+    inner = theirs(model, tmp_path / "out", *pairs()) if family == "bert" else None
+    model.config = model.base_model.model.config
+    found = inner if inner is not None else theirs(model, tmp_path / "out", *pairs())
+    np.testing.assert_allclose(found, ours(delta, base), atol=1e-5, rtol=0)
+
+
+def test_a_pooler_that_the_base_lacks_comes_from_the_delta(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    base = trained.model(tmp_path / "base")
+    weights = load_file(base / "model.safetensors")
+    save_file({n: t for n, t in weights.items() if "pooler" not in n}, base / "model.safetensors", {"format": "pt"})
+    delta = trained.delta(trained.train(tmp_path, base, entry("lora"))[0])
+    assert "pooler.dense.weight" in delta.tensors
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    np.testing.assert_allclose(theirs(model, tmp_path / "out", *pairs()), ours(delta, base), atol=1e-5, rtol=0)
+    peft = pytest.importorskip("peft")
+    export.write(delta, str(base), tmp_path / "peft", "peft")
+    stock = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    model = peft.PeftModel.from_pretrained(stock, tmp_path / "peft")
+    np.testing.assert_allclose(theirs(model, tmp_path / "peft", *pairs()), ours(delta, base), atol=1e-5, rtol=0)
+
+
+def test_the_tokenizer_comes_along(tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base")
+    delta = trained.delta(trained.train(tmp_path, base, "layernorm")[0])
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    own, copied = (AutoTokenizer.from_pretrained(folder)(*pairs()).input_ids for folder in (base, tmp_path / "out"))
+    assert own == copied
+    assert not list(tmp_path.glob(".out*"))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "settings", "form", "message"),
+    [
+        ("adapter", {}, "transformers", "strategy adapter inserts adapters, which no stock model has"),
+        ({"peft": {"type": "IA3"}}, {}, "transformers", "modules of the peft package"),
+        ("layernorm", {"head": "pooled_dense"}, "transformers", "head 'pooled_dense' is not the one of a stock bert"),
+        ("layernorm", {}, "peft", "--format peft is for strategy lora, not layernorm"),
+    ],
+)
+def test_what_no_other_program_can_hold_is_refused(
+    strategy: Any, settings: dict[str, Any], form: str, message: str, tmp_path: Path
+) -> None:
+    base = trained.model(tmp_path / "base")
+    delta = trained.delta(trained.train(tmp_path, base, strategy, training=settings)[0])
+    with pytest.raises(UserError, match=message):
+        export.write(delta, str(base), tmp_path / "out", form)
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_base_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base")
+    delta = trained.delta(trained.train(tmp_path, base, "layernorm")[0])
+    from tests import folders
+
+    other = folders.bert(tmp_path / "other", seed=1)
+    with pytest.raises(UserError, match=r"this delta is of another base: base with fingerprint [0-9a-f]{16}"):
+        export.write(delta, str(other), tmp_path / "out", "transformers")
+    with pytest.raises(UserError, match="not an empty folder"):
+        export.write(delta, str(base), base, "transformers")

@@ -1,0 +1,152 @@
+"""Shares, walltimes, options and the queue: what is decided before any process is started."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peftcli import plan, recipe
+from peftcli.errors import UserError
+from peftcli.launchers import assignments, choosing, queue, shares, slurm
+from peftcli.launchers.assignments import Assignment
+from peftcli.launchers.walltime import minutes
+from tests import made
+
+NOTHING = dict.fromkeys(
+    ("--processes", "--processes-per-run", "--partition", "--time", "--gpus", "--max-jobs", "--account", "--detach")
+) | {"--slurm": []}
+
+
+@given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=30), st.integers(1, 8))
+def test_shares_hold_every_cohort_once_and_none_is_far_behind(costs, count):
+    found = shares.divide(list(range(len(costs))), count, lambda own: costs[own])
+    assert sorted(own for share in found for own in share) == list(range(len(costs)))
+    assert len(found) == min(count, len(costs))
+    for share in found:
+        assert [costs[own] for own in share] == sorted((costs[own] for own in share), reverse=True)
+    loads = [sum(costs[own] for own in share) for share in found]
+    best = max(max(costs), sum(costs) / count)
+    assert max(loads) <= (4 / 3 - 1 / (3 * count)) * best * (1 + 1e-9) or max(loads) <= best + max(costs)  # Graham, 1969
+
+
+def test_longest_first():
+    costs = {"a": 3.0, "b": 7.0, "c": 5.0, "d": 4.0}
+    assert shares.divide(list(costs), 2, costs.__getitem__) == [("b", "a"), ("c", "d")]
+
+
+def cost(name: str, **changes: object) -> float:
+    strategy = recipe.parse_strategy(name)
+    runs = made.runs(made.small(strategies=[strategy], tasks=["rte"], learning_rates=[1e-4], seeds=[0], **changes))
+    return shares.cost("minilm", tuple(runs))
+
+
+def test_cost_counts_epochs_tokens_and_what_moves():
+    assert cost("frozen") < cost("layernorm") < cost("full")
+    assert cost("layernorm", training={"epochs": 6}) == pytest.approx(2 * cost("layernorm", training={"epochs": 3}))
+    long = cost("full", training={"max_length": 256}) / cost("full", training={"max_length": 128})
+    assert long == pytest.approx(2)
+    few = cost("full", training={"max_train_samples": 160}) / cost("full")
+    assert few < 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("30", 30), ("30:01", 31), ("1:30:00", 90), ("2-12", 3600), ("2-12:30", 3630), ("1-00:00:01", 1441)],
+)
+def test_walltimes_as_slurm_writes_them(text, expected):
+    assert minutes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-5", "0", "0:00"])
+def test_what_is_no_walltime_is_refused(text):
+    with pytest.raises(UserError, match="--time"):
+        minutes(text)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "options", "said"),
+    [
+        ("slrum", {}, "did you mean 'slurm'"),
+        ("local", {"--processes": 2}, "--processes does nothing with --launcher local: it is for --launcher accelerate"),
+        ("accelerate", {"--partition": "a"}, "--partition does nothing .* --launcher slurm"),
+        ("local", {"--detach": True}, "--detach does nothing"),
+    ],
+)
+def test_options_of_another_launcher_are_refused(launcher, options, said):
+    with pytest.raises(UserError, match=said):
+        choosing.choose(launcher, {**NOTHING, **options})
+
+
+def test_sbatch_options_are_taken_but_for_those_set_here():
+    assert slurm.parse(["constraint=a100", "mem=4G"]) == (("constraint", "a100"), ("mem", "4G"))
+    for bad in ("constraint", "signal=USR2@1", "array=0-3", "Bad Key=1"):
+        with pytest.raises(UserError, match="--slurm"):
+            slurm.parse([bad])
+
+
+def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
+    from peftcli.execution import Place
+    from peftcli.sweep import Share
+
+    runs = made.runs(made.small())
+    share = Share(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
+    whole = Assignment(share, Place("minilm", tmp_path, None, checkpoint_seconds=5.0), True, 4, 2)
+    file = tmp_path / "share.json"
+    file.write_text(assignments.encode(whole))
+    assert assignments.decode(file) == whole
+    file.write_text(file.read_text().replace('"wanted"', '"wnated"'))
+    with pytest.raises(UserError, match="not an assignment"):
+        assignments.decode(file)
+
+
+class Queue:
+    """A squeue that shows these lines."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = folder / "bin" / "squeue"
+        self.file.parent.mkdir()
+        monkeypatch.setenv("PATH", str(self.file.parent), prepend=":")
+
+    def show(self, *lines: str) -> None:
+        self.file.write_text("#!/bin/sh\ncat <<END\n" + "".join(f"{line}\n" for line in lines) + "END\n")
+        self.file.chmod(0o755)
+
+
+def submission(output: Path, job: str, shares: list[list[list[str]]], at_once: int = 1) -> None:
+    folder = output / queue.FOLDER / job
+    folder.mkdir(parents=True)
+    document = queue.Submission(folder, job, "someone", at_once, shares).document()
+    (folder / queue.FILE).write_text(json.dumps(document))
+
+
+def test_running_are_the_first_unfinished_cohorts_of_jobs_at_work(tmp_path, monkeypatch):
+    submission(tmp_path, "7", [[["a", "b"], ["c"], ["d"]], [["e"], ["f"]], [["g"]]])
+    Queue(tmp_path, monkeypatch).show("7|0|RUNNING|n1", "7|1|PENDING|", "8|0|RUNNING|n2", "9|N/A|RUNNING|n2")
+    found = queue.outlook(tmp_path, ["b", "c", "d", "e", "f", "g"])
+    assert found.states == {"b": "running", "c": "queued", "d": "queued", "e": "queued", "f": "queued"}  # g: job gone
+    assert found.notes == ["job 7_0 RUNNING on n1: 1 running, 2 queued", "job 7_1 PENDING: 0 running, 2 queued"]
+
+
+def test_jobs_with_several_processes_run_several_cohorts_and_a_second_submission_does_not_hide_the_first(tmp_path, monkeypatch):
+    submission(tmp_path, "7", [[["a"], ["b"], ["c"]]], at_once=2)
+    submission(tmp_path, "8", [[["a"], ["c"]]])
+    Queue(tmp_path, monkeypatch).show("7|0|RUNNING|n1", "8|0|PENDING|")
+    assert queue.outlook(tmp_path, "abc").states == {"a": "running", "b": "running", "c": "queued"}
+
+
+def test_without_an_answer_nothing_is_made_up(tmp_path, monkeypatch):
+    submission(tmp_path, "7", [[["a"]]])
+    (tmp_path / queue.FOLDER / "8").mkdir()
+    (tmp_path / queue.FOLDER / "8" / queue.FILE).write_text("{")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = queue.outlook(tmp_path, ["a"])
+    assert found.states == {}
+    assert "damaged" in found.notes[0]
+    assert "not known" in found.notes[1]
+    own = Queue(tmp_path, monkeypatch)
+    own.file.write_text("#!/bin/false\n")
+    own.file.chmod(0o755)
+    assert "does not answer" in queue.outlook(tmp_path, ["a"]).notes[1]
+    assert queue.outlook(tmp_path, []).states == {}  # nothing is missing: nobody is asked

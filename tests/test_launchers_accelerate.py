@@ -1,0 +1,196 @@
+"""Sweeps by several processes: the same records however many there are, and one that dies takes nothing else with it."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli import merge, plan, records, stopping
+from peftcli.errors import UserError
+from peftcli.recipe import load
+from tests import folders
+
+SHORT = {"strategies": ["layernorm", "bitfit"], "seeds": [0], "training": {"epochs": 1, "batch_size": 8, "max_train_samples": 32}}
+LONG = {**SHORT, "training": {"epochs": 60, "batch_size": 8, "max_train_samples": 64}}
+
+
+def contents(output: Path) -> dict[str, Any]:
+    sound, damaged = records.read_all(output)
+    assert not damaged
+    return {record.id: merge.content(record.body) for record in sound}
+
+
+def sweep(environment: dict[str, str], recipe: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "peftcli", "sweep", str(recipe), "--output", str(output), *options]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def children(process: "subprocess.Popen[str]", count: int) -> list[int]:
+    """The processes that a process started, once there are so many."""
+    file = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    limit = time.monotonic() + 90
+    while len(found := [int(pid) for pid in file.read_text().split()]) < count:
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+    return found
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture(scope="module")
+def alone(environment: dict[str, str], tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The records of one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    process = sweep(environment, folders.recipe(folder / "r.yaml", tiny_folder, **SHORT), folder / "out", "--cohort", "1")
+    assert process.wait(120) == 0
+    return contents(folder / "out")
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_the_same_records_by_any_number_of_processes(
+    processes, alone, environment, tiny_folder, tmp_path, monkeypatch, capfd
+):
+    from peftcli import sweep as sweeps
+    from peftcli.execution import Place
+    from peftcli.launchers import accelerate
+
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    recipe = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT), {})
+    runs = [planned.run for planned in plan.expand(recipe)]
+    place = Place(recipe.model, tmp_path / "out")
+    share = sweeps.Share(tuple(sweeps.cohorts(runs, place, 1)), frozenset(run.id for run in runs))
+    assert accelerate.run(share, place, processes, 1) == []
+    assert contents(tmp_path / "out") == alone
+    assert capfd.readouterr().err == ""
+
+
+def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, environment, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT)
+    options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
+    process = sweep(environment, recipe, tmp_path / "out", *options)
+    os.kill(children(process, 2)[0], signal.SIGKILL)
+    said = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "process 1 ended early (killed by signal 9): 2 of its 2 runs are missing" in said
+    assert said.count("missing: demo") == 2
+    assert "2 of 4 runs completed" in said
+    found = contents(tmp_path / "out")
+    assert len(found) == 2
+    assert found.items() <= alone.items()
+
+
+def test_two_processes_that_train_each_run_together_find_the_same(environment, tiny_folder, tmp_path):
+    exact = {**SHORT, "training": {**SHORT["training"], "precision": "float64"}}
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact)
+    assert sweep(environment, recipe, tmp_path / "one", "--cohort", "2").wait(120) == 0
+    options = ["--cohort", "2", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
+    assert sweep(environment, recipe, tmp_path / "two", *options).wait(120) == 0
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.keys() == two.keys()
+    assert len(one) == 4
+    for own, other in zip(one.values(), (two[key] for key in one), strict=True):
+        for part in ("training", "evaluations"):
+            assert len(own[part]) == len(other[part]) > 0
+            for entry, expected in zip(other[part], own[part], strict=True):
+                assert entry == pytest.approx(expected, abs=1e-9)
+        assert own["cost"]["tokens"] == other["cost"]["tokens"]
+
+
+@pytest.mark.chaos
+def test_a_signal_reaches_every_process_and_nothing_is_lost(environment, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
+    assert sweep(environment, recipe, tmp_path / "alone", "--cohort", "1").wait(300) == 0
+    options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
+    process = sweep(environment, recipe, tmp_path / "out", *options)
+    workers = children(process, 2)
+    while not contents(tmp_path / "out"):
+        time.sleep(0.05)
+    time.sleep(1)
+    before, asked = contents(tmp_path / "out"), time.monotonic()
+    process.terminate()
+    said = process.communicate(timeout=30)[1]
+    assert time.monotonic() - asked < 5
+    assert process.returncode == stopping.STOPPED, said
+    assert all(map(gone, workers))
+    assert before.items() <= contents(tmp_path / "out").items()
+    assert "progress saved" in said
+    assert list((tmp_path / "out").glob(".checkpoints/*.safetensors"))
+    assert sweep(environment, recipe, tmp_path / "out", *options).wait(300) == 0
+    assert contents(tmp_path / "out") == contents(tmp_path / "alone")
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_no_process_outlives_its_launcher(number, environment, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
+    options = ["--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
+    process = sweep(environment, recipe, tmp_path / "out", *options)
+    workers = children(process, 2)
+    time.sleep(8)
+    process.send_signal(number)
+    process.wait(30)
+    limit = time.monotonic() + 5
+    while not all(map(gone, workers)):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+@pytest.mark.chaos
+def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(environment, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
+    options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
+    process = sweep(environment, recipe, tmp_path / "out", *options)
+    workers = children(process, 2)
+    while not contents(tmp_path / "out"):
+        time.sleep(0.05)
+    os.kill(workers[1], signal.SIGKILL)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "killed by signal 9" in said
+    found = contents(tmp_path / "out")
+    assert 1 <= len(found) < 4
+    assert {body["status"] for body in found.values()} == {"completed"}
+    assert sweep(environment, recipe, tmp_path / "out", *options).wait(300) == 0
+    assert len(contents(tmp_path / "out")) == 4
+
+
+def test_processes_have_to_be_a_multiple(monkeypatch):
+    from peftcli.launchers import accelerate
+
+    monkeypatch.setattr(accelerate, "_gpus", list)
+    assert accelerate.check(4, 2) == 4
+    with pytest.raises(UserError, match="--processes 3 is no multiple of --processes-per-run 2"):
+        accelerate.check(3, 2)
+    monkeypatch.setattr(accelerate, "_gpus", lambda: ["0", "1"])
+    assert accelerate.check(None, 1) == 2
+    with pytest.raises(UserError, match="needs a GPU; there are 2"):
+        accelerate.check(4, 2)
+
+
+def test_calibration_tells_what_it_then_takes(environment, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **{**LONG, "strategies": ["layernorm"]})
+    command = [sys.executable, "-m", "peftcli", "plan", str(recipe), "--calibrate", "--time", "10", "--json", "--cohort", "2"]
+    command += ["--output", str(tmp_path / "out")]
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    found = json.loads(shown.stdout)
+    assert not (tmp_path / "out").exists()
+    [kind] = found["kinds"]
+    assert (kind["runs"], kind["cohorts"], kind["steps"]) == (2, 1, 480)
+    assert found["hours"] == pytest.approx(kind["cohorts"] * kind["seconds"] / 3600)
+    assert kind["fit"] == math.floor((600 - found["process_start_seconds"]) / kind["seconds"])
+    assert sweep(environment, recipe, tmp_path / "out", "--cohort", "2").wait(300) == 0
+    took = next(record.body["cost"]["seconds"] for record in records.read_all(tmp_path / "out")[0])
+    assert kind["seconds"] / took == pytest.approx(1, abs=0.3) or os.getloadavg()[0] > len(os.sched_getaffinity(0)) - 1

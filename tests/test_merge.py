@@ -1,0 +1,95 @@
+"""Merging results of several machines: everything arrives; what disagrees is refused before anything is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli import records
+from peftcli.commands import merge as command
+from peftcli.errors import UserError
+from peftcli.merge import merge
+from tests import made
+from tests.material import run
+
+SCORES = {"validation": {"accuracy": 0.5}}
+
+
+def record(folder: Path, seed: int, scores: Any = SCORES, **changes: Any) -> Path:
+    return made.write(folder, run("rte", seed), scores, **changes)
+
+
+def ids(folder: Path) -> set[str]:
+    return {own.id for own in records.read_all(folder)[0]}
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> tuple[Path, Path]:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    return tmp_path / "a", tmp_path / "b"
+
+
+def test_records_and_the_files_beside_them_arrive_as_they_are(machines, tmp_path):
+    first, second = machines
+    files = [record(first, 0), record(first, 1), record(second, 2)]
+    beside = [file.with_suffix(".predictions.safetensors") for file in files]
+    for file in beside:
+        file.write_bytes(file.name.encode())
+    found = merge(machines, tmp_path / "c")
+    assert (found.written, found.present, found.damaged) == (3, 0, ())
+    for file in [*files, *beside]:
+        assert (tmp_path / "c" / "rte" / file.name).read_bytes() == file.read_bytes()
+    assert merge(machines, tmp_path / "c").written == 0
+    assert merge(machines, tmp_path / "c").present == 3
+
+
+def test_the_same_run_with_the_same_content_is_one_run_whatever_time_it_took(machines, tmp_path):
+    cost = {"seconds": 36.0, "steps": 10, "tokens": 1000, "peak_memory_bytes": None, "cohort": 1}
+    record(machines[0], 0, cost=cost)
+    record(machines[1], 0, cost={**cost, "seconds": 99.0})
+    assert merge(machines, tmp_path / "c").written == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scores": {"validation": {"accuracy": 0.5 + 1e-12}}},
+        {"status": "failed"},
+        {"cost": {"seconds": 36.0, "steps": 11, "tokens": 1000, "peak_memory_bytes": None, "cohort": 1}},
+        {"cost": None},
+        {"data": {"fingerprint": "1", "sizes": {"train": 10}}},
+    ],
+)
+def test_the_same_run_with_other_content_is_named_and_nothing_is_written(machines, tmp_path, changes):
+    record(machines[0], 0)
+    record(machines[0], 1)
+    record(machines[1], 0, **changes)
+    with pytest.raises(UserError, match=f"{run('rte', 0).id}.*a/rte/.*b/rte/"):
+        merge(machines, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_what_lies_in_the_output_counts_too(machines, tmp_path):
+    record(machines[0], 0)
+    record(tmp_path / "c", 0, scores={"validation": {"accuracy": 0.6}})
+    with pytest.raises(UserError, match="different content"):
+        merge(machines, tmp_path / "c")
+
+
+def test_damaged_files_are_named_and_left_where_they_are(machines, tmp_path, capsys):
+    record(machines[0], 0)
+    broken = record(machines[1], 1)
+    broken.write_bytes(broken.read_bytes()[:-20])
+    (machines[1] / "rte" / "foreign.json").write_text("{}")
+    assert command.run(machines, tmp_path / "c") == 1
+    said = capsys.readouterr().err
+    assert str(broken) in said
+    assert "foreign.json" in said
+    assert broken.exists()
+    assert ids(tmp_path / "c") == {run("rte", 0).id}
+
+
+def test_a_source_has_to_be_there(tmp_path):
+    with pytest.raises(UserError, match="nowhere is not a folder of results"):
+        merge([tmp_path / "nowhere"], tmp_path / "c")

@@ -1,0 +1,117 @@
+"""Sweeps on a real SLURM of two nodes: arrays finish, jobs that are requeued or warned lose nothing, `plan` tells the truth."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli import merge, records
+from tests import folders
+from tests.slurm import cluster
+
+pytestmark = [
+    pytest.mark.slurm,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(bool(cluster.missing()), reason=f"no SLURM here: {', '.join(cluster.missing())} missing"),
+]
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    with cluster.cluster(tmp_path_factory.mktemp("cluster")) as own:
+        yield {**environment, "SLURM_CONF": own["SLURM_CONF"]}
+
+
+def peftcli(environment: dict[str, str], *arguments: str | Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "peftcli", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finished(environment: dict[str, str], *arguments: str | Path) -> tuple[str, str]:
+    process = peftcli(environment, *arguments)
+    out, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    return out, err
+
+
+def ask(environment: dict[str, str], *command: str) -> str:
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def wait_until(done: Any, seconds: float = 120.0) -> None:
+    limit = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.5)
+
+
+def contents(output: Path) -> dict[str, Any]:
+    sound, damaged = records.read_all(output)
+    assert not damaged
+    return {record.id: merge.content(record.body) for record in sound}
+
+
+def done(output: Path) -> set[str]:
+    return {record.id for record in records.read_all(output)[0]}
+
+
+def test_a_sweep_over_an_array_finishes_and_plan_tells_the_truth(slurm, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder)
+    options = [recipe, "--output", tmp_path / "cluster", "--cohort", "1"]
+    sweep = peftcli(slurm, "sweep", *options, "--launcher", "slurm", "--max-jobs", "4", "--time", "20")
+    seen: set[str] = set()
+    while sweep.poll() is None:
+        before = done(tmp_path / "cluster")
+        shown = json.loads(finished(slurm, "plan", *options, "--json")[0])
+        after = done(tmp_path / "cluster")
+        states = {run["id"]: run["state"] for run in shown["plan"]}
+        completed = {own for own, state in states.items() if state == "completed"}
+        assert before <= completed <= after
+        assert sum(shown["states"].values()) == 12
+        assert sum(state == "running" for state in states.values()) <= 4  # one a job, with cohorts of one
+        if any("RUNNING" in line for line in shown["jobs"]):
+            assert {"running", "queued"} & set(states.values())
+        seen |= set(states.values())
+    assert sweep.returncode == 0, sweep.stderr.read()
+    assert {"running", "queued", "completed"} <= seen | {"completed"}
+    assert len(done(tmp_path / "cluster")) == 12
+    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "1")
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "alone")
+    assert "12 completed" in finished(slurm, "plan", *options)[0]
+
+
+def test_jobs_that_are_requeued_or_warned_lose_nothing(slurm, tiny_folder, tmp_path):
+    changes = {"strategies": ["layernorm", "bitfit"], "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64}}
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
+    output = tmp_path / "cluster"
+    options = [recipe, "--output", output, "--cohort", "4"]
+    said = finished(slurm, "sweep", *options, "--launcher", "slurm", "--time", "20", "--detach")[1]
+    array = re.search(r"array (\d+): 2 jobs", said)[1]
+    logs = [next(output.glob(".slurm/*")) / f"{array}_{number}_0_log.err" for number in range(2)]
+    wait_until(lambda: all(log.exists() and "runs to train" in log.read_text() for log in logs))
+    time.sleep(10)  # reads data and model, and trains
+    assert "RUNNING" in finished(slurm, "plan", *options)[0]
+    assert not done(output)
+    ask(slurm, "scontrol", "requeue", f"{array}_0")
+    ask(slurm, "scancel", "--signal=USR1", f"{array}_1")
+    wait_until(lambda: all("progress saved" in log.read_text() for log in logs), 30)
+    wait_until(lambda: not ask(slurm, "squeue", "--noheader"), 300)
+    assert [log.read_text().count("4 of 4 runs to train") for log in logs] == [2, 2]
+    assert "8 completed" in finished(slurm, "plan", *options)[0]
+    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "4")
+    assert contents(output) == contents(tmp_path / "alone")
+    assert not list(output.glob(".checkpoints/*"))
+
+
+def test_a_refused_job_is_one_line(slurm, tiny_folder, tmp_path):
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder)
+    process = peftcli(slurm, "sweep", recipe, "--output", tmp_path / "o", "--launcher", "slurm", "--partition", "none")
+    _, said = process.communicate(timeout=100)
+    assert process.returncode == 2
+    assert "invalid partition" in said.splitlines()[-1]

@@ -1,0 +1,92 @@
+"""Small runs trained on a processor in a second or two, with their records and deltas; and small data of one's own."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from peftcli import deltas, demo, own_data, plan, recipe, sweep
+from peftcli.execution import Place
+from peftcli.records import Record
+from tests import folders, tiny
+
+EXTRA: dict[str, dict[str, Any]] = {
+    "roberta": {"type_vocab_size": 1, "pad_token_id": 0},
+    "xlm-roberta": {"type_vocab_size": 1, "pad_token_id": 0},
+    "electra": {"embedding_size": 8, "type_vocab_size": 2},
+    "albert": {"embedding_size": 8, "type_vocab_size": 2},
+    "deberta-v2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"], "position_biased_input": False},
+    "modernbert": {"global_attn_every_n_layers": 2, "local_attention": 8},
+}
+
+
+class Quiet:
+    """A progress that shows nothing."""
+
+    def begin(self) -> None: ...
+
+    def watch(self, *_: Any) -> None: ...
+
+    def end(self, *_: Any) -> None: ...
+
+
+def model(folder: Path, family: str = "bert") -> Path:
+    """Write a small random model of a family, with the demo task's tokenizer."""
+    from transformers import AutoTokenizer
+
+    bert = folders.bert(folder.with_name(f"{folder.name}-words"))
+    if family == "bert":
+        return Path(shutil.copytree(bert, folder, dirs_exist_ok=True))
+    tokenizer = AutoTokenizer.from_pretrained(bert)
+    sizes = {"initializer_range": 0.2, "vocab_size": len(tokenizer), "pad_token_id": 0, "max_position_embeddings": 48}
+    if family == "distilbert":
+        sizes |= {"dim": 16, "hidden_dim": 24, "n_layers": 2, "n_heads": 2}
+    import torch
+
+    made = tiny.stock(family, torch.float32, **{**sizes, **EXTRA.get(family, {})})
+    made.save_pretrained(folder)  # type: ignore[operator]
+    shutil.copy(bert / "tokenizer.json", folder)
+    about = json.loads((bert / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(about | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    return folder
+
+
+def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: int = 3, **changes: Any) -> list[Record]:
+    """Train a strategy (a recipe's entry) and give its records, a delta beside each."""
+    document = {"strategies": [strategy], "tasks": [task], "learning_rates": [5e-3], "seeds": [0], **changes}
+    training = {"epochs": 1, "batch_size": 8, "max_train_samples": 32, "max_length": 32} | document.pop("training", {})
+    file = folders.recipe(folder / "recipe.yaml", base, training=training, **document)
+    found = recipe.load(file)
+    runs = [planned.run for planned in plan.expand(found)]
+    described = own_data.folders(found.path, [(name, entry.options) for name, entry in found.tasks])
+    place = Place(found.model, folder / "results", save_delta=True, own_data=described)
+    place.output.mkdir(exist_ok=True)
+    groups = sweep.cohorts(runs, place, cohort)
+    progress: Any = Quiet()
+    return sweep.train(sweep.Share(tuple(groups), frozenset(run.id for run in runs)), place, progress)
+
+
+def delta(record: Record) -> deltas.Delta:
+    """Read the delta beside a record."""
+    assert record.status == "completed", record.body["error"]
+    return deltas.read(deltas.path(record.path))
+
+
+def rows(split: str, count: int) -> list[dict[str, Any]]:
+    """Some of the demo task's rows, their labels as words, with a number and words with labels beside."""
+    found = []
+    for row in demo.rows(split)[:count]:
+        words = row["sentence1"].rstrip(".").split()
+        tags = ["B-WHO" if word[0].isupper() else "O" for word in words]
+        length = len(row["sentence2"].split()) / 2
+        found.append({**row, "y": demo.LABELS[row["label"]], "score": length, "words": words, "tags": tags})
+    return found
+
+
+def write_rows(folder: Path, counts: dict[str, int] | None = None) -> Path:
+    """Write train and validation files of those rows as JSON lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, count in (counts or {"train": 48, "validation": 24}).items():
+        lines = "".join(f"{json.dumps(row)}\n" for row in rows(split, count))
+        (folder / f"{split}.jsonl").write_text(lines)
+    return folder
