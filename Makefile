@@ -18,8 +18,9 @@ test: $(VENV)/ready
 test-chaos: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -m chaos
 
+# Needs root and the Debian packages slurm-wlm and munge; starts its own daemons under a temporary folder and ends them.
 test-slurm: $(VENV)/ready
-	$(ONE_THREAD) $(BIN)/python -m pytest -m slurm
+	$(ONE_THREAD) $(BIN)/python -m pytest -m slurm -rs
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.benchmarks

@@ -6,9 +6,12 @@ from peftcli import stopping
 def main() -> None:
     """Run the command line; exits with 0, 1 (runs failed), 2 (bad input) or 75 (stopped by a signal)."""
     stopping.install()
-    from peftcli.cli import run
+    try:
+        from peftcli.cli import run
 
-    run()
+        run()
+    finally:
+        stopping.settle()
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ def evaluate(
 
 def predict(
     delta: DeltaFile,
-    source: Annotated[Path | None, typer.Option("--input", metavar="FILE", help="CSV, TSV, JSON lines or parquet.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="CSV, TSV, JSON lines or parquet.")
+    ] = None,
     task: Annotated[str | None, typer.Option(help="The delta's own task, for a check.")] = None,
     split: Annotated[str | None, typer.Option(help="Instead of a file: a split of the task, e.g. test.")] = None,
     model: Base = None,

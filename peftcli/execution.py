@@ -55,6 +55,7 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
     try:
         prepared = [prepare(run, place.model, place.source(run), place.allow_other_data) for run in runs]
         cohort = ready(runs, prepared, place)
+        _refuse_other(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, place)
         checkpoints = _checkpoints(cohort, prepared, place)
         state = checkpoints.resume() or engine.begin(cohort)
         parallel.wait()  # until all have read it
@@ -90,6 +91,17 @@ def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Co
     backbone = backbones.load(place.model, pooler, dtype, device)
     data = [Data(p.train, p.evaluation, p.chooser, task.kind, tuple(p.label_names), task.metrics) for p in prepared]
     return gather(runs, data, backbone, backbone.config, device)
+
+
+def _refuse_other(wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, place: Place) -> None:
+    """Refuse to replace a run's record by one of other data or of another model under the same name."""
+    for run in wanted:
+        record = records.find(place.output, run)
+        earlier = record.body["data"] if record is not None else None
+        now = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
+        for key in (key for key in now if earlier and earlier[key] != now[key]):
+            what = "model" if key.startswith("model") else "data"
+            raise UserError(f"{record and record.path} was made with another {what} of the same name: move it away")
 
 
 def _config(model: str) -> dict[str, Any]:
@@ -170,6 +182,7 @@ def _data(own: Prepared, model: str | None) -> dict[str, Any]:
         "fingerprint": own.fingerprint,
         "sizes": dict(own.sizes),
         "differences": list(own.differences),
+        "left_out": own.left_out,
         "model_fingerprint": model,
     }
 

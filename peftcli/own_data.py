@@ -5,7 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -15,15 +15,13 @@ from peftcli.runs import Run
 from peftcli.tasks import Task
 from peftcli.validation import first_error
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 COLUMN = "label_column"  # what a recipe's entry keeps a described task's `label` under
 DEFAULTS = {
     "regression": ("spearman", "pearson", "mean_pearson_spearman"),
     "token": ("accuracy", "f1_macro", "f1_micro"),
 }
 TWO_CLASSES = ("f1", "mean_accuracy_f1")
+Columns = Mapping[str, Sequence[Any]]
 Names = Annotated[list[str], Field(min_length=1)]
 
 
@@ -95,10 +93,10 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     if (kind == "pair") != (len(given.text) == 2) and kind != "regression":
         raise UserError(f"{where}: kind {kind} with {len(given.text)} text columns: a pair has two, the others one")
     place = folder(recipe, options)
-    tables = own_files.read(place)
+    read = own_files.columns(place)
     for name in (*given.text, given.label):
-        _columns_there(where, tables["train"], name)
-    labels = [] if kind == "regression" else given.labels or _labels(where, tables, given.label)
+        _check_column(where, read["train"], name)
+    labels = [] if kind == "regression" else given.labels or _labels(where, read, given.label)
     return {
         "kind": kind,
         "text": list(given.text),
@@ -119,18 +117,18 @@ def folders(recipe: Path, described: Iterable[tuple[str, Mapping[str, Any]]]) ->
     return {name: folder(recipe, options) for name, options in described if options}
 
 
-def _columns_there(where: str, table: "pa.Table", name: str) -> None:
-    if name not in table.column_names:
-        raise UserError(f"{where}: {unknown('column', name, table.column_names)}")
+def _check_column(where: str, files: Sequence[Columns], name: str) -> None:
+    for columns in files:
+        if name not in columns:
+            raise UserError(f"{where}: {unknown('column', name, columns)}")
 
 
-def _labels(where: str, read: Mapping[str, "pa.Table"], column: str) -> list[str]:
+def _labels(where: str, read: Mapping[str, Sequence[Columns]], column: str) -> list[str]:
     """Read the label names off the training and validation rows: in order as numbers where all are, else as text."""
     names: set[str] = set()
     for split in ("train", "validation"):
-        if split in read:
-            _columns_there(f"{where}, split {split}", read[split], column)
-            names |= {own_files.name(value) for value in _flat(read[split].column(column).to_pylist())}
+        _check_column(f"{where}, split {split}", read.get(split, ()), column)
+        names |= {own_files.name(value) for own in read.get(split, ()) for value in _flat(own[column])}
     if names & {"", "None"}:
         raise UserError(f"{where}: column {column!r} misses a label")
     if len(names) < 2:

@@ -24,6 +24,11 @@ NAMES = {
 }
 
 
+def columns(place: Path) -> dict[str, list[dict[str, list[Any]]]]:
+    """Read every split's files as plain columns by name, without what a table needs. Raises UserError."""
+    return {split: [tabular.columns(file) for file in own] for split, own in _found(place).items()}
+
+
 def read(place: Path) -> dict[str, "pa.Table"]:
     """Read every split that is there, as it lies there. Raises UserError."""
     return {split: _concatenated([tabular.read(file) for file in own]) for split, own in _found(place).items()}

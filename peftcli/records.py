@@ -116,7 +116,7 @@ def read(file: Path) -> Record:
 
 
 def _check_shape(body: dict[str, Any]) -> None:
-    """Refuse what other programs or versions may have written with a sound checksum; metrics are the reader's to judge."""
+    """Refuse what other programs or versions may have written with a sound checksum; so that readers can rely on kinds."""
     if body["schema"] != 1 or body["status"] not in STATUSES:
         key = "schema" if body["schema"] != 1 else "status"
         raise Unreadable(f"its {key} is not one that this version knows")
@@ -124,8 +124,18 @@ def _check_shape(body: dict[str, Any]) -> None:
         if not isinstance(body[key], kinds):
             raise Unreadable(f"its {key} is not of the kind that records have")
     for key in ("training", "evaluations"):
-        if not all(isinstance(entry, dict) and entry.keys() >= WRITTEN for entry in body[key]):
-            raise Unreadable(f"its {key} have no step and epoch")
+        if not all(isinstance(entry, dict) and WRITTEN <= entry.keys() and _plain(entry) for entry in body[key]):
+            raise Unreadable(f"its {key} are not steps with numbers")
+    for key in ("parameters", "cost"):
+        if not _plain(body[key] or {}):
+            raise Unreadable(f"its {key} are not numbers")
+    if not all(isinstance(entry.get("split"), str) for entry in body["evaluations"]):
+        raise Unreadable("its evaluations do not say of what")
+
+
+def _plain(entry: dict[str, Any]) -> bool:
+    """Whether everything but the name of a split is a number, or not known."""
+    return all(isinstance(value, int | float | NoneType) for key, value in entry.items() if key != "split")
 
 
 def _sound(data: bytes) -> bool:

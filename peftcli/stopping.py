@@ -10,7 +10,8 @@ from types import FrameType
 
 STOPPED = 75  # the exit code of a run stopped by a signal, with its progress saved (EX_TEMPFAIL)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-PATIENCE = 2.5  # seconds that the program has to stop by itself, of the five in which it must
+PATIENCE = 2.5  # seconds in which a step may end by itself, of the five that stopping may take
+SHORT = 0.5  # seconds to stop by itself where there is nothing to save
 
 
 class Stopped(SystemExit):
@@ -47,6 +48,12 @@ def deferred(rescue: Callable[[], None]) -> Iterator[None]:
         _rescue.clear()
     if _state["asked"]:
         raise Stopped
+
+
+def settle() -> None:
+    """Let no signal change the exit code once it is decided: Python would drop its handlers first when it ends."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def asked() -> bool:
@@ -93,7 +100,7 @@ def _wait(reading: int) -> None:
     _hear(reading)
     _state["heard"] = True
     threading.Thread(target=_end_on_second, args=(reading,), daemon=True).start()
-    time.sleep(PATIENCE)
+    time.sleep(PATIENCE if _rescue else SHORT)
     try:
         for rescue in tuple(_rescue):
             rescue()

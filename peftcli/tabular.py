@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,22 @@ LONGEST_FIELD = 10_000_000  # characters
 
 
 def read(file: Path) -> "pa.Table":
-    """Read a file into a table, its kind told by its suffix; the values of a CSV or TSV are all text.
+    """Read a file into a table; see `columns`. Raises UserError."""
+    import pyarrow as pa
+
+    if file.suffix == ".parquet":
+        return _parquet(file)
+    made: dict[str, Any] = {}
+    for name, values in columns(file).items():
+        try:
+            made[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError):
+            raise UserError(f"{file}: column {name!r} mixes values of several kinds") from None
+    return pa.table(made)
+
+
+def columns(file: Path) -> dict[str, list[Any]]:
+    """Read a file's columns by name, its kind told by its suffix; the values of a CSV or TSV are all text.
 
     A CSV's first line names its columns, and it quotes with ". A TSV does not quote at all. JSON lines (`.json` too) hold
     one object a line. Raises UserError where the file cannot be read or is not of its kind.
@@ -25,10 +40,13 @@ def read(file: Path) -> "pa.Table":
     if file.suffix not in SUFFIXES:
         raise UserError(f"{file}: its suffix {file.suffix!r} is none of {', '.join(SUFFIXES)}")
     if file.suffix == ".parquet":
-        return _parquet(file)
+        found: dict[str, list[Any]] = _parquet(file).to_pydict()
+        return found
     text = read_text(file, "data file").removeprefix("\ufeff")
-    rows = _separated(file, text) if file.suffix in (".csv", ".tsv") else _objects(file, text)
-    return _table(file, rows)
+    rows = list(_separated(file, text) if file.suffix in (".csv", ".tsv") else _objects(file, text))
+    if not rows:
+        raise UserError(f"{file} holds no rows")
+    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
 
 
 def _parquet(file: Path) -> "pa.Table":
@@ -71,18 +89,3 @@ def _objects(file: Path, text: str) -> Iterator[dict[str, Any]]:
         if not isinstance(row, dict):
             raise UserError(f"{file}: line {number} is not a JSON object")
         yield row
-
-
-def _table(file: Path, rows: Iterable[dict[str, Any]]) -> "pa.Table":
-    import pyarrow as pa
-
-    kept = list(rows)
-    if not kept:
-        raise UserError(f"{file} holds no rows")
-    columns: dict[str, Any] = {}
-    for name in dict.fromkeys(name for row in kept for name in row):
-        try:
-            columns[name] = pa.array([row.get(name) for row in kept])
-        except (pa.ArrowException, OverflowError):
-            raise UserError(f"{file}: column {name!r} mixes values of several kinds") from None
-    return pa.table(columns)

@@ -11,7 +11,9 @@ from tests import tiny
 SIZES = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
-def train(kind: str, strategy: str, model: str = "bert", dropout: bool = False, **training: object) -> dict[str, object]:
+def train(
+    kind: str, strategy: str, model: str = "bert", dropout: bool = False, **training: object
+) -> dict[str, object]:
     """Train two runs of a strategy on a tiny model, in however many processes there are."""
     backbone = tiny.backbone(model, **({} if dropout else SIZES))
     runs = [tiny.run(strategy, rate, seed, **{"steps": 7, **training}) for rate, seed in ((1e-2, 0), (3e-3, 1))]

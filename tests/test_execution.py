@@ -25,6 +25,7 @@ PLAIN = {
     "retry_failed": False,
     "allow_other_data": False,
     "keep_predictions": False,
+    "save_delta": False,
     "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
 }
 
@@ -54,7 +55,9 @@ def results(recipe: Path, output: Path) -> dict[float, list[Any]]:
     }  # fmt: skip
 
 
-def failing(condition: Callable[[Cohort, State], bool], error: Callable[[], Exception]) -> Callable[[Cohort, State], None]:
+def failing(
+    condition: Callable[[Cohort, State], bool], error: Callable[[], Exception]
+) -> Callable[[Cohort, State], None]:
     """An update that raises an error under a condition, and is the engine's own otherwise."""
     own = engine.advance
 
@@ -97,7 +100,9 @@ def test_an_exception_of_one_run_fails_it_alone(
     assert changed == [f"layernorm-{runs(recipe)[3].id}"]
 
 
-def test_an_error_before_training_is_recorded_as_well(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_before_training_is_recorded_as_well(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gather = execution.gather
 
     def broken(chosen: Sequence[Run], *rest: Any) -> Cohort:
@@ -170,7 +175,9 @@ def test_out_of_memory_trains_fewer_together_and_pins_that(
     assert sizes == [4, 2, 2, 2, 2]
 
 
-def test_out_of_memory_with_one_run_fails_that_run(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_with_one_run_fails_that_run(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(engine, "advance", failing(has(0, 1e-3), lambda: torch.OutOfMemoryError("no room")))
     assert swept(recipe, tmp_path / "out") == 1
     found = results(recipe, tmp_path / "out")
@@ -189,7 +196,9 @@ def test_a_device_that_failed_stops_the_sweep(recipe: Path, tmp_path: Path, monk
     assert results(recipe, tmp_path / "out") == {}
 
 
-def test_a_results_folder_that_vanishes_stops_the_sweep(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_results_folder_that_vanishes_stops_the_sweep(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     output = tmp_path / "out"
     own = engine.advance
 
@@ -199,7 +208,7 @@ def test_a_results_folder_that_vanishes_stops_the_sweep(recipe: Path, tmp_path: 
         own(cohort, state)
 
     monkeypatch.setattr(engine, "advance", advance)
-    with pytest.raises(UserError, match="results folder .*out has vanished"):
+    with pytest.raises(UserError, match=r"results folder .*out has vanished"):
         swept(recipe, output)
     assert not output.exists()
     monkeypatch.undo()
@@ -229,3 +238,12 @@ def watched(recipe: Path, output: Path, steps: list[int]) -> None:
     progress.watch = lambda cohort, state: steps.append(state.step)  # type: ignore[method-assign]
     wanted = frozenset(run.id for run in chosen)
     sweep.train(sweep.Share((tuple(chosen),), wanted), replace(place, checkpoint_seconds=600.0), progress)
+
+
+def test_a_record_of_another_model_of_the_same_name_is_not_replaced(recipe: Path, tmp_path: Path) -> None:
+    assert swept(recipe, tmp_path / "here") == 0
+    loaded = load(recipe)
+    other = folders.bert(tmp_path / "elsewhere" / Path(loaded.model).name, seed=5)
+    run = runs(recipe)[0]
+    with pytest.raises(UserError, match="was made with another model of the same name"):
+        execution.run_cohort([run], [run], Place(str(other), tmp_path / "here"), lambda cohort, state: None)

@@ -83,7 +83,7 @@ def test_text_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "latin").write_bytes("grün".encode("latin-1"))
     with pytest.raises(UserError, match=r"recipe .*latin is not UTF-8 text"):
         files.read_text(tmp_path / "latin", "recipe")
-    with pytest.raises(UserError, match="cannot read recipe .*none: No such file"):
+    with pytest.raises(UserError, match=r"cannot read recipe .*none: No such file"):
         files.read_text(tmp_path / "none", "recipe")
 
 

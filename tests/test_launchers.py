@@ -28,7 +28,9 @@ def test_shares_hold_every_cohort_once_and_none_is_far_behind(costs, count):
         assert [costs[own] for own in share] == sorted((costs[own] for own in share), reverse=True)
     loads = [sum(costs[own] for own in share) for share in found]
     best = max(max(costs), sum(costs) / count)
-    assert max(loads) <= (4 / 3 - 1 / (3 * count)) * best * (1 + 1e-9) or max(loads) <= best + max(costs)  # Graham, 1969
+    assert max(loads) <= (4 / 3 - 1 / (3 * count)) * best * (1 + 1e-9) or max(loads) <= best + max(
+        costs
+    )  # Graham, 1969
 
 
 def test_longest_first():
@@ -69,7 +71,11 @@ def test_what_is_no_walltime_is_refused(text):
     ("launcher", "options", "said"),
     [
         ("slrum", {}, "did you mean 'slurm'"),
-        ("local", {"--processes": 2}, "--processes does nothing with --launcher local: it is for --launcher accelerate"),
+        (
+            "local",
+            {"--processes": 2},
+            "--processes does nothing with --launcher local: it is for --launcher accelerate",
+        ),
         ("accelerate", {"--partition": "a"}, "--partition does nothing .* --launcher slurm"),
         ("local", {"--detach": True}, "--detach does nothing"),
     ],
@@ -129,7 +135,9 @@ def test_running_are_the_first_unfinished_cohorts_of_jobs_at_work(tmp_path, monk
     assert found.notes == ["job 7_0 RUNNING on n1: 1 running, 2 queued", "job 7_1 PENDING: 0 running, 2 queued"]
 
 
-def test_jobs_with_several_processes_run_several_cohorts_and_a_second_submission_does_not_hide_the_first(tmp_path, monkeypatch):
+def test_jobs_with_several_processes_run_several_cohorts_and_a_second_submission_does_not_hide_the_first(
+    tmp_path, monkeypatch
+):
     submission(tmp_path, "7", [[["a"], ["b"], ["c"]]], at_once=2)
     submission(tmp_path, "8", [[["a"], ["c"]]])
     Queue(tmp_path, monkeypatch).show("7|0|RUNNING|n1", "8|0|PENDING|")
@@ -150,3 +158,39 @@ def test_without_an_answer_nothing_is_made_up(tmp_path, monkeypatch):
     own.file.chmod(0o755)
     assert "does not answer" in queue.outlook(tmp_path, ["a"]).notes[1]
     assert queue.outlook(tmp_path, []).states == {}  # nothing is missing: nobody is asked
+
+
+def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
+    from peftcli.launchers.tally import Tally
+
+    answers: list[object] = [
+        {("7", 0): queue.Job("RUNNING", "n1")},
+        OSError("no controller"),
+        {},
+        {("7", 0): queue.Job("PENDING", "")},
+        {},
+        {},
+    ]
+
+    def jobs(_: object) -> object:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(queue, "jobs", jobs)
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(slurm.time, "sleep", lambda _: None)
+    slurm.wait(queue.Submission(tmp_path, "7", "someone", 1, [[["a"]]]), Tally([], tmp_path))
+    assert not answers
+
+
+def test_runs_count_as_ended_once_their_record_is_new(tmp_path):
+    from peftcli.launchers.tally import Tally
+
+    first, second, *_ = made.runs(made.small())
+    made.write(tmp_path, first, {}, "failed")
+    tally = Tally([first, second], tmp_path)
+    assert tally.left([first, second]) == [first, second]
+    made.write(tmp_path, first, {"validation": {"accuracy": 0.5}})
+    assert tally.left([first, second]) == [second]

@@ -30,7 +30,9 @@ HUNDRED = settings(
 )  # fmt: skip
 
 
-def ran(arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+def ran(
+    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
     """Run the command line here; gives its exit code and what it wrote on stderr. Any other exception is a failure."""
     monkeypatch.setattr(sys, "argv", ["peftcli", *arguments])
     with pytest.raises(SystemExit) as ended:
@@ -50,15 +52,25 @@ def file(tmp_path: Path, tiny_folder: Path) -> Path:
 @HUNDRED
 @given(data=st.data())
 def test_recipes_with_a_wrong_value(
-    data: st.DataObject, file: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: st.DataObject,
+    file: Path,
+    tiny_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     document = json.loads(folders.recipe(file, tiny_folder).read_text())
-    key = data.draw(st.sampled_from(["model", "tasks", "strategies", "learning_rates", "seeds", "training", "surprise"]))
+    key = data.draw(
+        st.sampled_from(["model", "tasks", "strategies", "learning_rates", "seeds", "training", "surprise"])
+    )
     if key == "training":
-        setting = data.draw(st.sampled_from(["epochs", "batch_size", "optimizer", "evaluate_every", "betas", "surprise"]))
+        setting = data.draw(
+            st.sampled_from(["epochs", "batch_size", "optimizer", "evaluate_every", "betas", "surprise"])
+        )
         document["training"][setting] = data.draw(st.sampled_from([[], {}, "x", -1, [1], {"a": 1}]))
     elif key in ("learning_rates", "seeds"):
-        document[key] = data.draw(st.sampled_from([None, [], {}, "x", -1, [-1], ["x"], [None], [[0]], [1, 1], [float("inf")]]))
+        document[key] = data.draw(
+            st.sampled_from([None, [], {}, "x", -1, [-1], ["x"], [None], [[0]], [1, 1], [float("inf")]])
+        )
     else:
         document[key] = data.draw(WRONG.filter(lambda wrong: wrong is not None and (key != "surprise" or wrong != {})))
     file.write_text(yaml.safe_dump(document))

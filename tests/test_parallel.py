@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,28 +26,25 @@ JOBS = {
 }
 
 
-@pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[list[dict]]]:
-    """What each process found, by the number of processes."""
-    found = {}
-    for size in (2, 3):
-        folder = tmp_path_factory.mktemp(f"group{size}")
-        torch.save(list(JOBS.values()), folder / "jobs.pt")
-        command = [sys.executable, "-m", "tests.parallel", str(folder)]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-        processes = [
-            subprocess.Popen([*command, str(rank), str(size)], env=environment, cwd=REPOSITORY) for rank in range(size)
-        ]
-        assert [process.wait(120) for process in processes] == [0] * size
-        found[size] = [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(size)]
-    return found
+@pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.chaos)])
+def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[list[dict[str, Any]]]:
+    """What each of two or three processes found."""
+    size = request.param
+    folder = tmp_path_factory.mktemp(f"group{size}")
+    torch.save(list(JOBS.values()), folder / "jobs.pt")
+    command = [sys.executable, "-m", "tests.parallel", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    processes = [
+        subprocess.Popen([*command, str(rank), str(size)], env=environment, cwd=REPOSITORY) for rank in range(size)
+    ]
+    assert [process.wait(120) for process in processes] == [0] * size
+    return [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(size)]
 
 
 @pytest.mark.parametrize("job", JOBS)
-@pytest.mark.parametrize("size", [2, 3])
-def test_the_same_weights_and_numbers_as_in_one_process(together, job, size):
+def test_the_same_weights_and_numbers_as_in_one_process(together, job):
     alone = parallel.train(**JOBS[job])
-    ranks = [rank[list(JOBS).index(job)] for rank in together[size]]
+    ranks = [rank[list(JOBS).index(job)] for rank in together]
     for found in ranks:
         assert torch.equal(found["flat"], ranks[0]["flat"])  # the processes agree to the bit
         assert found["histories"] == ranks[0]["histories"]

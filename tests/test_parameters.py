@@ -148,12 +148,13 @@ def test_every_known_model_counts_for_every_kind_of_head() -> None:
         assert pooler == (hidden * hidden + hidden if KNOWN[model]["model_type"] in ("bert", "albert") else 0)
 
 
-def test_tasks_whose_labels_are_read_from_data_take_a_number(tmp_path: Path) -> None:
-    text = "title: x\ntasks: [{mine: {kind: token, train: a.csv}}]\nstrategies: [layernorm]\nlearning_rates: [1e-3]\n"
+def test_a_task_of_one_s_own_is_counted_with_its_labels(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        (tmp_path / f"{split}.csv").write_text("text,label\na,x\nb,y\nc,z\n")
+    text = "title: x\ntasks: [{mine: {data: ., text: text}}]\nstrategies: [layernorm]\nlearning_rates: [1e-3]\n"
     file = tmp_path / "x.yaml"
     file.write_text(text + "seeds: 1\nmodel: bert-base-cased\n")
-    with pytest.raises(UserError, match="task mine: how many labels it has is known once its data is read; give --lab"):
-        parameters.rows(recipe.load(file))
+    assert parameters.rows(recipe.load(file))[0]["head"] == 3 * 769
     assert parameters.rows(recipe.load(file), labels=45)[0]["head"] == 45 * 769
 
 

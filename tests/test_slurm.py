@@ -87,7 +87,10 @@ def test_a_sweep_over_an_array_finishes_and_plan_tells_the_truth(slurm, tiny_fol
 
 
 def test_jobs_that_are_requeued_or_warned_lose_nothing(slurm, tiny_folder, tmp_path):
-    changes = {"strategies": ["layernorm", "bitfit"], "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64}}
+    changes = {
+        "strategies": ["layernorm", "bitfit"],
+        "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64},
+    }
     recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
     output = tmp_path / "cluster"
     options = [recipe, "--output", output, "--cohort", "4"]
@@ -109,9 +112,32 @@ def test_jobs_that_are_requeued_or_warned_lose_nothing(slurm, tiny_folder, tmp_p
     assert not list(output.glob(".checkpoints/*"))
 
 
+def test_a_job_of_several_processes_that_is_warned_loses_nothing(slurm, tiny_folder, tmp_path):
+    """The warning reaches the job and its processes, which are told by the job once more."""
+    changes = {
+        "strategies": ["layernorm", "bitfit"],
+        "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64},
+    }
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
+    output = tmp_path / "cluster"
+    options = [recipe, "--output", output, "--cohort", "4"]
+    launcher = ["--launcher", "slurm", "--max-jobs", "1", "--processes", "2", "--detach"]
+    array = re.search(r"array (\d+): 1 jobs", finished(slurm, "sweep", *options, *launcher)[1])[1]
+    log = next(output.glob(".slurm/*")) / f"{array}_0_0_log.err"
+    wait_until(lambda: log.exists() and "runs to train" in log.read_text())
+    time.sleep(15)  # starts its processes, which read data and model, and train
+    assert "8 running, 0 queued" in finished(slurm, "plan", *options)[0]
+    ask(slurm, "scancel", "--signal=USR1", f"{array}_0")
+    wait_until(lambda: log.read_text().count("progress saved") == 2, 30)
+    wait_until(lambda: not ask(slurm, "squeue", "--noheader"), 300)
+    assert log.read_text().count("8 of 8 runs to train") == 2
+    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "4")
+    assert contents(output) == contents(tmp_path / "alone")
+
+
 def test_a_refused_job_is_one_line(slurm, tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder)
     process = peftcli(slurm, "sweep", recipe, "--output", tmp_path / "o", "--launcher", "slurm", "--partition", "none")
     _, said = process.communicate(timeout=100)
     assert process.returncode == 2
-    assert "invalid partition" in said.splitlines()[-1]
+    assert "Batch job submission failed: Invalid partition name specified" in said.splitlines()[-1]

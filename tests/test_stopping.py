@@ -31,7 +31,9 @@ def compute(seconds):
 @contextmanager
 def started(code: str) -> Iterator[subprocess.Popen[str]]:
     """Run a program until it says that it is ready."""
-    process = subprocess.Popen([sys.executable, "-c", START + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", START + code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -104,7 +106,9 @@ time.sleep(60)
 
 @pytest.mark.parametrize("work", ["time.sleep(60)", "compute(60)"])
 def test_a_second_signal_ends_at_once(work: str) -> None:
-    with started(f"with stopping.deferred(lambda: say('rescued')):\n    say('ready')\n    {work}\n    {work}") as process:
+    with started(
+        f"with stopping.deferred(lambda: say('rescued')):\n    say('ready')\n    {work}\n    {work}"
+    ) as process:
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         assert process.poll() is None

@@ -53,13 +53,14 @@ def model(folder: Path, family: str = "bert") -> Path:
 
 def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: int = 3, **changes: Any) -> list[Record]:
     """Train a strategy (a recipe's entry) and give its records, a delta beside each."""
+    data_dir = changes.pop("data_dir", None)
     document = {"strategies": [strategy], "tasks": [task], "learning_rates": [5e-3], "seeds": [0], **changes}
     training = {"epochs": 1, "batch_size": 8, "max_train_samples": 32, "max_length": 32} | document.pop("training", {})
     file = folders.recipe(folder / "recipe.yaml", base, training=training, **document)
     found = recipe.load(file)
     runs = [planned.run for planned in plan.expand(found)]
     described = own_data.folders(found.path, [(name, entry.options) for name, entry in found.tasks])
-    place = Place(found.model, folder / "results", save_delta=True, own_data=described)
+    place = Place(found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described)
     place.output.mkdir(exist_ok=True)
     groups = sweep.cohorts(runs, place, cohort)
     progress: Any = Quiet()

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from peftcli import parameters, tasks
+from peftcli import own_data, parameters
 from peftcli.runs import Run
 from peftcli.schedule import schedule
 from peftcli.settings import Training
 
 Cohort = tuple[Run, ...]
+UNKNOWN = 10_000  # examples to train on, where a task's row does not say
 
 
 def divide(cohorts: Sequence[Cohort], count: int, cost: Callable[[Cohort], float]) -> list[tuple[Cohort, ...]]:
@@ -33,10 +34,9 @@ def cost(model: str, cohort: Cohort) -> float:
 
 
 def _cost(model: str, run: Run) -> float:
-    task, training = tasks.TASKS.get(run.task), run.protocol
-    sizes = dict(task.sizes) if task else {}
-    timing = schedule(training, _examples(sizes.get("train", training.batch_size), training))
-    evaluated = sum(sizes.get(split, 0) for split in (task.evaluation if task else ()))
+    task, training = own_data.of(run), run.protocol
+    timing = schedule(training, _examples(task.sizes.get("train", UNKNOWN), training))
+    evaluated = sum(task.sizes.get(split, 0) for split in task.evaluation)
     trained = timing.total * training.batch_size * _passes(model, run)
     return training.max_length * (trained + len(timing.evaluations) * evaluated)
 
@@ -50,7 +50,7 @@ def _examples(size: int, training: Training) -> int:
 
 def _passes(model: str, run: Run) -> float:
     """What a training step costs in forward passes: one, one back where anything moves, up to one for the weights."""
-    task = tasks.TASKS.get(run.task)
-    kind, labels = (task.kind, max(len(task.labels), 1)) if task else ("pair", 2)
-    counts = parameters.count(model, run.strategy, run.options, kind, labels, run.protocol.head)
+    task = own_data.of(run)
+    labels = max(len(task.labels), 1)
+    counts = parameters.count(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
     return 1.0 if not counts.trainable else 2.0 + min(1.0, counts.trainable / counts.total)

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import time
 import uuid
@@ -88,17 +89,28 @@ def check() -> None:
 
 def wait(submission: Submission, tally: Tally) -> None:
     """Wait until no job of a submission is queued or at work. Raises Stopped on a signal: the jobs go on."""
-    gone = 0
+    gone, due = 0, 0.0
     with deferred(lambda: None):
         while gone < 2:  # a job that is requeued may be away for a moment
             if asked():
                 print(f"the jobs of array {submission.job} go on; peftcli plan shows how far they are", file=sys.stderr)
                 raise Stopped
-            jobs = queue.jobs([submission])
-            gone = 0 if jobs else gone + 1
-            working = sum(job.state == "RUNNING" for job in jobs.values())
-            tally.show(f"array {submission.job}: {working} jobs at work, {len(jobs) - working} queued")
-            time.sleep(min(POLL_SECONDS, 1.0 if gone else POLL_SECONDS))
+            if time.monotonic() >= due:
+                due = time.monotonic() + POLL_SECONDS
+                gone = 0 if _at_work(submission, tally) else gone + 1
+            time.sleep(0.5)
+
+
+def _at_work(submission: Submission, tally: Tally) -> bool:
+    """Whether the queue still has jobs of a submission; it does where it gives no answer, since jobs go on without it."""
+    try:
+        jobs = queue.jobs([submission])
+    except (OSError, subprocess.SubprocessError) as error:
+        tally.show(f"squeue does not answer ({type(error).__name__})")
+        return True
+    working = sum(job.state == "RUNNING" for job in jobs.values())
+    tally.show(f"array {submission.job}: {working} jobs at work, {len(jobs) - working} queued")
+    return bool(jobs)
 
 
 def _submit(folder: Path, count: int, request: Request, processes: int) -> str:

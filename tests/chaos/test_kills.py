@@ -36,7 +36,9 @@ def test_kills_at_random_moments(recipe: Path, size: int, tmp_path: Path, monkey
     def command(name: str) -> list[str]:
         return ["sweep", str(recipe), "--output", str(tmp_path / name), "--cohort", str(size)]
 
-    assert sweep.run(str(recipe), tmp_path / "here", None, size, [], [], **PLAIN) == 0  # with imports done, forks are fast
+    assert (
+        sweep.run(str(recipe), tmp_path / "here", None, size, [], [], **PLAIN) == 0
+    )  # with imports done, forks are fast
     seconds = disturbed.timed(command("undisturbed"))
     expected = disturbed.contents(tmp_path / "undisturbed")
     assert len(expected) == 24  # twelve records, and as many predictions

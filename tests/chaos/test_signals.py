@@ -28,7 +28,9 @@ def recipe(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(recipe: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+def undisturbed(
+    recipe: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, float]:
     """The results of a sweep that is left alone, and how many seconds it takes, imports included."""
     output = tmp_path_factory.mktemp("undisturbed")
     started = time.monotonic()
@@ -106,7 +108,7 @@ def test_a_signal_during_a_long_step_saves_what_the_last_one_left(tmp_path: Path
     sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 6, "num_attention_heads": 8}
     model = folders.bert(tmp_path / "large", **sizes)
     training = {"steps": 3, "batch_size": 512, "max_length": 32, "precision": "float64"}
-    made = {"strategies": ["full"], "learning_rates": [1e-5], "seeds": [0], "training": training}
+    made = {"strategies": ["layernorm"], "learning_rates": [1e-5], "seeds": [0], "training": training}
     recipe = folders.recipe(tmp_path / "slow.yaml", model, **made)
     process = subprocess.Popen(command(recipe, tmp_path / "out"), env=environment, stderr=subprocess.PIPE)
     time.sleep(20)
@@ -117,4 +119,4 @@ def test_a_signal_during_a_long_step_saves_what_the_last_one_left(tmp_path: Path
     assert process.returncode == 75
     assert time.monotonic() - sent < 5
     (saved,) = (tmp_path / "out" / ".checkpoints").iterdir()
-    assert os.path.getsize(saved) > 1_000_000
+    assert os.path.getsize(saved) > 10_000

@@ -1,0 +1,90 @@
+"""Calibration: every kind of cohort is timed, what is told follows from the times, and the times are those of training."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from peftcli import calibration, plan, records, sweep
+from peftcli.calibration import Timing
+from peftcli.commands import calibrate
+from peftcli.execution import Place
+from peftcli.recipe import load
+from peftcli.sweep import Share
+from tests import folders
+
+TRAINING = {"epochs": 30, "batch_size": 8, "max_train_samples": 64, "evaluate_every": "3 epochs"}
+
+
+class Quiet:
+    """Progress that shows nothing."""
+
+    def begin(self) -> None: ...
+    def end(self, statuses: object) -> None: ...
+    def watch(self, cohort: object, state: object) -> None: ...
+
+
+def train(file: Path, output: Path, only: slice = slice(None)) -> float:
+    """Train cohorts of two; gives the seconds they took."""
+    recipe = load(file, {})
+    place = Place(recipe.model, output)
+    runs = [planned.run for planned in plan.expand(recipe)]
+    groups = tuple(sweep.cohorts(runs, place, 2))[only]
+    began = time.perf_counter()
+    sweep.train(Share(groups, frozenset(run.id for group in groups for run in group)), place, Quiet())
+    return time.perf_counter() - began
+
+
+@pytest.fixture
+def recipe(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+    changes = {"strategies": ["layernorm", "bitfit"], "seeds": 3, "learning_rates": [1e-3], "training": TRAINING}
+    return folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
+
+
+def shown(recipe: Path, output: Path, walltime: str | None = None) -> dict:
+    return json.loads(calibrate.show(str(recipe), output, None, [], 2, walltime, True))
+
+
+def test_every_kind_of_cohort_that_is_left_is_timed_and_nothing_is_written(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    found = shown(recipe, tmp_path / "out", "10")
+    assert not (tmp_path / "out").exists()
+    kinds = {(kind["name"], kind["runs"]): kind for kind in found["kinds"]}
+    assert set(kinds) == {(name, runs) for name in ("demo layernorm", "demo bitfit") for runs in (1, 2)}
+    for kind in kinds.values():
+        assert (kind["cohorts"], kind["steps"], kind["evaluations"]) == (1, 240, 10)
+        expected = kind["start"] + 240 * kind["step"] + 10 * kind["evaluation"]
+        assert kind["seconds"] == pytest.approx(expected)
+        assert kind["fit"] == int((600 - found["process_start_seconds"]) / kind["seconds"])
+    assert (found["runs"], found["cohorts"]) == (6, 4)
+    assert found["hours"] == pytest.approx(sum(kind["seconds"] for kind in kinds.values()) / 3600)
+
+
+def test_what_is_recorded_is_not_counted(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    train(recipe, tmp_path / "out", slice(0, 3))
+    found = shown(recipe, tmp_path / "out")
+    assert [(kind["name"], kind["runs"]) for kind in found["kinds"]] == [("demo bitfit", 1)]
+    assert found["kinds"][0]["fit"] is None
+    text = calibrate.show(str(recipe), tmp_path / "out", None, [], 2, "1:00:00", False)
+    assert "fit in 60.0 min" in text
+    assert "1 runs left in 1 cohorts" in text
+
+
+def test_how_many_fit():
+    timing = Timing("a", 3, 2, start=10.0, step=0.1, steps=400, evaluation=5.0, evaluations=2)
+    assert timing.seconds == 60.0
+    assert calibration.fitting(timing, 20.0, 3600.0) == 59
+    assert calibration.fitting(timing, 20.0, 70.0) == 0
+
+
+@pytest.mark.chaos
+def test_the_times_are_those_that_training_takes(recipe, tmp_path):
+    if os.getloadavg()[0] > 0.5 * len(os.sched_getaffinity(0)):
+        pytest.skip("others are at work on this machine: times say nothing")
+    found = shown(recipe, tmp_path / "out")
+    assert train(recipe, tmp_path / "out") / (3600 * found["hours"]) == pytest.approx(1, abs=0.3)
+    assert len(records.read_all(tmp_path / "out")[0]) == 6

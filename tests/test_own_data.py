@@ -1,0 +1,242 @@
+"""Tasks of the user's own: what runs hold of them, every kind of file, and what is wrong with a file in one line."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from peftcli import data, own_data, own_files, parameters, plan, recipe, report, tabular
+from peftcli.errors import UserError
+from peftcli.runs import Run
+from tests import folders, trained
+
+ROWS = [
+    {"a": 'He said "no", then left', "b": "He left\tearly", "y": "yes"},
+    {"a": "Été", "b": "", "y": "no"},
+    {"a": "two\nlines", "b": "x", "y": "yes"},
+    {"a": "10", "b": "11", "y": "no"},
+]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PEFTCLI_DATA_DIR", str(tmp_path))
+
+
+def write(file: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows in the form the suffix names, by the usual library for it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif file.suffix == ".csv":
+        with open(file, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif file.suffix == ".tsv":
+        lines = ["\t".join(rows[0]), *("\t".join(str(value) for value in row.values()) for row in rows)]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def describe(folder: Path, **options: Any) -> dict[str, Any]:
+    given = {"data": "mine", "text": ["a", "b"], own_data.COLUMN: "y", **options}
+    return own_data.describe(folder / "x.yaml", "mine", given)
+
+
+def run(described: dict[str, Any]) -> Run:
+    from tests.material import run as plain
+
+    return plain("mine").model_copy(update={"data": described})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
+def test_every_kind_of_file_reads_the_same(suffix: str, tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write(tmp_path / "mine" / f"{split}{suffix}", ROWS)
+    described = describe(tmp_path)
+    assert described["labels"] == ["no", "yes"]
+    assert (described["kind"], described["metrics"]) == ("pair", ["accuracy", "f1"])
+    corpus = data.read(own_data.task("mine", described), tmp_path / "mine")
+    assert corpus.rows["train"].columns == {name: [row[name] for row in ROWS] for name in ("a", "b")}
+    assert corpus.rows["validation"].labels.tolist() == [1, 0, 1, 0]
+
+
+def test_tabs_part_fields_and_nothing_is_quoted(tmp_path: Path) -> None:
+    rows = [{"a": 'He said "no', "y": "1"}, {"a": "", "y": "0"}]
+    assert tabular.read(write(tmp_path / "x.tsv", rows)).to_pylist() == rows
+    (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n")
+    assert tabular.read(tmp_path / "bom.csv").to_pylist() == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+
+
+def test_labels_are_in_order_and_may_be_given(tmp_path: Path) -> None:
+    for split in ("train", "dev"):
+        write(tmp_path / "mine" / f"{split}.jsonl", [{"a": "x", "b": "z", "y": y} for y in (10, 9, 2)])
+    assert describe(tmp_path)["labels"] == ["2", "9", "10"]
+    assert describe(tmp_path, labels=[10, 9, 2])["labels"] == ["10", "9", "2"]
+    corpus = data.read(own_data.task("mine", describe(tmp_path, labels=[10, 9, 2])), tmp_path / "mine")
+    assert corpus.rows["train"].labels.tolist() == [0, 1, 2]
+    assert describe(tmp_path)["metrics"] == ["accuracy", "f1_macro"]
+    assert describe(tmp_path, metric="f1_micro")["metrics"] == ["f1_micro", "accuracy", "f1_macro"]
+    numbers = describe(tmp_path, kind="regression", metric="pearson")
+    assert (numbers["labels"], numbers["metrics"][:2]) == ([], ["pearson", "spearman"])
+    corpus = data.read(own_data.task("mine", numbers), tmp_path / "mine")
+    assert corpus.rows["train"].labels.tolist() == [10.0, 9.0, 2.0]
+
+
+def test_a_single_file_holds_a_tenth_out(tmp_path: Path) -> None:
+    rows = [{"a": f"t{at}", "b": "x", "y": at % 2} for at in range(50)]
+    write(tmp_path / "mine.csv", rows)
+    described = describe(tmp_path, data="mine.csv")
+    found = data.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
+    texts = {split: own.columns["a"] for split, own in found.items()}
+    assert (len(texts["train"]), len(texts["validation"])) == (45, 5)
+    assert {*texts["train"], *texts["validation"]} == {row["a"] for row in rows}
+    assert (
+        data.read(own_data.task("mine", described), tmp_path / "mine.csv").rows["validation"].columns["a"]
+        == texts["validation"]
+    )
+
+
+def test_a_run_holds_no_path_and_changed_data_is_another_run(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write(tmp_path / "one" / "mine" / f"{split}.csv", ROWS)
+        write(tmp_path / "two" / "mine" / f"{split}.csv", ROWS)
+    one, two = describe(tmp_path / "one"), describe(tmp_path / "two")
+    assert one == two
+    assert str(tmp_path) not in json.dumps(one)
+    assert run(one).id == run(two).id
+    write(tmp_path / "two" / "mine" / "validation.csv", ROWS[:3])
+    assert run(describe(tmp_path / "two")).id != run(one).id
+    model = folders.bert(tmp_path / "model")
+    data.prepare(run(one), str(model), tmp_path / "one" / "mine")
+    with pytest.raises(UserError, match=r"task mine: .*two/mine is not the data of this run: its fingerprint is"):
+        data.prepare(run(one), str(model), tmp_path / "two" / "mine")
+    with pytest.raises(UserError, match="--data-dir names its file or folder"):
+        data.prepare(run(one), str(model), None)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"text": ["a", "c"]}, "unknown column 'c': known: a, b, y"),
+        ({"label_column": "z"}, "unknown column 'z': did you mean|unknown column 'z': known"),
+        ({"metric": "f2"}, "unknown metric 'f2': did you mean 'f1'"),
+        ({"metric": "pearson"}, "unknown metric 'pearson'"),
+        ({"kind": "pairs"}, "unknown value 'pairs': did you mean 'pair'"),
+        ({"kind": "sentence"}, "kind sentence with 2 text columns"),
+        ({"data": "gone"}, "gone' does not exist: a file, or a folder with train and validation files"),
+        ({"lable": "y"}, "unknown key 'lable': did you mean 'label'"),
+        ({"labels": ["yes"]}, "labels"),
+        ({"text": ["a", "b", "y"]}, "text"),
+    ],
+)
+def test_what_a_recipe_says_wrongly(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write(tmp_path / "mine" / f"{split}.csv", ROWS)
+    with pytest.raises(UserError, match=message) as found:
+        describe(tmp_path, **options)
+    assert "recipe x.yaml: task mine" in str(found.value) or "data '" in str(found.value)
+    assert "label_column" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("train.csv", "a,b,y\n1,2\n", "line 2 has 2 fields, and the first line 3"),
+        ("train.csv", 'a,b,y\n"1,2,3\n', "line 2: unexpected end of data"),
+        ("train.csv", "a,a,y\n1,2,3\n", "must name every column, each once"),
+        ("train.csv", "a,b,y\n", "holds no rows"),
+        ("train.csv", "a,b,y\n1,2,\n3,4,x\n", "column 'y' misses a label"),
+        ("train.csv", "a,b,y\n1,2,0.5\n3,4,1\n", "kind: regression, or list labels"),
+        ("train.csv", "a,b,y\n1,2,same\n", "has one label alone: 'same'"),
+        ("train.jsonl", '{"a": 1}\nnot json\n', "line 2 is not JSON"),
+        ("train.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        ("train.parquet", "no parquet", "cannot read"),
+        ("train.txt", "x", "has no train file"),
+    ],
+)
+def test_what_is_wrong_with_a_file(name: str, text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text(text)
+    (tmp_path / "mine" / "validation.csv").write_text("a,b,y\n1,2,same\n")
+    with pytest.raises(UserError, match=message) as found:
+        describe(tmp_path)
+    assert "\n" not in str(found.value)
+
+
+def test_two_files_of_one_split_and_labels_that_nobody_named(tmp_path: Path) -> None:
+    for name in ("train.csv", "validation.csv"):
+        write(tmp_path / "mine" / name, ROWS)
+    with pytest.raises(
+        UserError, match=r"task mine, split train: row 0 \(from 0\): unknown label 'yes': .*known: on, off"
+    ):
+        data.read(own_data.task("mine", describe(tmp_path, labels=["on", "off"])), tmp_path / "mine")
+    with pytest.raises(UserError, match="label 'yes' of row 0"):
+        data.read(own_data.task("mine", describe(tmp_path, kind="regression")), tmp_path / "mine")
+    write(tmp_path / "mine" / "train.jsonl", ROWS)
+    with pytest.raises(UserError, match=r"has train.csv and train.jsonl: keep one of them"):
+        describe(tmp_path)
+
+
+def test_a_column_of_several_kinds(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"a": "x"}\n{"a": [1]}\n')
+    with pytest.raises(UserError, match=r"x.jsonl: column 'a' mixes values of several kinds"):
+        tabular.read(tmp_path / "x.jsonl")
+
+
+def test_shards_are_one_split(tmp_path: Path) -> None:
+    for at, part in enumerate((ROWS[:2], ROWS[2:])):
+        write(tmp_path / "mine" / f"train-0000{at}-of-00002.parquet", part)
+    write(tmp_path / "mine" / "validation.parquet", ROWS)
+    assert own_files.read(tmp_path / "mine")["train"].to_pylist() == ROWS
+
+
+def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
+    trained.write_rows(tmp_path / "mine")
+    base = folders.bert(tmp_path / "base")
+    task = {"name": "mine", "data": "mine", "text": ["sentence1", "sentence2"], "label": "y", "metric": "f1"}
+    ended = trained.train(tmp_path, base, "bitfit", task, learning_rates=[1e-3, 1e-2], seeds=[0, 1])
+    assert {record.status for record in ended} == {"completed"}
+    assert set(ended[0].body["evaluations"][0]) >= {"f1", "accuracy"}
+    assert ended[0].body["data"]["sizes"] == {"train": 32, "validation": 24}
+    assert str(tmp_path) not in json.dumps(ended[0].body)
+    found = recipe.load(tmp_path / "recipe.yaml")
+    assert set(plan.states([p.run for p in plan.expand(found)], tmp_path / "results").values()) == {"completed"}
+    assert parameters.rows(found)[0]["head"] == 2 * 16 + 2
+    shown = json.loads(report.report(found, tmp_path / "results", "json", False, False))
+    best = max(
+        np.mean([r.body["evaluations"][-1]["f1"] for r in ended if r.body["run"]["learning_rate"] == rate])
+        for rate in (1e-3, 1e-2)
+    )
+    assert f'"mean": {100 * best:.6f}'[:14] in json.dumps(shown)
+
+
+def test_a_recipe_with_a_metric_that_the_task_lacks(tmp_path: Path) -> None:
+    trained.write_rows(tmp_path / "mine")
+    task = {"name": "mine", "data": "mine", "text": "sentence1", "label": "y"}
+    file = folders.recipe(tmp_path / "x.yaml", Path("minilm"), tasks=[task], training={"metric": "pearson"})
+    with pytest.raises(UserError, match=r"task mine: unknown metric 'pearson': .*known: accuracy, f1"):
+        plan.expand(recipe.load(file))
+
+
+def test_planning_imports_nothing_heavy(tmp_path: Path) -> None:
+    trained.write_rows(tmp_path / "mine")
+    task = {"name": "mine", "data": "mine", "text": "sentence1", "label": "y"}
+    file = folders.recipe(tmp_path / "x.yaml", Path("bert-base-uncased"), tasks=[task])
+    heavy = "{'torch', 'transformers', 'pandas', 'scipy'}"
+    code = (
+        "import sys; from pathlib import Path; from peftcli import plan, recipe\n"
+        f"assert plan.expand(recipe.load(Path({str(file)!r})))\nassert not {heavy} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

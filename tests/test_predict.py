@@ -1,0 +1,163 @@
+"""Predictions on files and splits: those of a stock model, in the form of a table, of JSON lines, of the GLUE server."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from peftcli import deltas, demo, export, tasks
+from peftcli.commands import predict
+from peftcli.errors import UserError
+from tests import folders, trained
+from tests.material import write_split
+from tests.test_own_data import write
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.bert(tmp_path_factory.mktemp("predict") / "base")
+
+
+@pytest.fixture(scope="module")
+def delta(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = {"epochs": 4, "max_train_samples": 128}
+    record = trained.train(tmp_path_factory.mktemp("run"), base, "full", learning_rates=[5e-3], training=settings)[0]
+    return deltas.path(record.path)
+
+
+def written(delta: Path, base: Path, to: Path, source: Path | None = None, **more: Any) -> str:
+    given: dict[str, Any] = {"task": None, "split": None, "data_dir": None, "form": None, **more}
+    predict.run(delta, source, model=str(base), to=to, **given)
+    return to.read_text()
+
+
+@pytest.fixture(scope="module")
+def stock(delta: Path, base: Path, tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
+    """Each label's probability by the stock model, one example after another."""
+    folder = tmp_path_factory.mktemp("stock") / "out"
+    export.write(deltas.read(delta), str(base), folder, "transformers")
+    model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    pairs = [(row["sentence1"], row["sentence2"]) for row in demo.rows("validation")]
+    with torch.no_grad():
+        found = [model(**tokenizer(*pair, return_tensors="pt")).logits[0].softmax(-1).numpy() for pair in pairs]
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_a_file_s_rows_are_predicted_as_a_stock_model_does(
+    suffix: str, delta: Path, base: Path, stock: np.ndarray, tmp_path: Path
+) -> None:
+    kept = ("sentence2", "sentence1", "idx")  # other columns, another order
+    rows = [{name: row[name] for name in kept} for row in demo.rows("validation")]
+    source = write(tmp_path / f"rows{suffix}", [row | {"idx": 7} for row in rows])
+    labels = [demo.LABELS[at] for at in stock.argmax(-1)]
+    assert len(set(labels)) == 2
+    lines = written(delta, base, tmp_path / "out.tsv", source).splitlines()
+    assert lines[0] == "index\tprediction"
+    assert [line.split("\t") for line in lines[1:]] == [[str(at), label] for at, label in enumerate(labels)]
+    found = [json.loads(line) for line in written(delta, base, tmp_path / "out.jsonl", source).splitlines()]
+    assert [row["prediction"] for row in found] == labels
+    np.testing.assert_allclose([list(row["probabilities"].values()) for row in found], stock, atol=1e-5)
+
+
+def test_the_split_of_a_task(delta: Path, base: Path, stock: np.ndarray, tmp_path: Path) -> None:
+    lines = written(delta, base, tmp_path / "out.tsv", split="validation").splitlines()[1:]
+    assert [line.split("\t")[1] for line in lines] == [demo.LABELS[at] for at in stock.argmax(-1)]
+
+
+def test_bad_requests_are_refused_in_a_line(delta: Path, base: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "rows.csv", [{"sentence1": "a", "sentnce2": "b"}])
+    for more, message in (
+        ({"source": source}, "unknown column 'sentence2': did you mean 'sentnce2'"),
+        ({"source": tmp_path / "gone.csv"}, "cannot read"),
+        ({"split": "tset"}, "unknown split of task demo 'tset': did you mean 'test'"),
+        ({}, "--input FILE or --split NAME, one of them"),
+        ({"source": source, "form": "xml"}, "unknown value of --format 'xml'"),
+        ({"split": "validation", "task": "rte"}, "this delta is of task 'demo', not 'rte'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            written(delta, base, tmp_path / "out", **more)
+    assert not (tmp_path / "out").exists()
+
+
+GLUE = {
+    "cola": {"0", "1"}, "sst2": {"0", "1"}, "mrpc": {"0", "1"}, "qqp": {"0", "1"}, "wnli": {"0", "1"},
+    "rte": {"entailment", "not_entailment"}, "qnli": {"entailment", "not_entailment"},
+    "mnli": {"entailment", "neutral", "contradiction"}, "stsb": set(),
+}  # fmt: skip
+
+
+def glue(folder: Path, task: tasks.Task, split: str, count: int, labelled: bool) -> None:
+    """A split as the hub lays it out; a test split's labels are all -1."""
+    rows = demo.rows("train" if split == "train" else "validation")[:count]
+    columns: dict[str, Any] = {name: [row[f"sentence{at + 1}"] for row in rows] for at, name in enumerate(task.text)}
+    choices = max(len(task.labels), 1)
+    labels: list[float] = (
+        [row["label"] + at % (choices - 1 or 1) for at, row in enumerate(rows)] if labelled else [-1] * count
+    )
+    numbers = [row["label"] * 9.0 if labelled else -1.0 for row in rows]
+    columns["label"] = pa.array(
+        numbers if task.kind == "regression" else labels, pa.float32() if not task.labels else pa.int64()
+    )
+    write_split(folder / "glue" / str(task.subset), split, columns | {"idx": list(range(count))[::-1]})
+
+
+@pytest.mark.parametrize("name", GLUE)
+def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
+    task = tasks.get(name)
+    tests = [split.replace("validation", "test") for split in task.evaluation]
+    for split in ("train", *task.evaluation, *tests):
+        glue(tmp_path, task, split, 24, split not in tests)
+    changes = {"learning_rates": [2e-2], "data_dir": tmp_path, "training": {"max_length": 40, "epochs": 3}}
+    record = trained.train(tmp_path, base, "bitfit", name, **changes)[0]
+    text = written(deltas.path(record.path), base, tmp_path / "out.tsv", split=tests[-1], data_dir=tmp_path)
+    header, *lines = text.splitlines()
+    assert header == "index\tprediction"
+    found = dict(line.split("\t") for line in lines)
+    assert list(map(int, found)) == list(range(24))[::-1]
+    if GLUE[name]:
+        assert set(found.values()) <= GLUE[name]
+    else:
+        scores = list(map(float, found.values()))
+        assert 0 <= min(scores) < max(scores) <= 5
+    if name == "mnli":
+        assert tests == ["test_matched", "test_mismatched"]
+        with pytest.raises(UserError, match=r"unknown split of task mnli 'test': .*test_matched"):
+            written(deltas.path(record.path), base, tmp_path / "x", split="test", data_dir=tmp_path)
+
+
+def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
+    from peftcli.predicting import Prediction
+
+    wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
+    assert predict.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"
+    assert predict.table(tasks.get("rte"), wnli) == "index\tprediction\n3\tentailment\n4\tnot_entailment\n"
+    scores = [Prediction(0, -1.5, None), Prediction(1, 6.0, None), Prediction(2, 2.25, None)]
+    assert predict.table(tasks.get("stsb"), scores) == "index\tprediction\n0\t0.000000\n1\t5.000000\n2\t2.250000\n"
+
+
+def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained.write_rows(tmp_path / "mine")
+    source = tmp_path / "mine" / "validation.jsonl"
+    task = {"name": "mine", "data": "mine", "kind": "token", "text": "words", "label": "tags"}
+    record = trained.train(tmp_path, base, "full", task, training={"epochs": 3})[0]
+    lines = written(deltas.path(record.path), base, tmp_path / "out.tsv", source).splitlines()[1:]
+    words = [row["words"] for row in trained.rows("validation", 24)]
+    assert [len(line.split("\t")[1].split()) for line in lines] == [len(own) for own in words]
+    long = write(tmp_path / "long.jsonl", [{"words": ["hat"] * 100}])
+    assert len(json.loads(written(deltas.path(record.path), base, tmp_path / "out.jsonl", long))["prediction"]) == 30
+    assert "70 words behind max_length 32 get no prediction" in capsys.readouterr().err
+    task = {"name": "mine", "data": "mine", "kind": "regression", "text": "sentence1", "label": "score"}
+    record = trained.train(tmp_path, base, "full", task)[0]
+    found = written(deltas.path(record.path), base, tmp_path / "out2.tsv", source).splitlines()[1:]
+    assert len({float(line.split("\t")[1]) for line in found}) > 10
