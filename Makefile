@@ -13,7 +13,7 @@ demo: $(VENV)/ready
 	$(BIN)/peftcli report recipes/demo.yaml
 
 test: $(VENV)/ready
-	$(ONE_THREAD) $(BIN)/python -m pytest -m "not bench and not chaos and not slurm"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not bench and not chaos and not slurm"
 
 test-chaos: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -m chaos

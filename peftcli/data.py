@@ -104,7 +104,13 @@ def read(task: Task, folder: Path | None, allow_other_data: bool = False) -> Cor
 
 @lru_cache(maxsize=16)  # as many as a recipe's tasks
 def _tokenised(
-    name: str, own: str | None, folder: Path | None, allow_other_data: bool, model: str, max_length: int, overlong: Overlong
+    name: str,
+    own: str | None,
+    folder: Path | None,
+    allow_other_data: bool,
+    model: str,
+    max_length: int,
+    overlong: Overlong,
 ) -> tuple[str, tuple[str, ...], dict[str, Encoded]]:
     """Read a task and take its tokenised splits from the cache, or tokenise them and put them there.
 

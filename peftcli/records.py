@@ -124,7 +124,7 @@ def _check_shape(body: dict[str, Any]) -> None:
         if not isinstance(body[key], kinds):
             raise Unreadable(f"its {key} is not of the kind that records have")
     for key in ("training", "evaluations"):
-        if not all(isinstance(entry, dict) and WRITTEN <= entry.keys() and _plain(entry) for entry in body[key]):
+        if not all(isinstance(entry, dict) and entry.keys() >= WRITTEN and _plain(entry) for entry in body[key]):
             raise Unreadable(f"its {key} are not steps with numbers")
     for key in ("parameters", "cost"):
         if not _plain(body[key] or {}):

@@ -1,14 +1,16 @@
 """What the README says of data of one's own and of saved deltas, typed as a user types it."""
 
 import json
-import os
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from peftcli import cli
 from tests import folders, trained
+
+Command = Callable[..., tuple[int, str, str]]
 
 RECIPE = """
 title: Which comments are about people
@@ -35,48 +37,62 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def peftcli(work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a folder, offline."""
-    own = {
-        "PYTHONPATH": str(Path(__file__).parent.parent),
-        "PEFTCLI_CACHE_DIR": str(work / "cache"),
-        "HF_HUB_OFFLINE": "1",
-    }
-    command = [sys.executable, "-m", "peftcli", *arguments]
-    return subprocess.run(command, cwd=work, env={**os.environ, **own}, capture_output=True, text=True, check=False)
+@pytest.fixture
+def peftcli(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in that folder, offline: exit code, stdout and stderr."""
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(work / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["peftcli", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.run()
+        return int(str(ended.value.code)), *capsys.readouterr()
+
+    return command
 
 
-def test_from_csv_files_to_a_table_a_model_and_predictions(work: Path) -> None:
-    planned = json.loads(peftcli(work, "plan", "comments.yaml", "--json").stdout)
+def test_from_csv_files_to_a_table_a_model_and_predictions(peftcli: Command, work: Path) -> None:
+    planned = json.loads(peftcli("plan", "comments.yaml", "--json")[1])
     assert planned["states"]["missing"] == 8
-    swept = peftcli(work, "sweep", "comments.yaml", "--save-delta")
-    assert swept.returncode == 0, swept.stderr
-    assert "8 of 8 runs completed" in swept.stderr
-    shown = peftcli(work, "report", "comments.yaml", "--format", "markdown").stdout
+    code, _, notes = peftcli("sweep", "comments.yaml", "--save-delta")
+    assert code == 0, notes
+    assert "8 of 8 runs completed" in notes
+    shown = peftcli("report", "comments.yaml", "--format", "markdown")[1]
     assert "comments" in shown
     assert "layernorm" in shown
     record = sorted((work / "results" / "comments").glob("bitfit-*.json"))[0]
     delta = str(record.with_suffix(".delta.safetensors"))
-    base = ("--model", str(work / "base"))
-    found = json.loads(peftcli(work, "evaluate", delta, *base, "--data-dir", "comments", "--json").stdout)
+    found = json.loads(peftcli("evaluate", delta, "--model", "base", "--data-dir", "comments", "--json")[1])
     recorded = json.loads(record.read_text())["evaluations"][-1]
     assert found["evaluations"] == [{k: v for k, v in recorded.items() if k not in ("step", "epoch")}]
-    assert peftcli(work, "apply", delta, *base, "--out", "model").returncode == 0
+    assert peftcli("apply", delta, "--model", "base", "--out", "model")[0] == 0
     config = json.loads((work / "model" / "config.json").read_text())
     assert config["id2label"] == {"0": "entailment", "1": "not_entailment"}
-    predicted = peftcli(work, "predict", delta, *base, "--input", "comments/validation.csv").stdout.splitlines()
+    predicted = peftcli("predict", delta, "--model", "base", "--input", "comments/validation.csv")[1].splitlines()
     assert predicted[0] == "index\tprediction"
     assert len(predicted) == 17
 
 
-def test_mistakes_are_one_line(work: Path) -> None:
+def test_one_run_trained_with_a_delta(peftcli: Command, work: Path) -> None:
+    given = ("--model", "./base", "--max-train-samples", "16", "--epochs", "1", "--max-length", "32", "--output", "one")
+    assert peftcli("train", "--strategy", "layernorm", "--task", "demo", *given, "--save-delta")[0] == 0
+    (delta,) = (work / "one" / "demo").glob("layernorm-*.delta.safetensors")
+    code, shown, _ = peftcli("evaluate", str(delta), "--task", "demo", "--model", "base")
+    recorded = json.loads(next((work / "one" / "demo").glob("layernorm-*.json")).read_text())["evaluations"][-1]
+    assert code == 0
+    assert f"accuracy {recorded['accuracy']:.4f}" in shown
+
+
+def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
     (work / "bad.yaml").write_text(RECIPE.format(model=work / "base").replace("label: y", "label: z"))
     for arguments, words in (
         (("plan", "bad.yaml"), "recipe bad.yaml: task comments: unknown column 'z'"),
         (("apply", "gone.safetensors", "--out", "x"), "delta gone.safetensors does not exist"),
         (("apply", "gone.safetensors", "--out", "x", "--format", "onnx"), "unknown value of --format 'onnx'"),
     ):
-        done = peftcli(work, *arguments)
-        assert done.returncode == 2
-        assert len(done.stderr.splitlines()) == 1
-        assert words in done.stderr
+        code, out, error = peftcli(*arguments)
+        assert (code, out) == (2, "")
+        assert len(error.splitlines()) == 1
+        assert words in error

@@ -86,52 +86,55 @@ def test_a_sweep_over_an_array_finishes_and_plan_tells_the_truth(slurm, tiny_fol
     assert "12 completed" in finished(slurm, "plan", *options)[0]
 
 
+LONG = {"strategies": ["layernorm", "bitfit"], "training": {"epochs": 60, "batch_size": 8, "max_train_samples": 64}}
+
+
+def under_way(output: Path) -> bool:
+    """Whether every process of every job has ended a cohort, and so is training its second and last one."""
+    file = next(output.glob(".slurm/*/submission.json"))
+    document, ended = json.loads(file.read_text()), done(output)
+    left = [[cohort for cohort in share if not ended >= set(cohort)] for share in document["shares"]]
+    return all(
+        len(own) == len(share) - document["at_once"] for own, share in zip(left, document["shares"], strict=True)
+    )
+
+
 def test_jobs_that_are_requeued_or_warned_lose_nothing(slurm, tiny_folder, tmp_path):
-    changes = {
-        "strategies": ["layernorm", "bitfit"],
-        "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64},
-    }
-    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **LONG)
     output = tmp_path / "cluster"
-    options = [recipe, "--output", output, "--cohort", "4"]
-    said = finished(slurm, "sweep", *options, "--launcher", "slurm", "--time", "20", "--detach")[1]
-    array = re.search(r"array (\d+): 2 jobs", said)[1]
+    options = [recipe, "--output", output, "--cohort", "2"]
+    launcher = ["--launcher", "slurm", "--max-jobs", "2", "--time", "20", "--detach"]
+    array = re.search(r"array (\d+): 2 jobs", finished(slurm, "sweep", *options, *launcher)[1])[1]
     logs = [next(output.glob(".slurm/*")) / f"{array}_{number}_0_log.err" for number in range(2)]
-    wait_until(lambda: all(log.exists() and "runs to train" in log.read_text() for log in logs))
-    time.sleep(10)  # reads data and model, and trains
-    assert "RUNNING" in finished(slurm, "plan", *options)[0]
-    assert not done(output)
+    wait_until(lambda: under_way(output))
+    before = contents(output)
     ask(slurm, "scontrol", "requeue", f"{array}_0")
     ask(slurm, "scancel", "--signal=USR1", f"{array}_1")
     wait_until(lambda: all("progress saved" in log.read_text() for log in logs), 30)
+    assert "4 queued" in finished(slurm, "plan", *options)[0]
     wait_until(lambda: not ask(slurm, "squeue", "--noheader"), 300)
-    assert [log.read_text().count("4 of 4 runs to train") for log in logs] == [2, 2]
+    assert [re.findall(r"(\d) of 4 runs to train", log.read_text()) for log in logs] == [["4", "2"], ["4", "2"]]
+    assert before.items() <= contents(output).items()
     assert "8 completed" in finished(slurm, "plan", *options)[0]
-    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "4")
+    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "2")
     assert contents(output) == contents(tmp_path / "alone")
     assert not list(output.glob(".checkpoints/*"))
 
 
 def test_a_job_of_several_processes_that_is_warned_loses_nothing(slurm, tiny_folder, tmp_path):
     """The warning reaches the job and its processes, which are told by the job once more."""
-    changes = {
-        "strategies": ["layernorm", "bitfit"],
-        "training": {"epochs": 100, "batch_size": 8, "max_train_samples": 64},
-    }
-    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **changes)
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **LONG)
     output = tmp_path / "cluster"
-    options = [recipe, "--output", output, "--cohort", "4"]
+    options = [recipe, "--output", output, "--cohort", "2"]
     launcher = ["--launcher", "slurm", "--max-jobs", "1", "--processes", "2", "--detach"]
     array = re.search(r"array (\d+): 1 jobs", finished(slurm, "sweep", *options, *launcher)[1])[1]
     log = next(output.glob(".slurm/*")) / f"{array}_0_0_log.err"
-    wait_until(lambda: log.exists() and "runs to train" in log.read_text())
-    time.sleep(15)  # starts its processes, which read data and model, and train
-    assert "8 running, 0 queued" in finished(slurm, "plan", *options)[0]
+    wait_until(lambda: under_way(output))
     ask(slurm, "scancel", "--signal=USR1", f"{array}_0")
     wait_until(lambda: log.read_text().count("progress saved") == 2, 30)
     wait_until(lambda: not ask(slurm, "squeue", "--noheader"), 300)
-    assert log.read_text().count("8 of 8 runs to train") == 2
-    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "4")
+    assert re.findall(r"(\d) of 8 runs to train", log.read_text()) == ["8", "4"]
+    finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "2")
     assert contents(output) == contents(tmp_path / "alone")
 
 
