@@ -38,7 +38,7 @@ def write(delta: Delta, model: str, folder: Path, form: str) -> None:
     if form == "transformers":
         made = _classifier(delta, restored, {**network.weights, **_merged(restored)})
     else:
-        made = _adapter(delta, restored, model)
+        made = _adapter(delta, restored)
     with _new(folder) as temporary, quiet_transformers():
         made.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
@@ -85,7 +85,7 @@ def _empty(delta: Delta, restored: Restored) -> Any:
         return family.from_config(config, attn_implementation="eager").eval()
 
 
-def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
+def _adapter(delta: Delta, restored: Restored) -> Any:
     """Make the `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
     if delta.run.strategy != "lora":
         raise UserError(f"--format peft is for strategy lora, not {delta.run.strategy}: use --format transformers")
@@ -107,7 +107,6 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
         lora_dropout=part.dropout,
         target_modules=[f"{prefix}.{module}" for module in insert],
         modules_to_save=whole,
-        base_model_name_or_path=delta.model if model == delta.model else str(model),
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -70,6 +70,20 @@ def test_restored_best_weights_and_held_out_parts_of_each_seed(strategy: Any, ba
     assert len(ended) == 3
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float64"])
+@pytest.mark.parametrize("strategy", ["layernorm", "full", "lora", "random", "childpruning"])
+def test_other_precisions_come_back_to_the_last_bit_too(
+    precision: str, strategy: str, base: Path, tmp_path: Path
+) -> None:
+    entry = {strategy: tiny.OPTIONS.get(strategy, {})}
+    ended = trained.train(tmp_path, base, entry, seeds=[0, 1], training={"precision": precision})
+    for record in ended:
+        delta = trained.delta(record)
+        wide = torch.float64 if precision == "float64" else torch.float32
+        assert {t.dtype for n, t in delta.tensors.items() if not n.endswith(deltas.INDEX)} == {wide}
+        assert evaluate.evaluate(delta, str(base)) == evaluations(record)
+
+
 def test_the_record_is_the_same_without_a_delta(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "with").mkdir()
     (tmp_path / "without").mkdir()

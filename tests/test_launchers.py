@@ -98,7 +98,8 @@ def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
 
     runs = made.runs(made.small())
     share = Share(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
-    whole = Assignment(share, Place("minilm", tmp_path, None, checkpoint_seconds=5.0), True, 4, 2)
+    place = Place("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
+    whole = Assignment(share, place, True, 4, 2)
     file = tmp_path / "share.json"
     file.write_text(assignments.encode(whole))
     assert assignments.decode(file) == whole
