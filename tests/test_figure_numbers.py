@@ -164,12 +164,16 @@ def test_low_data_sizes_are_those_before_the_split(tmp_path: Path) -> None:
 
 
 def test_a_size_that_no_record_tells_is_said(tmp_path: Path) -> None:
-    own = {"mine": {"data": "mine", "text": ["a"], "label": "Mine", "metric": "accuracy"}}
+    own = {"mine": {"data": "mine", "text": ["a"], "label": "right", "metric": "accuracy"}}
+    for split in ("train", "validation"):
+        file = tmp_path / "mine" / f"{split}.csv"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("a,right\none,yes\ntwo,no\nthree,yes\n")
     study = study_of(
         tmp_path, lambda planned: "missing", tasks=[own, {"mine": {**own["mine"], "training": {"train_size": 9}}}]
     )
     drawing = figures.draw(entry("low_data", learning_rate=1e-4), study)
-    assert "Left out, no record tells the number of examples: Full on Mine" in drawing.description
+    assert "Left out, no record tells the number of examples: Full on mine" in drawing.description
 
 
 def test_sparsity_has_means_and_deviations_over_rising_shares(tmp_path: Path) -> None:
