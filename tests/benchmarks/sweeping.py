@@ -63,7 +63,8 @@ def record_seconds(repeats: int = 200) -> tuple[float, float]:
     """Seconds to skip a finished run and to write a record, its fsync left out."""
     run = plan.expand(recipe.build(dict(RECIPE), Path("one_step.yaml"), {}))[0].run
     body: dict[str, Any] = dict.fromkeys(records.KEYS[4:])
-    body |= {"status": "completed", "training": [{"step": s, "epoch": s / 10, "loss": 0.5} for s in range(200)], "evaluations": []}
+    training = [{"step": step, "epoch": step / 10, "loss": 0.5} for step in range(200)]
+    body |= {"status": "completed", "training": training, "evaluations": []}
     body |= {"parameters": {}, "cost": {}, "environment": {}, "data": {}, "error": None}
     with tempfile.TemporaryDirectory() as folder:
         records.write(Path(folder), run, body)
