@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -186,11 +185,6 @@ def _fingerprint(tensors: dict[str, Tensor]) -> str:
         digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
         digest.update(raw.data)
     return digest.hexdigest()[:16]
-
-
-def offline() -> bool:
-    """Whether the hub's offline switch is set."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402  (registers the backbones' attention)

@@ -111,17 +111,21 @@ def gather(
     """Make a cohort ready: head and mask of each run from its own seed, the strategy applied once. Raises UserError."""
     training, kind = runs[0].protocol, data[0].kind
     network = Network(backbone, kind, max(len(data[0].labels), 1), training.head).to(device)
-    for place in network.dropouts().values() if training.dropout is not None else ():
-        place.p = float(training.dropout or 0.0)
+    _set_dropout(network, training)  # before masks are chosen, which may take gradients
     tuning = registry.get(runs[0].strategy).tune(network.anatomy, runs[0].options)
     models = [_pretrained(network, run, own, config, device) for run, own in zip(runs, data, strict=True)]
     assembly = assemble(network, tuning, models)
-    if training.dropout is not None:
-        for place in network.dropouts().values():
-            place.p = float(training.dropout)
+    _set_dropout(network, training)  # again, for what was inserted
     schedules = tuple(schedule(training, len(own.train)) for own in data)
     keys = torch.tensor([seed_key(run.seed, "dropout") for run in runs], dtype=torch.int32, device=device)
     return Cohort(tuple(runs), tuple(data), assembly, schedules, device, keys)
+
+
+def _set_dropout(network: Network, training: Training) -> None:
+    """Give every place that drops elements the run's own share, where it has one."""
+    if training.dropout is not None:
+        for place in network.dropouts().values():
+            place.p = training.dropout
 
 
 def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], device: torch.device) -> Pretrained:
