@@ -8,7 +8,7 @@ __all__ = ["load_records"]
 def __getattr__(name: str) -> Any:
     # Deferred, so that importing the package stays cheap.
     if name == "load_records":
-        from peftcli.frame import load_records
+        from peftcli.report.frame import load_records
 
         return load_records
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,11 +11,13 @@ from typing import Any
 
 import torch
 
-from peftcli import corpora, data, environment, hub, models, own_data, parameters, plan, sizing, tasks, tokens
-from peftcli.architectures import architecture
+from peftcli import models, parameters, plan, tasks
+from peftcli.data import corpora, hub, loading, own_data, tokens
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
+from peftcli.running import environment, sizing
 from peftcli.runs import Run
+from peftcli.shapes.architectures import architecture
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
 VALUES_BYTES = 16  # for a trained number: itself, its gradient and Adam's two moments in float32
@@ -141,7 +143,7 @@ def _without_network() -> Iterator[None]:
 def _weights(model: str) -> Item:
     from safetensors import safe_open
 
-    from peftcli.backbone import locate
+    from peftcli.engine.backbone import locate
 
     try:
         source = locate(model)
@@ -181,7 +183,7 @@ def _file(source: str, name: str) -> Path | None:
 
 
 def _tokenizer(model: str, kind: tasks.Kind) -> Item:
-    from peftcli.backbone import locate
+    from peftcli.engine.backbone import locate
 
     try:
         source = locate(model)
@@ -197,7 +199,7 @@ def _tokenizer(model: str, kind: tasks.Kind) -> Item:
 def _data(name: str, data_dir: Path | None) -> Item:
     try:
         folder = corpora.data_folder(data_dir)
-        corpus = data.read(tasks.get(name), folder)
+        corpus = loading.read(tasks.get(name), folder)
     except UserError as error:
         return Item("data", name, False, str(error))
     sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in corpus.rows.items())

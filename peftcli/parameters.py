@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
-from peftcli import anatomy, heads, models, own_data, plan, published, views
-from peftcli.anatomy import Anatomy
-from peftcli.heads import Style
+from peftcli import models, plan
+from peftcli.data import own_data
 from peftcli.recipe import Entry, Recipe
+from peftcli.report import published, views
 from peftcli.runs import Run
+from peftcli.shapes import anatomy, heads
+from peftcli.shapes.anatomy import Anatomy
+from peftcli.shapes.heads import Style
 from peftcli.strategies import registry
 from peftcli.tuning import Elements, Tuning
 

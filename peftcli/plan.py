@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, models, own_data, protocols, records, tasks
+from peftcli import documents, models, protocols, records, tasks
+from peftcli.data import own_data
 from peftcli.errors import UserError, unknown
 from peftcli.protocols import Setting
 from peftcli.recipe import Entry, Recipe

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli import corpora, hub, models, tasks
+from peftcli import models, tasks
+from peftcli.data import corpora, hub
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
 

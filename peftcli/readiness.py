@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from peftcli import corpora, data, hub, models, tasks
+from peftcli import models, tasks
+from peftcli.data import corpora, hub, loading
 from peftcli.errors import UserError
 from peftcli.runs import Run
 
@@ -16,7 +17,7 @@ def check(model: str, runs: Iterable[Run], data_dir: Path | None, allow_other_da
     folder = corpora.data_folder(data_dir)
     for run in {run.task: run for run in runs}.values():
         if run.data is None:
-            data.read(tasks.get(run.task), folder, allow_other_data)
+            loading.read(tasks.get(run.task), folder, allow_other_data)
 
 
 def check_model(model: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from peftcli import documents, models, own_data, tasks
+from peftcli import documents, models, tasks
+from peftcli.data import own_data
 from peftcli.errors import UserError, unknown
 from peftcli.settings import NAMES, LearningRate, Seed
 from peftcli.validation import first_error

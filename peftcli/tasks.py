@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from peftcli import demo
+from peftcli.data import demo
 from peftcli.errors import unknown
 
 Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from peftcli.pretrained import Pretrained
+    from peftcli.engine.pretrained import Pretrained
 
     Values = dict[str, Tensor]  # by name, each [runs, *shape]
 

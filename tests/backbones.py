@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from peftcli import backbone as backbones
-from peftcli import heads
-from peftcli.backbone import Backbone
-from peftcli.batches import build
-from peftcli.network import Network
+from peftcli.engine import backbone as backbones
+from peftcli.engine.backbone import Backbone
+from peftcli.engine.batches import build
+from peftcli.engine.network import Network
+from peftcli.shapes import heads
 from tests import tiny
 
 COMMON: dict[str, Any] = {"vocab_size": 61, "max_position_embeddings": 40, "pad_token_id": 1}

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from peftcli import figures
 from peftcli import recipe as recipes
-from peftcli.figures import weights
 from peftcli.plan import Planned
+from peftcli.report import figures
+from peftcli.report.figures import weights
 from tests import synthetic
 
 RECIPE: dict[str, Any] = {

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from peftcli import demo
+from peftcli.data import demo
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SIZES: dict[str, Any] = {

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from peftcli import grid, parameters, plan, published, recipe, records, selection, tasks, views
+from peftcli import parameters, plan, recipe, records, tasks
 from peftcli.plan import Planned
-from peftcli.published import Published
 from peftcli.recipe import Recipe
+from peftcli.report import grid, published, selection, views
+from peftcli.report.published import Published
 from peftcli.runs import Run
 
 SCALES = {"percent": 100.0, "fraction": 1.0}

@@ -5,21 +5,21 @@ from pathlib import Path
 
 import torch
 
-from peftcli import engine, parallel
+from peftcli.engine import parallel, training
 from tests import tiny
 
 SIZES = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 def train(
-    kind: str, strategy: str, model: str = "bert", dropout: bool = False, **training: object
+    kind: str, strategy: str, model: str = "bert", dropout: bool = False, **settings: object
 ) -> dict[str, object]:
     """Train two runs of a strategy on a tiny model, in however many processes there are."""
     backbone = tiny.backbone(model, **({} if dropout else SIZES))
-    runs = [tiny.run(strategy, rate, seed, **{"steps": 7, **training}) for rate, seed in ((1e-2, 0), (3e-3, 1))]
+    runs = [tiny.run(strategy, rate, seed, **{"steps": 7, **settings}) for rate, seed in ((1e-2, 0), (3e-3, 1))]
     cohort = tiny.cohort(backbone, runs, kind, tiny.data(kind, count=10))
-    state = engine.begin(cohort)
-    for _ in engine.train(cohort, state):
+    state = training.begin(cohort)
+    for _ in training.train(cohort, state):
         pass
     return {
         "flat": state.flat.detach(),

@@ -8,9 +8,10 @@ import pytest
 from safetensors.numpy import save_file
 from scipy import stats
 
-from peftcli import agreement, plan, selection, tabulation
+from peftcli import plan
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
+from peftcli.report import agreement, selection, tabulation
 from peftcli.runs import Run
 from tests.made import runs, small, unsynced, write
 

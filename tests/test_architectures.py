@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from peftcli import architectures, models, parameters
+from peftcli import models, parameters
 from peftcli.errors import UserError
-from peftcli.families import FAMILIES
+from peftcli.shapes import architectures
+from peftcli.shapes.families import FAMILIES
 from tests import backbones, tiny
 
 TOTALS = {  # of the published checkpoints' own AutoModel
@@ -78,7 +79,7 @@ def test_logits_and_gradients_equal_the_stock_classifier_s(name: str) -> None:
 @pytest.mark.parametrize("name", ["albert", "deberta-v3", "modernbert", "distilbert"])
 @pytest.mark.parametrize("strategy", ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam"])
 def test_a_cohort_equals_its_runs_alone(name: str, strategy: str) -> None:
-    from tests.test_engine import trained
+    from tests.test_training import trained
 
     if name == "modernbert" and strategy == "lora":
         pytest.skip("it has one matrix for query, key and value")

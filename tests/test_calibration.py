@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import calibration, plan, records, sweep
-from peftcli.calibration import Timing
+from peftcli import plan, records
 from peftcli.commands import calibrate
-from peftcli.execution import Place
 from peftcli.recipe import load
-from peftcli.sweep import Share
+from peftcli.running import calibration, sweep
+from peftcli.running.calibration import Timing
+from peftcli.running.execution import Place
+from peftcli.running.sweep import Share
 from tests import folders
 
 TRAINING = {"epochs": 30, "batch_size": 8, "max_train_samples": 64, "evaluate_every": "3 epochs"}

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import plan, selection, tabulation
+from peftcli import plan
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
+from peftcli.report import selection, tabulation
+from peftcli.report.tables import Cell
 from peftcli.runs import Run
-from peftcli.tables import Cell
 from tests.made import fill, runs, small, unsynced, write
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import engine
-from peftcli.checkpoints import Checkpoints
-from peftcli.cohort import Cohort, Data
-from peftcli.engine import State
+from peftcli.engine import training
+from peftcli.engine.cohort import Cohort, Data
+from peftcli.engine.training import State
 from peftcli.errors import UserError
+from peftcli.running.checkpoints import Checkpoints
 from tests import faults, tiny
 
 STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning")
@@ -52,7 +52,7 @@ def outcome(state: State) -> dict[str, Any]:
 
 
 def finished(cohort: Cohort, state: State) -> dict[str, Any]:
-    for _ in engine.train(cohort, state):
+    for _ in training.train(cohort, state):
         pass
     return outcome(state)
 
@@ -69,14 +69,14 @@ def resumed(output: Path, strategy: str, settings: str) -> dict[str, Any]:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_stopped_at_ten_places_it_ends_with_the_same_bits(tmp_path: Path, strategy: str, settings: str) -> None:
     whole = made(strategy, settings)
-    expected = finished(whole, engine.begin(whole))
+    expected = finished(whole, training.begin(whole))
     last = expected["counts"][0]
     assert last == STEPS or settings == "early stopping"
     places = random.Random(f"{strategy} {settings}").sample(range(1, last), 10 if last > 10 else last - 1)
     assert any(place % EPOCH for place in places)
     cohort = made(strategy, settings)
     saved = Checkpoints(tmp_path, cohort, 600)
-    for state in engine.train(cohort, engine.begin(cohort)):
+    for state in training.train(cohort, training.begin(cohort)):
         if state.step in places:
             saved.save(state)
             assert resumed(tmp_path, strategy, settings) == expected, f"stopped after step {state.step}"
@@ -85,10 +85,10 @@ def test_stopped_at_ten_places_it_ends_with_the_same_bits(tmp_path: Path, strate
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_stopped_before_an_evaluation_it_is_made_up_for(tmp_path: Path, settings: str) -> None:
     whole, cohort = made("layernorm", settings), made("layernorm", settings)
-    expected = finished(whole, engine.begin(whole))
-    state = engine.begin(cohort)
+    expected = finished(whole, training.begin(whole))
+    state = training.begin(cohort)
     while state.step < min(cohort.schedules[0].evaluations):
-        engine.advance(cohort, state)
+        training.advance(cohort, state)
     Checkpoints(tmp_path, cohort, 600).save(state)
     assert not state.histories[0].evaluations
     assert resumed(tmp_path, "layernorm", settings) == expected
@@ -97,7 +97,7 @@ def test_stopped_before_an_evaluation_it_is_made_up_for(tmp_path: Path, settings
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_stopped_at_the_very_end_nothing_is_evaluated_twice(tmp_path: Path, settings: str) -> None:
     cohort = made("layernorm", settings)
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     expected = finished(cohort, state)
     Checkpoints(tmp_path, cohort, 600).save(state)
     assert resumed(tmp_path, "layernorm", settings) == expected
@@ -105,7 +105,7 @@ def test_stopped_at_the_very_end_nothing_is_evaluated_twice(tmp_path: Path, sett
 
 def test_a_checkpoint_is_saved_when_due_and_removed(tmp_path: Path) -> None:
     cohort = made("layernorm", "plain")
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     patient, eager = Checkpoints(tmp_path / "a", cohort, 600), Checkpoints(tmp_path / "b", cohort, -1)
     for saved in (patient, eager):
         saved.save_if_due(state)
@@ -120,13 +120,13 @@ def test_a_checkpoint_is_saved_when_due_and_removed(tmp_path: Path) -> None:
 def two_states(tmp_path: Path) -> Iterator[tuple[Checkpoints, State, State]]:
     """A checkpoint saved after five updates, and what it held before and would hold after one more."""
     cohort = made("layernorm", "early stopping")
-    saved, old = Checkpoints(tmp_path, cohort, 600), engine.begin(cohort)
+    saved, old = Checkpoints(tmp_path, cohort, 600), training.begin(cohort)
     while old.step < 5:
-        engine.advance(cohort, old)
+        training.advance(cohort, old)
     saved.save(old)
     new = saved.resume()
     assert new is not None
-    engine.advance(cohort, new)
+    training.advance(cohort, new)
     assert outcome(new) != outcome(old)
     return saved, old, new
 
@@ -178,11 +178,11 @@ def test_other_data_other_weights_and_another_version_start_over(
 ) -> None:
     cohort = made("layernorm", "plain")
     saved = Checkpoints(tmp_path, cohort, 600, ["data"])
-    saved.save(engine.begin(cohort))
+    saved.save(training.begin(cohort))
     assert Checkpoints(tmp_path, cohort, 600, ["data"]).resume() is not None
     assert Checkpoints(tmp_path, cohort, 600, ["other"]).resume() is None
     assert "other data" in capsys.readouterr().err
-    monkeypatch.setattr("peftcli.checkpoints.FORMAT", 0)
+    monkeypatch.setattr("peftcli.running.checkpoints.FORMAT", 0)
     assert Checkpoints(tmp_path, cohort, 600, ["data"]).resume() is None
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0.1")

@@ -9,12 +9,13 @@ from statistics import fmean
 
 import pytest
 
-from peftcli import plan, published, recipe, selection, summary, tabulation
-from peftcli.claims import judging, vocabulary
-from peftcli.claims.verdicts import Judged
-from peftcli.claims.vocabulary import Claim
-from peftcli.published import Published
-from peftcli.tables import Table
+from peftcli import plan, recipe
+from peftcli.report import published, selection, summary, tabulation
+from peftcli.report.claims import judging, vocabulary
+from peftcli.report.claims.verdicts import Judged
+from peftcli.report.claims.vocabulary import Claim
+from peftcli.report.published import Published
+from peftcli.report.tables import Table
 from tests.made import TABLES, from_published, load
 
 NOWHERE = Path("nowhere")

@@ -6,7 +6,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from peftcli import corpora, demo, hub, tasks
+from peftcli import tasks
+from peftcli.data import corpora, demo, hub
 from peftcli.errors import UserError
 from tests.material import REAL, needs_data, write_split
 

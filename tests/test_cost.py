@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from peftcli import engine
-from peftcli.assembly import GATHER_BELOW
+from peftcli.engine import training
+from peftcli.engine.assembly import GATHER_BELOW
 from tests import tiny
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "matmul", "linear"}
@@ -34,7 +34,7 @@ class Products(TorchDispatchMode):
 def test_backward_stops_at_the_lowest_trained_tensor(strategy, expected):
     model = tiny.backbone("bert", num_hidden_layers=12)
     cohort = tiny.cohort(model, [tiny.run(strategy, dropout=0.1)])  # with dropout on, attention is written out
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     loss = cohort.loss(state.flat, 0, cohort.batch(0)).sum()
     with Products() as counted:
         loss.backward()
@@ -47,7 +47,7 @@ def saved_bytes(strategy):
         "bert", dtype=torch.float32, num_hidden_layers=12, hidden_size=96, intermediate_size=384, num_attention_heads=12
     )
     cohort = tiny.cohort(model, [tiny.run(strategy, dropout=0.0, batch_size=12)])
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     own = {t.untyped_storage().data_ptr() for t in [*cohort.network.parameters(), state.flat]}
     kept = {}
 
@@ -71,7 +71,7 @@ def test_layernorm_saves_fewer_activations_than_full():
 @pytest.mark.parametrize("strategy", ["layernorm", "random", "layernorm_outlier", "lora", "full"])
 def test_optimizer_state_is_eight_bytes_a_trained_element(strategy):
     cohort = tiny.cohort(tiny.backbone("bert", dtype=torch.float32), [tiny.run(strategy)])
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     trained = cohort.assembly.counts[0] + cohort.network.anatomy.head_total
     assert state.moments.mean.nbytes + state.moments.square.nbytes == 8 * trained
 
@@ -79,8 +79,8 @@ def test_optimizer_state_is_eight_bytes_a_trained_element(strategy):
 def trained(runs, examples=64):
     data = tiny.data("pair", examples)
     cohort = tiny.cohort(tiny.backbone("bert", dtype=torch.float32), runs, own=data)
-    state = engine.begin(cohort)
-    for _ in engine.train(cohort, state):
+    state = training.begin(cohort)
+    for _ in training.train(cohort, state):
         pass
     return data, state
 
@@ -116,7 +116,7 @@ def test_sparse_gradients_form_no_dense_one():
     wide = {"hidden_size": 64, "intermediate_size": 256}
     model = tiny.backbone("bert", dtype=torch.float32, **wide)
     cohort = tiny.cohort(model, [tiny.run("random", options={"share": 0.5 * GATHER_BELOW})])
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     loss = cohort.loss(state.flat, 0, cohort.batch(0)).sum()
     with Sizes():
         loss.backward()
@@ -127,12 +127,12 @@ def test_sparse_gradients_form_no_dense_one():
 def test_a_layernorm_gain_moves_in_bfloat16_as_in_float32():
     moves = []
     for dtype in (torch.float32, torch.bfloat16):
-        from peftcli.backbone import narrowed
+        from peftcli.engine.backbone import narrowed
 
         model = narrowed(tiny.backbone("bert", dtype=torch.float32), dtype)
         cohort = tiny.cohort(model, [tiny.run("layernorm", 1e-3, dropout=0.0, steps=40, schedule="constant")])
-        state = engine.begin(cohort)
-        for _ in engine.train(cohort, state):
+        state = training.begin(cohort)
+        for _ in training.train(cohort, state):
             pass
         assert state.flat.dtype == torch.float32
         start, end = (cohort.assembly.values(flat) for flat in (cohort.assembly.flat, state.flat.detach()))

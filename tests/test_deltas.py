@@ -9,12 +9,13 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from peftcli import deltas, records, restoring
-from peftcli.architectures import parameters
+from peftcli import records
 from peftcli.commands import evaluate
-from peftcli.deltas import Company, Delta
 from peftcli.errors import UserError
 from peftcli.models import KNOWN
+from peftcli.saved import deltas, restoring
+from peftcli.saved.deltas import Company, Delta
+from peftcli.shapes.architectures import parameters
 from tests import folders, tiny, trained
 
 STRATEGIES = (

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import differences, plan, selection, tabulation
+from peftcli import plan
 from peftcli.recipe import Recipe
-from peftcli.tables import Table
+from peftcli.report import differences, selection, tabulation
+from peftcli.report.tables import Table
 from tests.made import fill, runs, small
 from tests.test_cells import value
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from peftcli import cli, doctor, hub, parameters, recipe, sizing, tasks
+from peftcli import cli, doctor, parameters, recipe, tasks
 from peftcli.commands import doctor as command
+from peftcli.data import hub
+from peftcli.running import sizing
 from tests import folders
 
 TEXT = """

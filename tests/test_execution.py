@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import engine, execution, plan, records, sizing, sweep
-from peftcli.cohort import Cohort
+from peftcli import plan, records
 from peftcli.commands import sweep as command
-from peftcli.engine import State
+from peftcli.engine import training
+from peftcli.engine.cohort import Cohort
+from peftcli.engine.training import State
 from peftcli.errors import UserError
-from peftcli.execution import Place
 from peftcli.launchers import choosing
-from peftcli.progress import Progress
 from peftcli.recipe import load
+from peftcli.running import execution, sizing, sweep
+from peftcli.running.execution import Place
+from peftcli.running.progress import Progress
 from peftcli.runs import Run
 from tests import folders, tiny
 
@@ -59,7 +61,7 @@ def failing(
     condition: Callable[[Cohort, State], bool], error: Callable[[], Exception]
 ) -> Callable[[Cohort, State], None]:
     """An update that raises an error under a condition, and is the engine's own otherwise."""
-    own = engine.advance
+    own = training.advance
 
     def advance(cohort: Cohort, state: State) -> None:
         if condition(cohort, state):
@@ -81,7 +83,7 @@ def test_an_exception_of_one_run_fails_it_alone(
 ) -> None:
     assert swept(recipe, tmp_path / "sound", size=1) == 0
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "advance", failing(has(1, 5e-3), lambda: ArithmeticError("a broken run")))
+        patch.setattr(training, "advance", failing(has(1, 5e-3), lambda: ArithmeticError("a broken run")))
         assert swept(recipe, tmp_path / "broken") == 1
     said = capsys.readouterr().err
     assert "failed: demo layernorm lr=0.005 seed=1: ArithmeticError at step 3: a broken run" in said
@@ -140,8 +142,8 @@ def test_a_poisoned_run_leaves_its_neighbours_to_the_bit(poison: float) -> None:
     ended = []
     for poisoned in (False, True):
         cohort = tiny.cohort(tiny.backbone("bert", dtype=torch.float32), chosen)
-        state = engine.begin(cohort)
-        for current in engine.train(cohort, state):
+        state = training.begin(cohort)
+        for current in training.train(cohort, state):
             if poisoned and current.step == 7:
                 current.flat.data[1] = poison
         ended.append(state)
@@ -164,7 +166,7 @@ def test_out_of_memory_trains_fewer_together_and_pins_that(
             sizes.append(len(cohort.runs))
         return state.step == 2 and len(cohort.runs) > 2
 
-    monkeypatch.setattr(engine, "advance", failing(small, lambda: torch.OutOfMemoryError("out of memory")))
+    monkeypatch.setattr(training, "advance", failing(small, lambda: torch.OutOfMemoryError("out of memory")))
     assert swept(recipe, tmp_path / "out", size=None) == 0
     assert sizes == [4, 2, 2]
     assert "out of memory: going on with 2 runs together" in capsys.readouterr().err
@@ -178,7 +180,7 @@ def test_out_of_memory_trains_fewer_together_and_pins_that(
 def test_out_of_memory_with_one_run_fails_that_run(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "advance", failing(has(0, 1e-3), lambda: torch.OutOfMemoryError("no room")))
+    monkeypatch.setattr(training, "advance", failing(has(0, 1e-3), lambda: torch.OutOfMemoryError("no room")))
     assert swept(recipe, tmp_path / "out") == 1
     found = results(recipe, tmp_path / "out")
     assert [status for status, *_ in found.values()].count("failed") == 1
@@ -190,7 +192,7 @@ def test_out_of_memory_with_one_run_fails_that_run(
 
 def test_a_device_that_failed_stops_the_sweep(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = failing(lambda cohort, state: state.step == 2, lambda: torch.AcceleratorError("CUDA error: lost\nmore"))
-    monkeypatch.setattr(engine, "advance", broken)
+    monkeypatch.setattr(training, "advance", broken)
     with pytest.raises(UserError, match=r"^the device failed \(CUDA error: lost\): run the command again"):
         swept(recipe, tmp_path / "out")
     assert results(recipe, tmp_path / "out") == {}
@@ -200,14 +202,14 @@ def test_a_results_folder_that_vanishes_stops_the_sweep(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     output = tmp_path / "out"
-    own = engine.advance
+    own = training.advance
 
     def advance(cohort: Cohort, state: State) -> None:
         if state.step == 3 and output.exists():
             output.rmdir()
         own(cohort, state)
 
-    monkeypatch.setattr(engine, "advance", advance)
+    monkeypatch.setattr(training, "advance", advance)
     with pytest.raises(UserError, match=r"results folder .*out has vanished"):
         swept(recipe, output)
     assert not output.exists()

@@ -8,11 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
-from peftcli import demo, export, restoring
-from peftcli.data import prepare
-from peftcli.deltas import Delta
+from peftcli.data import demo
+from peftcli.data.loading import prepare
+from peftcli.engine.evaluation import score
 from peftcli.errors import UserError
-from peftcli.evaluation import score
+from peftcli.saved import export, restoring
+from peftcli.saved.deltas import Delta
 from tests import folders, tiny, trained
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert")

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import figures, published, tasks
 from peftcli import recipe as recipes
-from peftcli.figures import bars, curves, layers, low_data, mask_change, points, rank_scatter, sparsity
-from peftcli.figures.curves import Curve
+from peftcli import tasks
+from peftcli.report import figures, published
+from peftcli.report.figures import bars, curves, layers, low_data, mask_change, points, rank_scatter, sparsity
+from peftcli.report.figures.curves import Curve
 from tests import made, synthetic
 from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli import figures
 from peftcli.errors import UserError
-from peftcli.figures import density
+from peftcli.report import figures
+from peftcli.report.figures import density
 from tests.drawn import entry, study_of, tiny_model
 
 

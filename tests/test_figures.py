@@ -12,10 +12,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from peftcli import figures
 from peftcli import recipe as recipes
 from peftcli.errors import UserError
-from peftcli.figures import style
+from peftcli.report import figures
+from peftcli.report.figures import style
 from tests import synthetic
 from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of, tiny_model
 
@@ -174,7 +174,8 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
     assert [(d.svg, d.png) for d in again] == [(d.svg, d.png) for d in first]
     program = (
         "import sys, hashlib; from pathlib import Path; from tests import drawn as t; "
-        "from peftcli import figures, recipe; r = recipe.build(t.RECIPE, Path(sys.argv[1]) / 'small.yaml', {}); "
+        "from peftcli import recipe; from peftcli.report import figures; "
+        "r = recipe.build(t.RECIPE, Path(sys.argv[1]) / 'small.yaml', {}); "
         "s = figures.study(r, Path(sys.argv[1]) / 'results'); d = figures.draw(t.entry('curves', tasks=['rte']), s); "
         "print(hashlib.sha256(d.svg + d.png).hexdigest())"
     )
@@ -187,7 +188,7 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
 
 def test_nothing_heavy_is_imported_before_a_figure_is_drawn() -> None:
     program = (
-        "import sys; import peftcli.figures, peftcli.html; "
+        "import sys; import peftcli.report.figures, peftcli.report.html; "
         "print([m for m in ('torch', 'matplotlib', 'scipy', 'pandas', 'transformers') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

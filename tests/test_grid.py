@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import grid, plan, recipe, selection, views
+from peftcli import plan, recipe
 from peftcli.errors import UserError
-from peftcli.grid import Grid
 from peftcli.recipe import Recipe
+from peftcli.report import grid, selection, views
+from peftcli.report.grid import Grid
 from tests.made import small
 
 NOWHERE = Path("nowhere")

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from peftcli import figures, html, summary
 from peftcli import recipe as recipes
-from peftcli.figures import Drawing
-from peftcli.html import elements, pictures
 from peftcli.plan import Planned
+from peftcli.report import figures, html, summary
+from peftcli.report.figures import Drawing
+from peftcli.report.html import elements, pictures
 from tests import made, synthetic
 from tests.outline import Outline
 

@@ -15,14 +15,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from peftcli import hub
+from peftcli.data import hub
 from tests.material import write_split
 
 COMMIT = "a" * 40
 ROWS = {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "label": [0, 1, 0]}
 READ = """
 import json, sys
-from peftcli import corpora, tasks
+from peftcli import tasks
+from peftcli.data import corpora
 from peftcli.errors import UserError
 try:
     read = corpora.read(tasks.get(sys.argv[1]), ("train", "validation"), None)

@@ -66,9 +66,9 @@ def alone(environment: dict[str, str], tiny_folder: Path, tmp_path_factory: pyte
 def test_the_same_records_by_any_number_of_processes(
     processes, alone, environment, tiny_folder, tmp_path, monkeypatch, capfd
 ):
-    from peftcli import sweep as sweeps
-    from peftcli.execution import Place
     from peftcli.launchers import accelerate
+    from peftcli.running import sweep as sweeps
+    from peftcli.running.execution import Place
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

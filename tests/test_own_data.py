@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from peftcli import data, own_data, own_files, parameters, plan, recipe, report, tabular
+from peftcli import parameters, plan, recipe
+from peftcli.data import loading, own_data, own_files, tabular
 from peftcli.errors import UserError
+from peftcli.report import reporting
 from peftcli.runs import Run
 from tests import folders, trained
 
@@ -67,7 +69,7 @@ def test_every_kind_of_file_reads_the_same(suffix: str, tmp_path: Path) -> None:
     described = describe(tmp_path)
     assert described["labels"] == ["no", "yes"]
     assert (described["kind"], described["metrics"]) == ("pair", ["accuracy", "f1"])
-    corpus = data.read(own_data.task("mine", described), tmp_path / "mine")
+    corpus = loading.read(own_data.task("mine", described), tmp_path / "mine")
     assert corpus.rows["train"].columns == {name: [row[name] for row in ROWS] for name in ("a", "b")}
     assert corpus.rows["validation"].labels.tolist() == [1, 0, 1, 0]
 
@@ -84,13 +86,13 @@ def test_labels_are_in_order_and_may_be_given(tmp_path: Path) -> None:
         write(tmp_path / "mine" / f"{split}.jsonl", [{"a": "x", "b": "z", "y": y} for y in (10, 9, 2)])
     assert describe(tmp_path)["labels"] == ["2", "9", "10"]
     assert describe(tmp_path, labels=[10, 9, 2])["labels"] == ["10", "9", "2"]
-    corpus = data.read(own_data.task("mine", describe(tmp_path, labels=[10, 9, 2])), tmp_path / "mine")
+    corpus = loading.read(own_data.task("mine", describe(tmp_path, labels=[10, 9, 2])), tmp_path / "mine")
     assert corpus.rows["train"].labels.tolist() == [0, 1, 2]
     assert describe(tmp_path)["metrics"] == ["accuracy", "f1_macro"]
     assert describe(tmp_path, metric="f1_micro")["metrics"] == ["f1_micro", "accuracy", "f1_macro"]
     numbers = describe(tmp_path, kind="regression", metric="pearson")
     assert (numbers["labels"], numbers["metrics"][:2]) == ([], ["pearson", "spearman"])
-    corpus = data.read(own_data.task("mine", numbers), tmp_path / "mine")
+    corpus = loading.read(own_data.task("mine", numbers), tmp_path / "mine")
     assert corpus.rows["train"].labels.tolist() == [10.0, 9.0, 2.0]
 
 
@@ -98,12 +100,12 @@ def test_a_single_file_holds_a_tenth_out(tmp_path: Path) -> None:
     rows = [{"a": f"t{at}", "b": "x", "y": at % 2} for at in range(50)]
     write(tmp_path / "mine.csv", rows)
     described = describe(tmp_path, data="mine.csv")
-    found = data.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
+    found = loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
     texts = {split: own.columns["a"] for split, own in found.items()}
     assert (len(texts["train"]), len(texts["validation"])) == (45, 5)
     assert {*texts["train"], *texts["validation"]} == {row["a"] for row in rows}
     assert (
-        data.read(own_data.task("mine", described), tmp_path / "mine.csv").rows["validation"].columns["a"]
+        loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows["validation"].columns["a"]
         == texts["validation"]
     )
 
@@ -119,11 +121,11 @@ def test_a_run_holds_no_path_and_changed_data_is_another_run(tmp_path: Path) -> 
     write(tmp_path / "two" / "mine" / "validation.csv", ROWS[:3])
     assert run(describe(tmp_path / "two")).id != run(one).id
     model = folders.bert(tmp_path / "model")
-    data.prepare(run(one), str(model), tmp_path / "one" / "mine")
+    loading.prepare(run(one), str(model), tmp_path / "one" / "mine")
     with pytest.raises(UserError, match=r"task mine: .*two/mine is not the data of this run: its fingerprint is"):
-        data.prepare(run(one), str(model), tmp_path / "two" / "mine")
+        loading.prepare(run(one), str(model), tmp_path / "two" / "mine")
     with pytest.raises(UserError, match="--data-dir names its file or folder"):
-        data.prepare(run(one), str(model), None)
+        loading.prepare(run(one), str(model), None)
 
 
 @pytest.mark.parametrize(
@@ -181,9 +183,9 @@ def test_two_files_of_one_split_and_labels_that_nobody_named(tmp_path: Path) -> 
     with pytest.raises(
         UserError, match=r"task mine, split train: row 0 \(from 0\): unknown label 'yes': .*known: on, off"
     ):
-        data.read(own_data.task("mine", describe(tmp_path, labels=["on", "off"])), tmp_path / "mine")
+        loading.read(own_data.task("mine", describe(tmp_path, labels=["on", "off"])), tmp_path / "mine")
     with pytest.raises(UserError, match="label 'yes' of row 0"):
-        data.read(own_data.task("mine", describe(tmp_path, kind="regression")), tmp_path / "mine")
+        loading.read(own_data.task("mine", describe(tmp_path, kind="regression")), tmp_path / "mine")
     write(tmp_path / "mine" / "train.jsonl", ROWS)
     with pytest.raises(UserError, match=r"has train.csv and train.jsonl: keep one of them"):
         describe(tmp_path)
@@ -214,7 +216,7 @@ def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
     found = recipe.load(tmp_path / "recipe.yaml")
     assert set(plan.states([p.run for p in plan.expand(found)], tmp_path / "results").values()) == {"completed"}
     assert parameters.rows(found)[0]["head"] == 2 * 16 + 2
-    shown = json.loads(report.report(found, tmp_path / "results", "json", False, False))
+    shown = json.loads(reporting.report(found, tmp_path / "results", "json", False, False))
     best = max(
         np.mean([r.body["evaluations"][-1]["f1"] for r in ended if r.body["run"]["learning_rate"] == rate])
         for rate in (1e-3, 1e-2)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import padded
-from peftcli.backbone import load
-from peftcli.batches import build
-from peftcli.families import FAMILIES
-from peftcli.modules import RunDropout
-from peftcli.network import Network
+from peftcli.engine import padded
+from peftcli.engine.backbone import load
+from peftcli.engine.batches import build
+from peftcli.engine.modules import RunDropout
+from peftcli.engine.network import Network
+from peftcli.shapes.families import FAMILIES
 from tests import backbones, tiny
 
 SITES = ("backbone.embeddings.dropout", "backbone.encoder.layer.1.attention.self.dropout")

@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import engine, models, parameters
-from peftcli.batches import chosen
+from peftcli import models, parameters
+from peftcli.engine import training
+from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
 from peftcli.recipe import parse_strategy
 from peftcli.strategies import registry
 from tests import backbones, tiny
-from tests.test_engine import trained
+from tests.test_training import trained
 
 peft = pytest.importorskip("peft")
 METHODS: dict[str, dict[str, Any]] = {
@@ -100,11 +101,11 @@ def test_training_equals_a_plain_loop_over_the_package_s_model(method: str) -> N
     run = tiny.run("peft", 3e-3, options=options(method), steps=5, dropout=0.0, weight_decay=0.0, **settings)
     cohort = tiny.cohort(tiny.backbone("bert"), [run])
     losses, wanted = plain_loop(cohort, method, 5)
-    state = engine.begin(cohort)
+    state = training.begin(cohort)
     found = []
     for _ in range(5):
         found.append(cohort.loss(state.flat.detach(), state.step, cohort.batch(state.step)).item())
-        engine.advance(cohort, state)
+        training.advance(cohort, state)
     assert found == pytest.approx(losses, abs=1e-9)
     values = cohort.assembly.values(state.flat.detach())
     start = cohort.assembly.values(cohort.assembly.flat)
@@ -222,6 +223,6 @@ def test_counts_of_bert_base_need_no_weights() -> None:
 
 
 def _bert() -> Any:
-    from peftcli import architectures
+    from peftcli.shapes import architectures
 
     return architectures.parameters(models.KNOWN["bert-base-uncased"], True)

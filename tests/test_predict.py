@@ -10,9 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from peftcli import deltas, demo, export, tasks
+from peftcli import tasks
 from peftcli.commands import predict
+from peftcli.data import demo
 from peftcli.errors import UserError
+from peftcli.saved import deltas, export
 from tests import folders, trained
 from tests.material import write_split
 from tests.test_own_data import write
@@ -137,7 +139,7 @@ def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
 
 
 def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
-    from peftcli.predicting import Prediction
+    from peftcli.saved.predicting import Prediction
 
     wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
     assert predict.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"

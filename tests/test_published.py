@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import plan, published, recipe
+from peftcli import plan, recipe
 from peftcli.errors import UserError
+from peftcli.report import published
 from peftcli.runs import Run
 from tests.made import TABLES, load
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas
 import pytest
 
-from peftcli import plan, selection, tabulation
-from peftcli.tables import Table
+from peftcli import plan
+from peftcli.report import selection, tabulation
+from peftcli.report.tables import Table
 from tests.made import fill, from_published, load, small
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from peftcli import documents, grid, parameters, plan, protocols, published, recipe, runs, selection, views
-from peftcli.claims import vocabulary
-from peftcli.figures import spec
+from peftcli import documents, parameters, plan, protocols, recipe, runs
 from peftcli.plan import Planned
+from peftcli.report import grid, published, selection, views
+from peftcli.report.claims import vocabulary
+from peftcli.report.figures import spec
 from peftcli.settings import NAMES
 from peftcli.strategies import registry
 from peftcli.tasks import COLUMNS

@@ -10,9 +10,9 @@ import numpy as np
 import pandas
 import pytest
 
-from peftcli import report
 from peftcli.recipe import Recipe
-from peftcli.rendering import latex, markdown
+from peftcli.report import reporting
+from peftcli.report.rendering import latex, markdown
 from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
 from tests.test_cells import value
 
@@ -44,7 +44,7 @@ def incomplete(output: Path) -> Recipe:
 
 @pytest.mark.parametrize("form", [*TEXTS, "html"])
 def test_what_is_incomplete_shows_in_every_text(tmp_path: Path, form: str) -> None:
-    text = report.report(incomplete(tmp_path), tmp_path, form)
+    text = reporting.report(incomplete(tmp_path), tmp_path, form)
     plain = re.sub(r"</?\w+[^>]*>|\\textsuperscript|[{}*\\]", " ", text)
     for words in ("n=1", "m2", "n=2", "d1", "f1", "missing", "m3", "3 of 4"):
         assert words in plain, words
@@ -54,14 +54,14 @@ def test_what_is_incomplete_shows_in_every_text(tmp_path: Path, form: str) -> No
 
 def test_what_is_incomplete_shows_in_the_data(tmp_path: Path) -> None:
     made = incomplete(tmp_path)
-    rows = {row["column"]: row for row in csv.DictReader(io.StringIO(report.report(made, tmp_path, "csv")))}
+    rows = {row["column"]: row for row in csv.DictReader(io.StringIO(reporting.report(made, tmp_path, "csv")))}
     counts = ("state", "n", "planned", "missing", "failed", "diverged")
     assert [rows["rte"][key] for key in counts] == ["incomplete", "1", "3", "2", "0", "0"]
     assert [rows["cola"][key] for key in counts] == ["incomplete", "2", "3", "0", "0", "1"]
     assert [rows["mrpc"][key] for key in counts] == ["incomplete", "2", "3", "0", "1", "0"]
     assert [rows["wnli"][key] for key in counts] == ["missing", "0", "3", "3", "0", "0"]
     assert (rows["wnli"]["mean"], rows["average"]["state"], rows["average"]["mean"]) == ("", "missing", "")
-    document = json.loads(report.report(made, tmp_path, "json"))
+    document = json.loads(reporting.report(made, tmp_path, "json"))
     cells = {cell["column"]: cell for cell in document["cells"]}
     assert cells["cola"]["diverged"] == ["cola full lr=0.001 seed=2"]
     assert document["runs"] == {"completed": 5, "diverged": 1, "failed": 1, "damaged": 0, "missing": 5}
@@ -71,8 +71,8 @@ def test_what_is_incomplete_shows_in_the_data(tmp_path: Path) -> None:
 def test_csv_and_json_carry_every_digit(tmp_path: Path) -> None:
     made = small(seeds=4)
     fill(made, tmp_path, value)
-    frame = pandas.read_csv(io.StringIO(report.report(made, tmp_path, "csv")))
-    cells = json.loads(report.report(made, tmp_path, "json"))["cells"]
+    frame = pandas.read_csv(io.StringIO(reporting.report(made, tmp_path, "csv")))
+    cells = json.loads(reporting.report(made, tmp_path, "json"))["cells"]
     assert len(frame) == len(cells) == 4
     for row, cell in zip(frame.to_dict("records"), cells, strict=True):
         own = runs(made, strategy=row["strategy"], task=row["task"], learning_rate=row["learning_rate"])
@@ -87,10 +87,10 @@ def test_csv_and_json_carry_every_digit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("against", [False, True])
 @pytest.mark.parametrize("name", ["transferability/table4", "freezing/table1", "effectiveness/table1", "spafit/table2"])
 def test_terminal_lines_fit_100_columns_and_show_all(folders: dict[str, Path], name: str, against: bool) -> None:
-    text = report.report(load(name), folders[name], "terminal", against)
+    text = reporting.report(load(name), folders[name], "terminal", against)
     assert max(map(len, text.splitlines())) <= 100
     assert "\x1b" not in text
-    body = json.loads(report.report(load(name), folders[name], "json"))
+    body = json.loads(reporting.report(load(name), folders[name], "json"))
     decimals = body["view"]["decimals"]
     for cell in body["cells"]:
         shown = cell["mean"] if cell["mean"] is not None else cell["maximum"]
@@ -103,18 +103,18 @@ def test_colours_are_for_terminals_and_no_color_takes_them_back(
     name = "spafit/table2"
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    coloured = report.report(load(name), folders[name], "terminal", styled=True)
+    coloured = reporting.report(load(name), folders[name], "terminal", styled=True)
     assert re.search(r"\x1b\[[0-9;]*3[0-9]", coloured)
     monkeypatch.setenv("NO_COLOR", "1")
-    bold_only = report.report(load(name), folders[name], "terminal", styled=True)
+    bold_only = reporting.report(load(name), folders[name], "terminal", styled=True)
     assert not re.search(r"\x1b\[[0-9;]*3[0-9]m", bold_only)
-    plain = report.report(load(name), folders[name], "terminal")
+    plain = reporting.report(load(name), folders[name], "terminal")
     assert re.sub(r"\x1b\[[0-9;]*m", "", bold_only).split() == plain.split()
 
 
 @pytest.mark.parametrize("name", ["transferability/table4", "freezing/table1", "effectiveness/table1"])
 def test_markdown_tables_have_equal_columns(folders: dict[str, Path], name: str) -> None:
-    text = report.report(load(name), folders[name], "markdown", True)
+    text = reporting.report(load(name), folders[name], "markdown", True)
     tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert len(tables) == 1 + (name != "transferability/table4")
     for table in tables:
@@ -125,7 +125,7 @@ def test_markdown_tables_have_equal_columns(folders: dict[str, Path], name: str)
 
 @pytest.mark.parametrize("name", ["transferability/table4", "freezing/table1", "effectiveness/table1"])
 def test_latex_is_balanced_and_its_rows_are_full(folders: dict[str, Path], name: str) -> None:
-    text = report.report(load(name), folders[name], "latex", True)
+    text = reporting.report(load(name), folders[name], "latex", True)
     check_latex(text)
     assert text.isascii()
 
@@ -155,7 +155,7 @@ def check_latex(text: str) -> None:
 
 
 def test_outer_headings_span_their_columns_in_latex(folders: dict[str, Path]) -> None:
-    text = report.report(load("transferability/table4"), folders["transferability/table4"], "latex")
+    text = reporting.report(load("transferability/table4"), folders["transferability/table4"], "latex")
     assert r" &  & \multicolumn{2}{c}{CoLA} & \multicolumn{2}{c}{MRPC} & " in text
     assert r"\cmidrule(lr){3-4}\cmidrule(lr){5-6}\cmidrule(lr){7-8}\cmidrule(lr){9-10}" in text
 
@@ -165,11 +165,11 @@ def test_the_best_is_bold_and_the_second_underlined(tmp_path: Path) -> None:
     made = small(tasks=["rte"], learning_rates=[1e-3], strategies=["full", "layernorm", "bitfit"], table=table)
     means = {"full": 0.7, "layernorm": 0.8, "bitfit": 0.75}
     fill(made, tmp_path, lambda run: means[run.strategy])
-    text = report.report(made, tmp_path, "markdown")
+    text = reporting.report(made, tmp_path, "markdown")
     assert "| 70.0±0.0 |" in text
     assert "| **80.0±0.0** |" in text
     assert "| <ins>75.0±0.0</ins> |" in text
-    text = report.report(made, tmp_path, "latex")
+    text = reporting.report(made, tmp_path, "latex")
     assert r"\textbf{80.0$\pm$0.0}" in text
     assert r"\underline{75.0$\pm$0.0}" in text
 
@@ -178,10 +178,10 @@ def test_the_best_is_bold_and_the_second_underlined(tmp_path: Path) -> None:
 def test_a_cell_far_from_the_printed_one_is_marked_when_asked(tmp_path: Path, form: str, sign: str) -> None:
     made = load("transferability/table2")
     from_published(made, tmp_path, lambda cell: (cell.mean or 0) - (5 if cell.strategy == "full" else 0))
-    text = report.report(made, tmp_path, form, True)
+    text = reporting.report(made, tmp_path, form, True)
     assert text.count(sign) == 3 + 1, "the cells of one strategy, and the legend"
     assert text.count("-5.0") == 3
-    assert sign not in report.report(made, tmp_path, form)
+    assert sign not in reporting.report(made, tmp_path, form)
 
 
 HOSTILE = "a|b_c*<script>$x^2$ \x1b[31m\n% \\end{table} & #1"
@@ -190,12 +190,12 @@ HOSTILE = "a|b_c*<script>$x^2$ \x1b[31m\n% \\end{table} & #1"
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     made = small(title=HOSTILE, strategies=[{"full": {"label": HOSTILE}}, "layernorm"], notes=[HOSTILE])
     fill(made, tmp_path, value)
-    check_latex(report.report(made, tmp_path, "latex"))
-    text = report.report(made, tmp_path, "markdown")
+    check_latex(reporting.report(made, tmp_path, "latex"))
+    text = reporting.report(made, tmp_path, "markdown")
     assert "<script" not in text.replace("\\<", "")
     assert len({len(re.split(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("|")}) == 1
-    assert "\x1b" not in report.report(made, tmp_path, "terminal")
-    assert json.loads(report.report(made, tmp_path, "json"))["title"] == HOSTILE
+    assert "\x1b" not in reporting.report(made, tmp_path, "terminal")
+    assert json.loads(reporting.report(made, tmp_path, "json"))["title"] == HOSTILE
 
 
 def test_escapes_are_what_the_languages_want() -> None:
@@ -207,7 +207,7 @@ def test_escapes_are_what_the_languages_want() -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_report_on_nothing_is_a_report(tmp_path: Path, name: str) -> None:
-    text = report.report(load(name), tmp_path, "terminal", True)
+    text = reporting.report(load(name), tmp_path, "terminal", True)
     assert "missing" in text
     assert "0 completed" not in text
     assert "not enough runs" in text

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Features, Value
 
-from peftcli import rows, tasks
+from peftcli import tasks
+from peftcli.data import rows
 from peftcli.errors import UserError
 
 RTE, STSB, CONLL, WSC = (tasks.get(name) for name in ("rte", "stsb", "conll2003", "wsc"))

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import plan, records, selection
+from peftcli import plan, records
 from peftcli.plan import Planned
-from peftcli.selection import Outcome
+from peftcli.report import selection
+from peftcli.report.selection import Outcome
 from tests.made import runs, small, write
 
 EVALUATIONS: list[dict[str, Any]] = [

@@ -2,8 +2,8 @@
 
 import pytest
 
+from peftcli.data.spans import characters, pieces
 from peftcli.errors import UserError
-from peftcli.spans import characters, pieces
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from peftcli.data.splits import divide, held_out
 from peftcli.errors import UserError
 from peftcli.settings import Training
-from peftcli.splits import divide, held_out
 from tests.material import run
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from peftcli import statistics
+from peftcli.report import statistics
 
 SCORES = st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=1, max_size=12)
 COARSE = st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.3, 0.4])), min_size=1, max_size=12)
@@ -23,7 +23,7 @@ NAN, INFINITY = float("nan"), float("inf")
 
 def test_importing_the_report_side_needs_no_numerical_library() -> None:
     heavy = "{'numpy', 'scipy', 'pandas', 'torch'}"
-    code = f"import sys, peftcli.statistics, peftcli.significance; print({heavy} & {{*sys.modules}})"
+    code = f"import sys, peftcli.report.statistics, peftcli.report.significance; print({heavy} & {{*sys.modules}})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import engine, plan, recipe, tasks
-from peftcli.batches import build
-from peftcli.noise import step_keys
+from peftcli import plan, recipe, tasks
+from peftcli.engine import training
+from peftcli.engine.batches import build
+from peftcli.engine.noise import step_keys
 from peftcli.strategies import STRATEGIES, gated, registry
 from peftcli.tuning import Moment
 from tests import tiny
@@ -18,8 +19,8 @@ MODELS = ("bert", "roberta")
 
 
 def trained(cohort):
-    state = engine.begin(cohort)
-    for _ in engine.train(cohort, state):
+    state = training.begin(cohort)
+    for _ in training.train(cohort, state):
         pass
     return state
 

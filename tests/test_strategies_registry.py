@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 import peftcli.strategies
-from peftcli.anatomy import Anatomy, anatomy
 from peftcli.errors import UserError
-from peftcli.heads import parameters
 from peftcli.models import KNOWN
+from peftcli.shapes.anatomy import Anatomy, anatomy
+from peftcli.shapes.heads import parameters
 from peftcli.strategies import registry
 from peftcli.tuning import Elements, Mask, Tuning
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import backbone as backbones
-from peftcli.batches import build
-from peftcli.network import Network
+from peftcli.engine import backbone as backbones
+from peftcli.engine.batches import build
+from peftcli.engine.network import Network
 from tests import tiny
 from tests.backbones import padded_inputs
 

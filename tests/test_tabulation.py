@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli import parameters, plan, selection, tabulation
+from peftcli import parameters, plan
 from peftcli.recipe import Recipe
-from peftcli.rendering import sheet
-from peftcli.tables import Table
+from peftcli.report import selection, tabulation
+from peftcli.report.rendering import sheet
+from peftcli.report.tables import Table
 from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 

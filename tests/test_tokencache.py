@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli import tokencache
+from peftcli.data import tokencache
+from peftcli.data.examples import Examples
+from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
-from peftcli.examples import Examples
-from peftcli.tokens import Encoded
 
 IDS, TYPES = np.array([5, 70_000, 7, 8, 9, 3]), np.array([0, 1, 0, 1, 1, 0])
 STARTS, NUMBERS = np.array([0, 2, 6]), np.array([4, 11])

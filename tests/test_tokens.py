@@ -7,9 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from peftcli import corpora, hub, models, rows, tasks, tokens
+from peftcli import models, tasks
+from peftcli.data import corpora, hub, rows, tokens
+from peftcli.data.rows import Rows
 from peftcli.errors import UserError
-from peftcli.rows import Rows
 from tests.material import REAL, bert, needs_data, needs_minilm, roberta
 
 TEXTS = ["the cat sat", "John's cats, what a result!", "", "this happened"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import rows, tasks, treebank
+from peftcli import tasks
+from peftcli.data import rows, treebank
 from peftcli.errors import UserError
 from tests.material import REAL, needs_data
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from peftcli import summary
-from peftcli.claims.verdicts import Judged
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
+from peftcli.report import summary
+from peftcli.report.claims.verdicts import Judged
 from tests.made import fill, runs, small, write
 
 CLAIM = {"claim": "-", "where": "-"}

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from peftcli import views
 from peftcli.errors import UserError
+from peftcli.report import views
 from tests.made import small
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from peftcli import backbone as backbones
-from peftcli.backbone import Backbone
-from peftcli.cohort import Cohort, Data, gather
-from peftcli.examples import Examples
+from peftcli.data.examples import Examples
+from peftcli.engine import backbone as backbones
+from peftcli.engine.backbone import Backbone
+from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.plan import defaults
 from peftcli.runs import Run
 from peftcli.settings import Training

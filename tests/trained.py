@@ -5,9 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from peftcli import deltas, demo, own_data, plan, recipe, sweep
-from peftcli.execution import Place
+from peftcli import plan, recipe
+from peftcli.data import demo, own_data
 from peftcli.records import Record
+from peftcli.running import sweep
+from peftcli.running.execution import Place
+from peftcli.saved import deltas
 from tests import folders, tiny
 
 EXTRA: dict[str, dict[str, Any]] = {

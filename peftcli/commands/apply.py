@@ -11,7 +11,7 @@ def run(file: Path, model: str | None, folder: Path, form: str) -> str:
     """Write the folder and say what is in it. Raises UserError."""
     if form not in FORMATS:
         raise unknown("value of --format", form, FORMATS)
-    from peftcli import deltas, export
+    from peftcli.saved import deltas, export
 
     delta = deltas.read(file)
     export.write(delta, model or delta.model, folder, form)

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli import own_data, plan, sizing
+from peftcli import plan
+from peftcli.data import own_data
 from peftcli.launchers.walltime import minutes
 from peftcli.recipe import find, load, parse_set
+from peftcli.running import sizing
 
 
 def show(
@@ -23,9 +25,9 @@ def show(
     recipe = load(find(name), parse_set(overrides))
     runs = [planned.run for planned in plan.expand(recipe)]
     limit = None if walltime is None else minutes(walltime) * 60
-    from peftcli import calibration, sweep
-    from peftcli.environment import device
-    from peftcli.execution import Place
+    from peftcli.running import calibration, sweep
+    from peftcli.running.environment import device
+    from peftcli.running.execution import Place
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     place = Place(recipe.model, output, data_dir, own_data=described)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
-    from peftcli.deltas import Delta
+    from peftcli.saved.deltas import Delta
 
 
 def show(
     file: Path, task: str | None, model: str | None, data_dir: Path | None, allow_other_data: bool, as_json: bool
 ) -> str:
     """Evaluate a delta on its task's splits; as text or JSON. Raises UserError."""
-    from peftcli import deltas
+    from peftcli.saved import deltas
 
     delta = deltas.read(file)
     if task is not None and task != delta.run.task:
@@ -37,9 +37,9 @@ def evaluate(
     The run stands in copies in the places of those it was trained with, each copy on that run's data: so every batch
     has the shape it had, and on the same machine every bit is the same. Raises UserError.
     """
-    from peftcli.data import prepare
-    from peftcli.evaluation import collapsed, measure, score
-    from peftcli.restoring import restore
+    from peftcli.data.loading import prepare
+    from peftcli.engine.evaluation import collapsed, measure, score
+    from peftcli.saved.restoring import restore
 
     company, run = delta.company, delta.run
     data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in company.seeds]

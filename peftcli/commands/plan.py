@@ -5,10 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from peftcli import parameters, plan, sizing
+from peftcli import parameters, plan
 from peftcli.launchers import queue
 from peftcli.recipe import Recipe, find, load, parse_set
-from peftcli.sizing import ON_PROCESSOR
+from peftcli.running import sizing
+from peftcli.running.sizing import ON_PROCESSOR
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)

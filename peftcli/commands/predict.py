@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import files, own_data, tasks
+from peftcli import files, tasks
+from peftcli.data import own_data
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from peftcli.predicting import Prediction
+    from peftcli.saved.predicting import Prediction
 
 FORMATS = ("tsv", "jsonl")
 NUMBERED = ("cola", "sst2", "mrpc", "qqp", "wnli")  # whose labels the GLUE server takes as numbers
@@ -32,7 +33,7 @@ def run(
     form = form or ("jsonl" if to is not None and to.suffix in (".jsonl", ".ndjson") else "tsv")
     if form not in FORMATS:
         raise unknown("value of --format", form, FORMATS)
-    from peftcli import deltas, predicting
+    from peftcli.saved import deltas, predicting
 
     delta = deltas.read(file)
     if task is not None and task != delta.run.task:

@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import own_data, plan, readiness, records, sizing
+from peftcli import plan, readiness, records
+from peftcli.data import own_data
 from peftcli.recipe import find, load, parse_set
+from peftcli.running import sizing
 from peftcli.runs import Run
 
 if TYPE_CHECKING:
@@ -31,8 +33,8 @@ def run(
     planned = plan.expand(recipe)
     chosen = plan.select(planned, only)
     readiness.check(recipe.model, [p.run for p in chosen], data_dir, allow_other_data)
-    from peftcli import sweep
-    from peftcli.execution import Place
+    from peftcli.running import sweep
+    from peftcli.running.execution import Place
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     place = Place(recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described)

@@ -80,9 +80,9 @@ def _train(
     save_delta: bool,
     keep_predictions: bool,
 ) -> None:
-    from peftcli import sweep
-    from peftcli.execution import Place
-    from peftcli.progress import Progress
+    from peftcli.running import sweep
+    from peftcli.running.execution import Place
+    from peftcli.running.progress import Progress
 
     place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta)
     together = sweep.cohorts(runs, place, sweep.default_size())

@@ -1,6 +1,6 @@
 """A sweep by several processes of this machine: each trains its share, or several of them one cohort together.
 
-The processes are accelerate's (`peftcli.parallel` joins its groups), started one by one, so that one that dies takes
+The processes are accelerate's (`peftcli.engine.parallel` joins its groups), started one by one, so that one that dies takes
 nothing with it but its own group; they meet in a file, since a port can be taken by somebody else.
 """
 
@@ -18,13 +18,13 @@ from pathlib import Path
 
 from peftcli import files, stopping
 from peftcli.errors import UserError
-from peftcli.execution import Place
 from peftcli.launchers import assignments, shares
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.worker import STOP, python_path
+from peftcli.running.execution import Place
+from peftcli.running.sweep import Share
 from peftcli.runs import Run
-from peftcli.sweep import Share
 
 GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
 MEETING_GRACE = 5.0  # seconds that the first process of a group has once another one is gone

@@ -12,8 +12,8 @@ from peftcli.errors import UserError
 from peftcli.runs import Run
 
 if TYPE_CHECKING:
-    from peftcli.execution import Place
-    from peftcli.sweep import Share
+    from peftcli.running.execution import Place
+    from peftcli.running.sweep import Share
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ def encode(assignment: Assignment) -> str:
 
 def decode(file: Path) -> Assignment:
     """Read an assignment. Raises UserError for a file that is not one."""
-    from peftcli.execution import Place
-    from peftcli.sweep import Share
+    from peftcli.running.execution import Place
+    from peftcli.running.sweep import Share
 
     try:
         document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from peftcli.execution import Place
-    from peftcli.sweep import Share
+    from peftcli.running.execution import Place
+    from peftcli.running.sweep import Share
 
     # Takes a share and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
     Launch = Callable[[Share, Place, bool], list[str] | None]
@@ -46,8 +46,8 @@ def choose(launcher: str, given: Mapping[str, Any]) -> Launch:
 
 
 def _local(share: Share, place: Place, retry_failed: bool) -> list[str]:
-    from peftcli import sweep
-    from peftcli.progress import Progress
+    from peftcli.running import sweep
+    from peftcli.running.progress import Progress
 
     with Progress(len(share.wanted)) as progress:
         sweep.train(share, place, progress)

@@ -19,9 +19,9 @@ def main() -> None:
 
 
 def _work(file: Path) -> int:
-    from peftcli import sweep
     from peftcli.launchers import accelerate, assignments
-    from peftcli.progress import Progress
+    from peftcli.running import sweep
+    from peftcli.running.progress import Progress
 
     own = assignments.decode(file)
     runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]

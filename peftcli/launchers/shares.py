@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from peftcli import own_data, parameters
+from peftcli import parameters
+from peftcli.data import own_data
 from peftcli.runs import Run
 from peftcli.schedule import schedule
 from peftcli.settings import Training

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.execution import Place
 from peftcli.launchers import assignments, queue, shares
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.queue import Submission
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.worker import python_path
+from peftcli.running.execution import Place
+from peftcli.running.sweep import Share
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
-from peftcli.sweep import Share
 
 JOBS = 16  # where --max-jobs does not say otherwise
 OURS = ("array", "error", "job-name", "nodes", "ntasks-per-node", "open-mode", "output", "requeue", "signal", "time")

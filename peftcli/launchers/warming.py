@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from peftcli import backbone as backbones
 from peftcli import models
-from peftcli.data import prepare
-from peftcli.execution import Place
+from peftcli.data.loading import prepare
+from peftcli.engine import backbone as backbones
+from peftcli.running.execution import Place
 from peftcli.runs import Run
 
 

@@ -38,9 +38,10 @@ def python_path() -> str:
 
 
 def _work(file: Path, rank: int, size: int, meeting: Path) -> None:
-    from peftcli import parallel, sweep
+    from peftcli.engine import parallel
     from peftcli.launchers.assignments import decode
-    from peftcli.progress import Progress
+    from peftcli.running import sweep
+    from peftcli.running.progress import Progress
 
     own = decode(file)
     if size > 1:

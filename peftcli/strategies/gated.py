@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from peftcli.anatomy import Anatomy
+from peftcli.shapes.anatomy import Anatomy
 from peftcli.strategies.options import Count, Number, Positive, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
@@ -59,7 +59,7 @@ def gate(log_alpha: Tensor, noise: Tensor | None) -> Tensor:
 
 
 def _gated(names: tuple[str, ...], values: Values, start: Values, moment: Moment) -> Values:
-    from peftcli.noise import uniform
+    from peftcli.engine.noise import uniform
 
     weights = {name: value for name, value in values.items() if not name.startswith(GATE)}
     for site, name in enumerate(names):

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from peftcli.anatomy import Anatomy
-from peftcli.architectures import ATTENTION, LAYER
 from peftcli.errors import UserError
+from peftcli.shapes.anatomy import Anatomy
+from peftcli.shapes.architectures import ATTENTION, LAYER
 from peftcli.strategies.options import Count, Groups, Positive, Rate
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Bottleneck, Lora, Tuning

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from peftcli.anatomy import Anatomy
+from peftcli.shapes.anatomy import Anatomy
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Tuning
 
@@ -17,6 +17,6 @@ def peft(model: Anatomy, type: Type, **settings: Any) -> Tuning:
 
     Further options are those of the package's configuration of that type, checked against it.
     """
-    from peftcli.injection import injection
+    from peftcli.engine.injection import injection
 
     return Tuning(injected=injection(model.config, type, settings))

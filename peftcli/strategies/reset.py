@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from peftcli.anatomy import Anatomy
+from peftcli.shapes.anatomy import Anatomy
 from peftcli.strategies.options import Count, Rate, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
@@ -15,7 +15,7 @@ from peftcli.tuning import Moment, Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.pretrained import Pretrained
+    from peftcli.engine.pretrained import Pretrained
     from peftcli.tuning import Values
 
 
@@ -71,7 +71,7 @@ def _draw_anew(model: Pretrained) -> Mapping[str, Tensor]:
 def _mix(share: float, when: str, values: Values, start: Values, moment: Moment) -> Values:
     if share == 0 or moment.training != (when == "training"):
         return values
-    from peftcli.noise import uniform
+    from peftcli.engine.noise import uniform
 
     mixed = {}
     for site, (name, value) in enumerate(values.items()):

@@ -7,9 +7,9 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from peftcli.anatomy import Anatomy
-from peftcli.architectures import LAYERNORMS
 from peftcli.errors import UserError
+from peftcli.shapes.anatomy import Anatomy
+from peftcli.shapes.architectures import LAYERNORMS
 from peftcli.strategies.options import Count, Share
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Elements, Mask, Tuning
@@ -17,7 +17,7 @@ from peftcli.tuning import Elements, Mask, Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.pretrained import Pretrained
+    from peftcli.engine.pretrained import Pretrained
 
 
 @strategy

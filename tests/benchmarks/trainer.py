@@ -56,7 +56,7 @@ def classifier(model: str, task: str, strategy: str, device: torch.device, **opt
         from peft import LoraConfig, get_peft_model
 
         return get_peft_model(network, LoraConfig(task_type="SEQ_CLS", target_modules=["query", "value"], **options))
-    from peftcli.network import Network
+    from peftcli.engine.network import Network
 
     anatomy = Network(backbone(model, device), "pair", labels, "stock").anatomy
     trained = {f"bert.{name}" for name in registry.get(strategy).tune(anatomy, options).mask}

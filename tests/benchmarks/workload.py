@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from peftcli import backbone as backbones
-from peftcli import engine, models
-from peftcli.backbone import Backbone
-from peftcli.cohort import Cohort, Data, gather
-from peftcli.examples import Examples
+from peftcli import models
+from peftcli.data.examples import Examples
+from peftcli.engine import backbone as backbones
+from peftcli.engine import training
+from peftcli.engine.backbone import Backbone
+from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.plan import defaults
 from peftcli.runs import Run
 from peftcli.settings import Training
@@ -72,10 +73,10 @@ def cohort(
 
 def ours(own: Cohort) -> Step:
     """One training step of a cohort, its batch laid out from the examples."""
-    state = engine.begin(own)
+    state = training.begin(own)
 
     def step() -> None:
-        engine.advance(own, state)
+        training.advance(own, state)
         if len(state.pending) > 50:
             state.pending.clear()
 

@@ -13,9 +13,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from peftcli import backbone, data, execution, records, report
+from peftcli import records
 from peftcli.__main__ import main
+from peftcli.data import loading
+from peftcli.engine import backbone
 from peftcli.recipe import load
+from peftcli.report import reporting
+from peftcli.running import execution
 
 SCALE = float(os.environ.get("PEFTCLI_CHAOS", "1"))
 VARYING = ("seconds", "peak_memory_bytes")
@@ -28,7 +32,7 @@ def count(whole: int) -> int:
 
 def forked(arguments: Sequence[str], checkpoint_seconds: float) -> BaseProcess:
     """Start the command line in a fork of this process, which has its imports behind it but has loaded nothing."""
-    data._tokenised.cache_clear()
+    loading._tokenised.cache_clear()
     backbone.load.cache_clear()
     process = multiprocessing.get_context("fork").Process(target=_command, args=(list(arguments), checkpoint_seconds))
     process.start()
@@ -87,4 +91,4 @@ def written(output: Path) -> dict[str, tuple[int, int]]:
 
 def table(recipe: Path, output: Path) -> str:
     """The recipe's report from the records, without the line that tells how long they took."""
-    return re.sub(r"Cost: [^,]*", "Cost:", report.report(load(recipe), output, "markdown"))
+    return re.sub(r"Cost: [^,]*", "Cost:", reporting.report(load(recipe), output, "markdown"))

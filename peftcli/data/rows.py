@@ -1,0 +1,180 @@
+"""A split's rows as plain values: the columns a task uses, checked, and compared with what the task's row says."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peftcli.data.examples import Array
+from peftcli.errors import UserError, unknown
+from peftcli.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SPAN_PLACES = ("span1_index", "span2_index")  # which word of the text, parted at white space, a span begins with
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One split: the used columns by name, each [examples], and the labels.
+
+    `columns` hold text, lists of words (token tasks), or whole numbers (places of spans). `labels` [examples], int64 or
+    for regression float64; [words] for token tasks, all examples' end to end. `numbers` [examples] are the data set's
+    own `idx`, or the row where it has none. `label_names` are the names that the data set itself gives, where it does.
+    """
+
+    columns: dict[str, list[Any]]
+    labels: NDArray[np.generic]
+    numbers: Array
+    label_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+def check(task: Task, split: str, table: "pa.Table") -> Rows:
+    """Take the columns a task uses out of a table.
+
+    Raises UserError for a missing column, one of another type, a missing text, a label that is missing, not a finite
+    number or not one of the task's, an empty split, and a sentence with more or fewer labels than words.
+    """
+    where = f"task {task.name}, split {split}"
+    columns = {name: _column(table, name, where) for name in (*task.text, *_places(task))}
+    labels = _column(table, task.label, where)
+    if not len(table):
+        raise UserError(f"{where}: no rows")
+    for name, column in columns.items():
+        _check_values(column, "a whole number" if name in SPAN_PLACES else "text", task.kind == "token", name, where)
+    numbers = table.column("idx").to_numpy() if "idx" in table.column_names else None
+    if numbers is None or numbers.dtype.kind != "i":
+        numbers = np.arange(len(table))
+    plain = {name: column.to_pylist() for name, column in columns.items()}
+    if task.kind == "token":
+        _check_lengths(plain[task.text[0]], labels, task.label, where)
+    return Rows(plain, _labels(task, labels, where), numbers.astype(np.int64), _label_names(table, task.label))
+
+
+def fingerprint(splits: Mapping[str, Rows]) -> str:
+    """Hash what is used of all splits: text, places and labels, in order; 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for split, rows in sorted(splits.items()):
+        labels = rows.labels.astype(np.float32) if rows.labels.dtype.kind == "f" else rows.labels
+        for name, values in (*sorted(rows.columns.items()), ("", labels.tolist())):
+            content = json.dumps(values, separators=(",", ":"))
+            digest.update(f"{split}/{name} {len(values)} {len(content)}\n{content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def differences(task: Task, splits: Mapping[str, Rows]) -> tuple[str, ...]:
+    """Say where rows, label counts or label names differ from the task's row; empty where nothing does."""
+    found = []
+    for split, rows in splits.items():
+        if rows.label_names is not None and task.labels and rows.label_names != task.labels:
+            found.append(f"split {split}: labels {_list(rows.label_names)}, not {_list(task.labels)}")
+        if split in task.sizes and len(rows) != task.sizes[split]:
+            found.append(f"split {split}: {len(rows)} rows, not {task.sizes[split]}")
+        if split in task.counts and (counts := label_counts(task, rows)) != task.counts[split]:
+            found.append(f"split {split}: {_list(counts)} of the labels, not {_list(task.counts[split])}")
+    return tuple(found)
+
+
+def label_counts(task: Task, rows: Rows) -> tuple[int, ...]:
+    """Count a split's examples (token tasks: words) of each label."""
+    return tuple(np.bincount(rows.labels.astype(np.int64), minlength=len(task.labels)).tolist())
+
+
+def _places(task: Task) -> tuple[str, ...]:
+    return SPAN_PLACES if task.kind == "span" else ()
+
+
+def _column(table: "pa.Table", name: str, where: str) -> "pa.ChunkedArray":
+    if name not in table.column_names:
+        raise UserError(f"{where}: {unknown('column', name, table.column_names)}")
+    return table.column(name)
+
+
+def _check_values(column: "pa.ChunkedArray", what: str, words: bool, name: str, where: str) -> None:
+    """Refuse a column that is not of text (of lists of words, of whole numbers), or that misses a value."""
+    from pyarrow import types
+
+    inner = column
+    if words and types.is_list(column.type) | types.is_large_list(column.type):
+        _check_present(column, name, where)
+        inner = column.combine_chunks().flatten()
+    elif words:
+        raise UserError(f"{where}: column {name!r} holds {column.type}, not lists of words")
+    right = types.is_integer if what == "a whole number" else _is_text
+    if not right(inner.type):
+        raise UserError(f"{where}: column {name!r} holds {inner.type}, not {what}")
+    _check_present(inner, name, where)
+
+
+def _is_text(kind: "pa.DataType") -> bool:
+    from pyarrow import types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _check_present(column: "pa.ChunkedArray", name: str, where: str) -> None:
+    if column.null_count:
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        raise UserError(f"{where}: column {name!r} misses its value {int(np.flatnonzero(missing)[0])} (from 0)")
+
+
+def _check_lengths(words: list[list[str]], labels: "pa.ChunkedArray", name: str, where: str) -> None:
+    from pyarrow import types
+
+    if not (types.is_list(labels.type) or types.is_large_list(labels.type)):
+        raise UserError(f"{where}: column {name!r} holds {labels.type}, not lists of labels")
+    _check_present(labels, name, where)
+    for row, (own, given) in enumerate(zip(words, labels.to_pylist(), strict=True)):
+        if len(own) != len(given):
+            raise UserError(f"{where}: row {row} (from 0) has {len(own)} words and {len(given)} labels")
+
+
+def _labels(task: Task, column: "pa.ChunkedArray", where: str) -> NDArray[np.generic]:
+    from pyarrow import types
+
+    flat = column.combine_chunks().flatten() if task.kind == "token" else column
+    _check_present(flat, task.label, where)
+    whole = types.is_integer(flat.type) or types.is_boolean(flat.type)
+    if not whole and not (task.kind == "regression" and types.is_floating(flat.type)):
+        raise UserError(f"{where}: column {task.label!r} holds {flat.type}, not labels as numbers")
+    values = flat.to_numpy(zero_copy_only=False)
+    return _numbers(values, where) if task.kind == "regression" else _classes(values, task.labels, where)
+
+
+def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
+    bad = np.flatnonzero(~np.isfinite(values))
+    if len(bad):
+        raise UserError(f"{where}: label {values[bad[0]]} at {bad[0]} (from 0) is not a finite number")
+    return values.astype(np.float64)
+
+
+def _classes(values: NDArray[Any], labels: tuple[str, ...], where: str) -> NDArray[np.int64]:
+    classes = values.astype(np.int64)
+    bad = np.flatnonzero((classes < 0) | (classes >= len(labels)))
+    if len(bad):
+        legal = (f"{place} ({label})" for place, label in enumerate(labels))
+        raise UserError(f"{where}: label {classes[bad[0]]} at {bad[0]} (from 0); known: {_list(legal)}")
+    return classes
+
+
+def _label_names(table: "pa.Table", label: str) -> tuple[str, ...] | None:
+    """Read the label names that `datasets` writes beside a table's columns."""
+    try:
+        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
+        feature = features[label]
+        names = feature.get("feature", feature)["names"]
+        return tuple(map(str, names))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None  # none are written there
+
+
+def _list(values: Iterable[object]) -> str:
+    return ", ".join(map(str, values))

@@ -1,0 +1,83 @@
+"""Tokenised splits on disk: a safetensors file for each tokenizer, task data and length. A damaged one is made anew."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peftcli import files
+from peftcli.data.examples import Examples
+from peftcli.data.tokens import Encoded
+from peftcli.errors import UserError
+from peftcli.runs import canonical
+
+CACHE_DIR = "PEFTCLI_CACHE_DIR"
+FORMAT = 1  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise
+# What each stored array is kept as; the widest vocabulary fits in 32 bits.
+STORED = {"ids": np.int32, "types": np.uint8}
+FIELDS = ("ids", "types", "starts", "labels", "numbers", "words", "word_starts", "spans")
+
+
+def path(name: str, parts: Mapping[str, Any]) -> Path:
+    """Give the file for a task's name and everything that its content depends on."""
+    folder = Path(os.environ.get(CACHE_DIR) or "~/.cache/peftcli").expanduser()
+    key = hashlib.sha256(canonical({"format": FORMAT, **parts})).hexdigest()[:20]
+    return folder / "tokens" / f"{name}-{key}.safetensors"
+
+
+def save(file: Path, splits: Mapping[str, Encoded]) -> None:
+    """Write a task's tokenised splits. Raises UserError where the cache cannot be written."""
+    from safetensors.numpy import save as serialise
+
+    arrays = {
+        f"{split}.{field}": np.ascontiguousarray(array.astype(STORED.get(field, array.dtype), copy=False))
+        for split, encoded in splits.items()
+        for field in FIELDS
+        if (array := getattr(encoded.examples, field)) is not None
+    }
+    about = {
+        split: {"group": encoded.examples.group, "dropped": encoded.dropped, "lost_words": encoded.lost_words}
+        for split, encoded in splits.items()
+    }
+    text = json.dumps(about, sort_keys=True)
+    try:
+        files.write(file, serialise(arrays, {"splits": text, "sha256": _hash(arrays, text)}))
+    except UserError as error:
+        raise UserError(f"{error} (the cache of tokenised data; {CACHE_DIR} names another folder)") from None
+
+
+def load(file: Path) -> dict[str, Encoded] | None:
+    """Read a task's tokenised splits back, None where they are not there or the file is damaged."""
+    from safetensors import SafetensorError, safe_open
+
+    if not file.is_file():
+        return None
+    try:
+        with safe_open(file, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+    except (SafetensorError, OSError):
+        return None
+    text = metadata.get("splits", "")
+    if metadata.get("sha256") != _hash(arrays, text):
+        return None
+    return {split: _encoded(split, about, arrays) for split, about in json.loads(text).items()}
+
+
+def _encoded(split: str, about: dict[str, int], arrays: Mapping[str, NDArray[Any]]) -> Encoded:
+    own = {field: arrays[f"{split}.{field}"] for field in FIELDS if f"{split}.{field}" in arrays}
+    wide = {field: array.astype(np.int64) if field in STORED else array for field, array in own.items()}
+    return Encoded(Examples(**wide, group=about["group"]), about["dropped"], about["lost_words"])
+
+
+def _hash(arrays: Mapping[str, NDArray[Any]], text: str) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

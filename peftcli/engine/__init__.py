@@ -1,0 +1,1 @@
+"""Training a cohort: `[runs, tokens, hidden]` through one shared backbone."""

@@ -1,0 +1,198 @@
+"""Loading a pre-trained model: from a hub id, a folder or an alias, checked, frozen, its layers accepting a run dimension."""
+
+import contextlib
+import copy
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from peftcli import files, models
+from peftcli.data import hub
+from peftcli.engine import padded
+from peftcli.engine.modules import accept_runs
+from peftcli.engine.streams import ATTENTION, stream_attention
+from peftcli.errors import UserError
+from peftcli.shapes import architectures
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded model: the network without its pooler, the pooler apart, and what its checkpoint did not hold.
+
+    `weights` are its tensors as loaded, before any narrowing to the precision it computes in. `fresh` names tensors
+    the checkpoint lacks (a pooler): their start comes from each run's seed.
+    """
+
+    network: nn.Module
+    pooler: nn.Module | None
+    weights: dict[str, Tensor]
+    config: dict[str, Any]
+    fresh: frozenset[str]
+    fingerprint: str
+
+
+def locate(model: str) -> str:
+    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum."""
+    if model == "minilm":
+        folder = models.minilm_folder()
+        _check_minilm(folder)
+        return str(folder)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return str(path)
+    if models.looks_like_path(model):
+        raise UserError(f"model folder {model!r} does not exist")
+    return model
+
+
+@lru_cache(maxsize=1)
+def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> Backbone:
+    """Load a model once per process, to compute in `dtype` on `device`, everything frozen.
+
+    Raises UserError when it cannot be had, is of an unknown architecture, lacks weights, or differs from its config.
+    """
+    source = locate(model)
+    network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
+    backbone = adopt(network.to(device), pooler, frozenset(missing), model)
+    note = architectures.architecture(backbone.config["model_type"]).note
+    if note:
+        print(f"model {model}: {note}", file=sys.stderr)
+    return narrowed(backbone, dtype)
+
+
+def fetch_config(model: str) -> dict[str, Any]:
+    """Give a model's config numbers, a hub model's downloaded where they are not in the cache.
+
+    Raises UserError, at once where there is no network.
+    """
+    from huggingface_hub import hf_hub_download
+
+    source = locate(model)
+    try:
+        return models.config(model)
+    except UserError:
+        if Path(source).is_dir() or not hub.reachable():
+            raise
+    try:
+        with hub.quiet():
+            hf_hub_download(source, "config.json")
+    except Exception as error:  # its client, and what that is built on, raise many kinds
+        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise UserError(f"cannot download model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
+    return models.config(model)
+
+
+def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
+    """Give the same backbone with its layers computing in `dtype`; `weights` and the pooler stay as they were."""
+    network = sharing_copy(backbone.network)
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and parameter.dtype != dtype:
+                module._parameters[name] = nn.Parameter(parameter.detach().to(dtype), requires_grad=False)
+    return replace(backbone, network=network)
+
+
+def sharing_copy(module: nn.Module) -> nn.Module:
+    """Copy a module tree whose tensors stay shared, so that what a strategy inserts does not outlive its runs."""
+    twin = copy.copy(module)
+    twin.__dict__ = dict(module.__dict__)
+    twin._parameters, twin._buffers = dict(module._parameters), dict(module._buffers)
+    twin._modules = {name: None if child is None else sharing_copy(child) for name, child in module._modules.items()}
+    return twin
+
+
+def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
+    """Take a transformers model as a backbone: check its tensors against the architecture's row, and split off its pooler."""
+    config = network.config.to_dict()
+    row = architectures.architecture(config["model_type"])
+    if not pooler:
+        network.pooler = None
+    elif getattr(network, "pooler", None) is None:
+        raise UserError(f"model {model!r} has no pooler, which this head reads")
+    expected = {p.name: p.shape for p in architectures.parameters(config, pooler)}
+    found = {name: tuple(p.shape) for name, p in network.named_parameters()}
+    if found != expected:
+        odd = sorted(set(found.items()) ^ set(expected.items()))[0]
+        raise UserError(f"model {model!r}: tensor {odd[0]} {odd[1]} does not fit architecture {config['model_type']!r}")
+    missing = frozenset(name for name in missing if name in expected)
+    if any(not name.startswith("pooler.") for name in missing):
+        raise UserError(f"model {model!r}: the checkpoint lacks {sorted(missing)[0]}")
+    fingerprint = _fingerprint({name: p for name, p in network.named_parameters() if name not in missing})
+    weights = {name: p.detach() for name, p in network.named_parameters()}
+    split = network._modules.pop("pooler", None) if pooler else None
+    network.pooler = None
+    if not row.stream and config.get("attention_dropout"):
+        share = config["attention_dropout"]
+        raise UserError(f"model {model!r} drops attention probabilities ({share}), which its padded path cannot")
+    network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
+    accept_runs(network, row.shared)
+    split = None if split is None else accept_runs(split)
+    return Backbone(network, split, weights, config, missing, fingerprint)
+
+
+def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Module, set[str]]:
+    from transformers import AutoModel
+
+    local = Path(source).is_dir() or not hub.reachable()
+    try:
+        # Told to look at local files alone, transformers still asks the hub for some, again and again.
+        with quiet_transformers(), hub.offline() if local else contextlib.nullcontext():
+            network, info = AutoModel.from_pretrained(
+                source,
+                dtype=dtype,
+                output_loading_info=True,
+                trust_remote_code=False,
+                attn_implementation="eager",
+                local_files_only=local,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        first = str(error).strip().partition("\n")[0]
+        raise UserError(f"cannot load model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
+    return network.eval(), set(info["missing_keys"])
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' progress bars and loading tables off the terminal."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _check_minilm(folder: Path) -> None:
+    if files.sha256(folder / "model.safetensors") != models.MINILM_SHA256:
+        raise UserError(f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package")
+
+
+def _fingerprint(tensors: dict[str, Tensor]) -> str:
+    """Hash the pre-trained values: by name, the shape and 64-bit sums that any changed weight changes."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        raw = tensors[name].detach().to("cpu", torch.float32).contiguous().view(torch.uint8).numpy()
+        digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
+        digest.update(raw.data)
+    return digest.hexdigest()[:16]
+
+
+from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402  (registers the backbones' attention)
+from transformers.masking_utils import eager_mask  # noqa: E402
+
+AttentionInterface.register(ATTENTION, stream_attention)
+AttentionInterface.register(padded.ATTENTION, padded.padded_attention)
+AttentionMaskInterface.register(padded.ATTENTION, eager_mask)

@@ -1,0 +1,140 @@
+"""A cohort made ready to train: runs alike in all but learning rate, seed and mask values, on one network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from peftcli.data.examples import Array, Examples
+from peftcli.engine import losses, optimizer, parallel, slices
+from peftcli.engine.assembly import Assembly, assemble
+from peftcli.engine.backbone import Backbone
+from peftcli.engine.batches import Batch, build, chosen
+from peftcli.engine.gradients import training_gradient
+from peftcli.engine.network import Network
+from peftcli.engine.noise import seed_key, site_keys, step_keys
+from peftcli.engine.pretrained import Pretrained, fresh_tensors, generator
+from peftcli.runs import Run
+from peftcli.schedule import Schedule, schedule
+from peftcli.settings import Training
+from peftcli.strategies import registry
+from peftcli.tuning import Moment
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one run trains on and is evaluated on: the splits, which of them chooses the best, and label names."""
+
+    train: Examples
+    evaluation: dict[str, Examples]
+    chooser: str
+    kind: str
+    labels: tuple[str, ...]
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Runs ready to train together. Everything here stays as it is while they train; `State` is what moves."""
+
+    runs: tuple[Run, ...]
+    data: tuple[Data, ...]
+    assembly: Assembly
+    schedules: tuple[Schedule, ...]
+    device: torch.device
+    keys: Tensor = field(repr=False)  # [runs] int32
+
+    @property
+    def training(self) -> Training:
+        """The settings, the same for all runs."""
+        return self.runs[0].protocol
+
+    @property
+    def network(self) -> Network:
+        """The network they share."""
+        return self.assembly.network
+
+    @property
+    def total(self) -> int:
+        """Updates until the longest run ends."""
+        return max(own.total for own in self.schedules)
+
+    @cached_property
+    def decayed(self) -> Tensor | None:
+        """Which columns weight decay moves."""
+        return optimizer.decayed(self.assembly, self.training)
+
+    def batch(self, step: int) -> Batch:
+        """Every run's batch at a step; a run that has ended goes on seeing batches, which change nothing of it."""
+        size = self.training.batch_size
+        parts = [
+            (data.train, chosen(run.seed, step, len(data.train), size))
+            for run, data in zip(self.runs, self.data, strict=True)
+        ]
+        if parallel.size() == 1:
+            return build(parts, self.network.first_position, self.device)
+        return slices.batch(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
+
+    def noise(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Dropout's keys at a step by buffer name (none where dropout is off), and the strategy's own keys [runs]."""
+        names = [name for name, place in self.network.dropouts().items() if place.p]
+        keys = site_keys(step_keys(self.keys, step), len(names) + 1)
+        on = [own.dropout(step) for own in self.schedules]
+        assert all(on) or not any(on), "runs of a cohort have the same number of steps an epoch"
+        return {f"{name}.key": key for name, key in zip(names, keys[1:], strict=True) if on[0]}, keys[0]
+
+    def loss(self, flat: Tensor, step: int, batch: Batch) -> Tensor:
+        """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""
+        noise, keys = self.noise(step)
+        noise = noise if batch.whole is None else slices.shifted(noise, batch.whole, self.network)
+        moment = Moment(step, True, keys)
+        found = self.network.call(self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans)
+        loss = losses.per_run(losses.scores(found, self.data[0].kind), batch, self.data[0].kind)
+        tuning = self.assembly.tuning
+        if tuning.penalty is None:
+            return loss
+        return loss + tuning.penalty(self.assembly.values(flat), moment) / parallel.size()
+
+    def forward(self, flat: Tensor, step: int) -> Callable[[Batch], Tensor]:
+        """The network at these values, for evaluation: no dropout."""
+        moment = Moment(step, False, step_keys(self.keys, step))
+        tensors = self.assembly.tensors(flat, moment)
+        return lambda batch: self.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+
+
+def gather(
+    runs: Sequence[Run], data: Sequence[Data], backbone: Backbone, config: dict[str, Any], device: torch.device
+) -> Cohort:
+    """Make a cohort ready: head and mask of each run from its own seed, the strategy applied once. Raises UserError."""
+    training, kind = runs[0].protocol, data[0].kind
+    network = Network(backbone, kind, max(len(data[0].labels), 1), training.head).to(device)
+    _set_dropout(network, training)  # before masks are chosen, which may take gradients
+    tuning = registry.get(runs[0].strategy).tune(network.anatomy, runs[0].options)
+    models = [_pretrained(network, run, own, config, device) for run, own in zip(runs, data, strict=True)]
+    assembly = assemble(network, tuning, models)
+    _set_dropout(network, training)  # again, for what was inserted
+    schedules = tuple(schedule(training, len(own.train)) for own in data)
+    keys = torch.tensor([seed_key(run.seed, "dropout") for run in runs], dtype=torch.int32, device=device)
+    return Cohort(tuple(runs), tuple(data), assembly, schedules, device, keys)
+
+
+def _set_dropout(network: Network, training: Training) -> None:
+    """Give every place that drops elements the run's own share, where it has one."""
+    if training.dropout is not None:
+        for place in network.dropouts().values():
+            place.p = training.dropout
+
+
+def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], device: torch.device) -> Pretrained:
+    weights = {**network.weights, **fresh_tensors(network, run.seed)}
+
+    def gradient(batches: int | None) -> dict[str, Tensor]:
+        def batch(picked: Array) -> Batch:
+            return build([(data.train, picked)], network.first_position, device)
+
+        return training_gradient(network, weights, run, data.kind, len(data.train), batch, batches)
+
+    return Pretrained(weights, generator(run.seed, "mask"), config, gradient)

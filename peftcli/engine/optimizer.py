@@ -1,0 +1,80 @@
+"""Adam and AdamW over the one matrix of values: every run has its own learning rate and its own clip norm."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from peftcli.engine.assembly import Assembly
+from peftcli.settings import Training
+
+BLOCK = 1 << 18  # elements: the passes over a block find it in the processor's cache
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Adam's state: running means of gradients and of their squares, [runs, n] each, 8 bytes an element in float32."""
+
+    mean: Tensor
+    square: Tensor
+
+
+def moments(flat: Tensor) -> Moments:
+    """Give the state before the first update."""
+    return Moments(torch.zeros_like(flat), torch.zeros_like(flat))
+
+
+def decayed(assembly: Assembly, training: Training) -> Tensor | None:
+    """Give which columns weight decay moves, [n] of 0 and 1; None where it moves all of them or none.
+
+    `biases and layernorms` are spared as usual: one-dimensional tensors, by name and role. Gates are always spared.
+    """
+    if not training.weight_decay:
+        return None
+    layernorms = {p.name for p in assembly.network.anatomy.parameters if p.role.endswith("layernorm")}
+    spare = training.weight_decay_spares != "nothing"
+    row = torch.ones(assembly.flat.shape[1], dtype=assembly.flat.dtype)
+    for piece in assembly.pieces:
+        spared = spare and (piece.name.endswith("bias") or piece.name in layernorms)
+        if spared or piece.name in assembly.tuning.extra:
+            row[piece.start : piece.stop] = 0
+    return None if bool(row.all()) else row.to(assembly.flat.device)
+
+
+@torch.no_grad()
+def clip(gradient: Tensor, max_norm: float | None) -> None:
+    """Scale each run's gradient to a norm of at most `max_norm`, in place."""
+    if max_norm is not None and gradient.numel():
+        norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
+        gradient.mul_((max_norm / (norms + 1e-6)).clamp(max=1.0))
+
+
+@torch.no_grad()
+def update(
+    flat: Tensor,
+    gradient: Tensor,
+    state: Moments,
+    step: int,
+    rates: Tensor,
+    training: Training,
+    decays: Tensor | None,
+) -> None:
+    """Make one Adam or AdamW update in place; `rates` [runs, 1] are this step's learning rates, `step` counts from 1.
+
+    Adam adds weight decay to the gradient, AdamW takes it off the weights (Loshchilov and Hutter, 2019).
+    """
+    b1, b2 = training.betas
+    first, second = 1 - b1**step, (1 - b2**step) ** 0.5
+    for at in range(0, flat.shape[1], max(1, BLOCK // len(flat))):
+        block = slice(at, at + max(1, BLOCK // len(flat)))
+        value, grad, mean, square = flat[:, block], gradient[:, block], state.mean[:, block], state.square[:, block]
+        if training.weight_decay:
+            decay = training.weight_decay * (1.0 if decays is None else decays[block])
+            if training.optimizer == "adamw":
+                value.mul_(1 - rates * decay)
+            else:
+                grad = grad + value * decay
+        mean.lerp_(grad, 1 - b1)
+        square.mul_(b2).addcmul_(grad, grad, value=1 - b2)
+        denominator = square.sqrt().div_(second).add_(training.epsilon)
+        value.sub_((mean / denominator).mul_(rates / first))

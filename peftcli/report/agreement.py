@@ -1,0 +1,65 @@
+"""Do two strategies err on the same examples? McNemar's test by seed, from predictions beside records. No torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftcli.errors import UserError
+from peftcli.report import significance
+from peftcli.report.significance import Test
+from peftcli.report.tables import Cell
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+ENDING = ".predictions.safetensors"  # instead of a record's .json
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A run's answers on a split: example ids [examples], and whether each is right [examples, or words of them]."""
+
+    numbers: "ndarray"
+    right: "ndarray"
+
+
+def answers(record: Path, split: str) -> Answers | None:
+    """Read which answers of a run are right; None where no predictions were kept, or the task is a regression.
+
+    Raises UserError for a file of predictions that does not read back.
+    """
+    file = record.with_suffix(ENDING)
+    if not file.is_file():
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        tensors = load_file(file)
+        logits, labels, numbers = (tensors[f"{split}.{name}"] for name in ("logits", "labels", "numbers"))
+    except KeyError:
+        return None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"predictions {file} cannot be read: {error}") from None
+    if logits.ndim != 2 or len(logits) != len(labels):
+        return None
+    return Answers(numbers, logits.argmax(-1) == labels)
+
+
+def compare(cell: Cell, reference: Cell, output: Path) -> dict[int, Test]:
+    """Test by seed whether two cells' runs err on as many examples that the other gets right (McNemar, exact).
+
+    Seeds without predictions of both, or evaluated on different examples, are left out.
+    """
+    found = {}
+    for seed in sorted(cell.files.keys() & reference.files.keys()):
+        ours = answers(output / cell.files[seed], cell.split)
+        theirs = answers(output / reference.files[seed], reference.split)
+        if ours is not None and theirs is not None and _same(ours, theirs):
+            found[seed] = significance.mcnemar(ours.right.tolist(), theirs.right.tolist())
+    return found
+
+
+def _same(ours: Answers, theirs: Answers) -> bool:
+    equal = ours.numbers.shape == theirs.numbers.shape and bool((ours.numbers == theirs.numbers).all())
+    return equal and len(ours.right) == len(theirs.right)

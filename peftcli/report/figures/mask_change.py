@@ -1,0 +1,113 @@
+"""The training loss, with the steps marked at which the strategy chose its mask anew (effectiveness, Figure 3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from peftcli.errors import UserError
+from peftcli.report import grid
+from peftcli.report.figures import curves, style
+from peftcli.report.figures.curves import Curve, medians
+from peftcli.report.figures.spec import MaskChange
+from peftcli.report.figures.study import Study
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST = 60  # marks; more would hide the curve
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One group: its curves, and after how many updates the mask was opened (anything may train) and chosen."""
+
+    title: str
+    curves: tuple[Curve, ...]
+    opened: tuple[int, ...]
+    chosen: tuple[int, ...]
+    expected: int
+    unit: str
+
+
+def panels(spec: MaskChange, study: Study) -> list[Panel]:
+    """Collect the curves of strategies that change their mask. Raises UserError where none does."""
+    found = []
+    for group in study.groups(spec.tasks, spec.strategies, spec.learning_rate):
+        bodies = [(outcome, study.body(outcome)) for outcome in group.outcomes]
+        made = [curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
+        lines = tuple(line for line in made if line is not None)
+        last = int(max((line.steps[-1] for line in lines), default=0))
+        changes = steps(group.outcomes[0].run.options, last)
+        if changes is not None:
+            title = f"{group.label} on {group.column.label} (learning rate {grid.rate_text(group.learning_rate)})"
+            found.append(Panel(title, lines, *changes, len(group.outcomes), curves.loss_unit(group)))
+    if not found:
+        raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")
+    return found
+
+
+def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Give the updates after which a mask was opened and was chosen, up to `last`; None where it never changes.
+
+    diffpruning opens its gates every `again` updates and chooses `burn_in` updates later; childpruning chooses `every`.
+    """
+    if "burn_in" in options:
+        again = options.get("again")
+        opened = tuple(range(again, last + 1, again)) if again else ()
+        chosen = tuple(start + options["burn_in"] for start in (0, *opened) if start + options["burn_in"] <= last)
+        return opened, chosen
+    if "every" in options:
+        return (), tuple(range(options["every"], last + 1, options["every"]))
+    return None
+
+
+def draw(spec: MaskChange, study: Study) -> "tuple[Figure, str]":
+    """Draw the figure, and say in words what it shows."""
+    found = panels(spec, study)
+    words = [f"{p.title}: mask chosen after {len(p.chosen)} updates of {len(p.curves)} runs." for p in found]
+    return paint(found), " ".join(["Training loss against steps.", *words, *notes(found)])
+
+
+def notes(found: Sequence[Panel]) -> list[str]:
+    """Say which runs are missing or ended early, and where there are too many changes to mark."""
+    fewer = [f"{p.title}: {len(p.curves)} of {p.expected}" for p in found if len(p.curves) < p.expected]
+    early = [f"{p.title}: seed {line.seed} {line.ended}" for p in found for line in p.curves if line.ended]
+    many = [f"{p.title}: {len(p.chosen):,} times" for p in found if len(p.chosen) > MOST]
+    said = {"Fewer curves than runs": fewer, "Ended early": early, "Mask changed too often to be marked": many}
+    return [note for head, items in said.items() if (note := style.listed(head, items))]
+
+
+def paint(found: Sequence[Panel]) -> "Figure":
+    """Draw a panel for each group, every seed in blue, the median in black where there are several."""
+    from matplotlib.lines import Line2D
+
+    figure, axes = style.grid(len(found), 1, 6.4, 2.9)
+    for (ax,), panel in zip(axes, found, strict=True):
+        ax.set_title(style.escape(panel.title))
+        ax.grid(False, axis="x")
+        for line in panel.curves:
+            ax.plot(line.steps, line.values, color="#0072b2", linewidth=0.9, alpha=0.8)
+        if len(panel.curves) > 1:
+            ax.plot(*medians(panel.curves), color="black", linewidth=1.4)
+        if not panel.curves:
+            ax.text(0.5, 0.5, "no run yet", transform=ax.transAxes, ha="center", va="center")
+        if len(panel.chosen) <= MOST:
+            for marked, line_style in ((panel.opened, style.LINES[2]), (panel.chosen, style.LINES[1])):
+                for step in marked:
+                    ax.axvline(step, color="#d55e00", linewidth=0.9, linestyle=line_style, zorder=1)
+        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+        ax.set_ylabel(f"training loss ({panel.unit})")
+        ax.set_xlabel("training step (updates)")
+    entries = {
+        "loss, each seed": Line2D([], [], color="#0072b2", linewidth=0.9),
+        "median": Line2D([], [], color="black", linewidth=1.4),
+        "mask opened": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[2]),
+        "mask chosen": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[1]),
+    }
+    if not any(len(panel.curves) > 1 for panel in found):
+        del entries["median"]
+    if not any(panel.opened for panel in found):
+        del entries["mask opened"]
+    style.legend(figure, list(entries.values()), list(entries))
+    style.write_notes(figure, notes(found))
+    return figure

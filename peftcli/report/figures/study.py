@@ -1,0 +1,129 @@
+"""What a figure is drawn from: a recipe, what became of its runs, and the folder with their records."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from peftcli import plan, records
+from peftcli.errors import unknown
+from peftcli.recipe import Recipe
+from peftcli.report import grid, published, selection, views
+from peftcli.report.grid import Place, TaskColumn
+from peftcli.report.published import Published
+from peftcli.report.selection import Outcome
+from peftcli.report.views import View
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs alike but for their seed: one strategy entry, one task column, one learning rate.
+
+    `candidates` are the runs of every learning rate it was chosen among, its own included.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    candidates: tuple[Outcome, ...]
+    column: TaskColumn
+    label: str  # the strategy's word
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe with the outcomes of its runs. `output` is the folder that the records lie in."""
+
+    recipe: Recipe
+    outcomes: Sequence[Outcome]
+    output: Path
+
+    @cached_property
+    def view(self) -> View:
+        """The recipe's table: its scale, its deviations' divisor, its rule for learning rates."""
+        return views.read(self.recipe)
+
+    @cached_property
+    def printed(self) -> tuple[Published, ...]:
+        """The paper's printed cells; empty where the recipe names none. Raises UserError."""
+        name = self.view.published
+        return published.read(self.recipe.path.parent / name) if name else ()
+
+    @cached_property
+    def columns(self) -> list[TaskColumn]:
+        """The table's task columns, in its order."""
+        return grid.task_columns(self.recipe, self.view, self.outcomes)
+
+    def body(self, outcome: Outcome) -> dict[str, Any] | None:
+        """Read a run's whole record; None where there is none that reads back."""
+        if outcome.state in ("missing", "damaged"):
+            return None
+        try:
+            return records.read(records.path(self.output, outcome.run)).body
+        except records.Unreadable:
+            return None
+
+    def chosen_columns(self, names: Sequence[str] | None) -> list[TaskColumn]:
+        """Give the task columns of these names (a column's or a task's), in their order. Raises UserError."""
+        if names is None:
+            return self.columns
+        for name in names:
+            if name not in (known := [n for c in self.columns for n in (c.column, c.task)]):
+                raise unknown("task of this figure", name, dict.fromkeys(known))
+        return [c for name in names for c in self.columns if name in (c.column, c.task)]
+
+    def chosen_outcomes(self, names: Sequence[str] | None) -> list[Outcome]:
+        """Give the outcomes of these strategies (by name or label), in their order. Raises UserError."""
+        if names is None:
+            return list(self.outcomes)
+        known = {n: None for o in self.outcomes for n in (grid.strategy_label(self.recipe, o), o.run.strategy)}
+        for name in names:
+            if name not in known:
+                raise unknown("strategy of this figure", name, known)
+        return [
+            o for name in names for o in self.outcomes if name in (grid.strategy_label(self.recipe, o), o.run.strategy)
+        ]
+
+    def groups(
+        self, tasks: Sequence[str] | None, strategies: Sequence[str] | None, learning_rate: str | float
+    ) -> list[Group]:
+        """Group runs by task column, strategy entry and learning rate, in that order.
+
+        `learning_rate` is `all`, `best` (by the mean over seeds), or a number: a strategy with one rate alone keeps it.
+        Raises UserError for a task, strategy or learning rate that the recipe does not have.
+        """
+        outcomes = self.chosen_outcomes(strategies)
+        found = []
+        for column in self.chosen_columns(tasks):
+            own = [o for o in outcomes if o.planned.task == column.at]
+            for entry in dict.fromkeys(o.planned.strategy for o in own):
+                found += self._rates([o for o in own if o.planned.strategy == entry], column, learning_rate)
+        return found
+
+    def _rates(self, outcomes: list[Outcome], column: TaskColumn, wanted: str | float) -> list[Group]:
+        rates = by_rate(outcomes)
+        chosen = list(rates)
+        if wanted == "best":
+            split = Place(tuple(outcomes), column, {}).first_split
+            split = selection.reported_split(split, outcomes[0].run.protocol)
+            chosen = [selection.best_rate(rates, split) or min(rates)]
+        elif wanted != "all" and len(rates) > 1:
+            if wanted not in rates:
+                raise unknown("learning rate of this figure", wanted, map(grid.rate_text, rates))
+            chosen = [float(wanted)]
+        label = grid.strategy_label(self.recipe, outcomes[0])
+        pool = tuple(outcomes)
+        return [Group(own := tuple(rates[r]), pool if wanted == "best" else own, column, label, r) for r in chosen]
+
+
+def study(recipe: Recipe, output: Path) -> Study:
+    """Read what became of a recipe's runs. Raises UserError."""
+    return Study(recipe, selection.outcomes(plan.expand(recipe), output), output)
+
+
+def by_rate(outcomes: Iterable[Outcome]) -> dict[float, list[Outcome]]:
+    """Group outcomes by learning rate, lowest first."""
+    found: dict[float, list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda o: o.run.learning_rate):
+        found.setdefault(outcome.run.learning_rate, []).append(outcome)
+    return found

@@ -1,0 +1,100 @@
+"""A model's weights by module, read from safetensors files as plain arrays. No torch."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peftcli import models
+from peftcli.errors import UserError
+from peftcli.shapes import anatomy as anatomies
+from peftcli.shapes.anatomy import Anatomy
+from peftcli.shapes.architectures import ATTENTION, FEEDFORWARD
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+    Arrays = dict[str, ndarray]
+
+ROLES = {
+    "multihead": ATTENTION,
+    "feedforward": FEEDFORWARD,
+    "layernorm_attention": ("attention_layernorm",),
+    "layernorm_ffn": ("ffn_layernorm",),
+}
+OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+
+
+def anatomy(model: str) -> Anatomy:
+    """Give a model's tensors by name and role, from its config's numbers. Raises UserError."""
+    return anatomies.anatomy(models.config(model), (), pooler=False)
+
+
+def locate(model: str) -> Path | None:
+    """Find the folder or file of a model's weights on this machine; None where they are not at hand."""
+    if model == "minilm":
+        return models.minilm_folder()
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if models.looks_like_path(model):
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "model.safetensors")
+    return Path(found) if isinstance(found, str) else None
+
+
+def read(source: Path, names: Iterable[str]) -> "Arrays":
+    """Read tensors by their names in the architecture, whatever prefix or older name the files give them.
+
+    `source` is a safetensors file or a folder of them. Tensors that the files lack are left out. Raises UserError for
+    a file that is damaged, or of a number format that numpy does not have (bfloat16).
+    """
+    wanted = tuple(names)
+    found: Arrays = {}
+    for file in _files(source):
+        found |= _read_file(file, wanted)
+    return found
+
+
+def by_module(tensors: "Mapping[str, ndarray]", model: Anatomy, modules: Iterable[str]) -> "Arrays":
+    """Lay the weights of each module's tensors end to end, all layers: module -> [weights] float64, biases included."""
+    import numpy as np
+
+    found = {}
+    for module in modules:
+        parts = [tensors[name].astype(np.float64).ravel() for name in model.names(ROLES[module]) if name in tensors]
+        if parts:
+            found[module] = np.concatenate(parts)
+    return found
+
+
+def names(model: Anatomy, modules: Iterable[str]) -> tuple[str, ...]:
+    """Name every tensor of these modules."""
+    return tuple(name for module in modules for name in model.names(ROLES[module]))
+
+
+def _files(source: Path) -> list[Path]:
+    files = sorted(source.glob("*.safetensors")) if source.is_dir() else [source]
+    if not files:
+        raise UserError(f"{source} holds no safetensors file")
+    return files
+
+
+def _read_file(file: Path, wanted: tuple[str, ...]) -> "Arrays":
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="numpy") as stored:
+            keys = {_plain(key, wanted): key for key in stored.keys()}  # noqa: SIM118 (not a mapping)
+            return {name: stored.get_tensor(keys[name]) for name in wanted if name in keys}
+    except (SafetensorError, OSError, TypeError) as error:
+        raise UserError(f"cannot read weights {file}: {str(error)[:200]}") from None
+
+
+def _plain(key: str, wanted: tuple[str, ...]) -> str:
+    """Give the architecture's name of a stored tensor: without `bert.` and the like, gain and bias in today's words."""
+    for new, old in OLD_NAMES.items():
+        key = f"{key.removesuffix(old)}{new}" if key.endswith(old) else key
+    first, _, rest = key.partition(".")
+    return rest if rest in wanted and first.isidentifier() else key

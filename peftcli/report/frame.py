@@ -1,0 +1,64 @@
+"""`peftcli.load_records("results")`: every record as one tidy pandas DataFrame, for notebooks."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peftcli import records
+from peftcli.errors import UserError
+from peftcli.records import Record
+from peftcli.report import selection
+from peftcli.runs import Run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PARAMETERS = ("total", "trainable", "head", "trainable_percent")
+COST = ("seconds", "steps", "tokens", "peak_memory_bytes", "cohort")
+
+
+def load_records(output: str | Path = "results") -> "DataFrame":
+    """Read a results folder into one DataFrame: a row for each evaluation of each run, a column for each metric.
+
+    Metrics are fractions. `counts` marks the evaluation that a table reads: the best by the run's chooser where the
+    protocol restores the best weights, else the last. A run without any (failed, diverged at once) has one row with
+    `split` missing. Options are columns `option.<name>`, settings `protocol.<name>`, costs `cost.<name>` (of the whole
+    cohort that `cost.cohort` runs share). Damaged files are left out with a warning, and listed in `.attrs["damaged"]`.
+    Raises UserError where the folder does not exist.
+    """
+    import pandas
+
+    folder = Path(output)
+    if not folder.is_dir():
+        raise UserError(f"no results folder {folder}")
+    sound, damaged = records.read_all(folder)
+    if damaged:
+        warnings.warn(f"{len(damaged)} damaged or foreign files left out, {damaged[0][0]} first", stacklevel=2)
+    frame = pandas.DataFrame([row for record in sound for row in rows(record)])
+    frame.attrs["damaged"] = [str(file) for file, _ in damaged]
+    return frame
+
+
+def rows(record: Record) -> Iterator[dict[str, Any]]:
+    """Give a record's evaluations, each as one flat dictionary with everything that is known of its run."""
+    body = record.body
+    run = Run.model_validate(body["run"])
+    common = {
+        **{key: body[key] for key in ("id", "status", "error")},
+        **{key: getattr(run, key) for key in ("model", "task", "strategy", "learning_rate", "seed")},
+        **{f"option.{name}": _cell(value) for name, value in run.options.items()},
+        **{f"protocol.{name}": _cell(value) for name, value in run.protocol.model_dump().items()},
+        **{name: (body["parameters"] or {}).get(name) for name in PARAMETERS},
+        **{f"cost.{name}": (body["cost"] or {}).get(name) for name in COST},
+        "device": (body["environment"] or {}).get("device"),
+    }
+    counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
+    for evaluation in body["evaluations"] or [{"split": None}]:
+        counts = any(evaluation is chosen for chosen in counted.values())
+        yield common | dict(evaluation) | {"counts": counts and body["status"] == "completed"}
+
+
+def _cell(value: Any) -> Any:
+    """A list as text, since a column of lists can be neither grouped nor compared."""
+    return "+".join(map(str, value)) if isinstance(value, list) else value

@@ -1,0 +1,50 @@
+"""Figures inside a page: the SVG itself, its ids made unique, named and described for those who cannot see it."""
+
+import re
+from collections.abc import Sequence
+
+from peftcli.report.figures import Drawing
+from peftcli.report.html.elements import Markup, escape, join, scrolling, tag
+
+ROOM = 2_600_000  # bytes that all figures together may take, so that a page stays below 3 MB
+_OUTER = re.compile(r'<svg[^>]*? width="([0-9.]+)pt" height="([0-9.]+)pt" viewBox="([^"]+)"[^>]*>', re.DOTALL)
+
+
+def render(drawings: Sequence[Drawing]) -> Markup:
+    """Write the figures in their order; one for which there is no room left is named instead."""
+    parts, used = [], 0
+    for drawing in drawings:
+        picture = _picture(drawing)
+        used += len(picture.encode())
+        shown: str = picture
+        if used > ROOM:
+            used -= len(picture.encode())
+            shown = tag(
+                "p", f"{drawing.name} is left out here: with it the page would be larger than 3 MB.", class_="empty"
+            )
+        else:
+            shown = scrolling(drawing.title, picture, class_="scroll card")
+        caption = tag("figcaption", tag("strong", drawing.title), *([" ", drawing.caption] if drawing.caption else []))
+        words = tag("details", tag("summary", "In words"), tag("p", drawing.description))
+        parts.append(tag("figure", shown, caption, words, id=f"figure-{drawing.name}"))
+    return join(parts)
+
+
+def _picture(drawing: Drawing) -> Markup:
+    """Cut the drawing out of its file: no prolog, metadata or style of its own, ids that no other figure has."""
+    text = drawing.svg.decode()
+    found = _OUTER.search(text)
+    assert found is not None, "an SVG of matplotlib"
+    inner = text[found.end() : text.rindex("</svg>")]
+    inner = re.sub(r"<metadata>.*?</metadata>|<style\b.*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
+    inner = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{drawing.name}-", inner)
+    inner = re.sub(r"\s*\n\s*", " ", inner)
+    width, _, box = found.groups()
+    named = f"{drawing.name}-title"
+    title = f'<title id="{named}">{escape(drawing.title)}</title>'
+    pixels = round(float(width) * 4 / 3)
+    opened = (
+        f'<svg xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="{box}" role="img" aria-labelledby="{named}" '
+        f'style="--width: {pixels}px">'
+    )
+    return Markup(f"{opened}{title}{inner}</svg>")

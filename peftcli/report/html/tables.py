@@ -1,0 +1,116 @@
+"""A report's table in HTML: our number, the printed one and the difference in a cell; and what a cell was made from."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from peftcli.report import grid
+from peftcli.report.html.elements import Markup, bullets, fold, join, scrolling, tag
+from peftcli.report.rendering import sheet
+from peftcli.report.rendering.sheet import Line, Sheet, Text
+from peftcli.report.tables import Cell, Table
+
+
+def render(table: Table) -> Markup:
+    """Write the table with its legend and notes. The printed number stands below ours wherever the paper has one."""
+    made = sheet.make(table, against=True)
+    head = tag("thead", *_heads(made))
+    body = tag("tbody", *(_row(lines, len(table.headers)) for lines in _rows(made.lines)))
+    caption = tag("caption", "Results", class_="unseen")
+    return join(
+        [
+            tag("p", _how_to_read(made), class_="where"),
+            scrolling("Results table", tag("table", caption, head, body, class_="results")),
+            bullets(made.legend, class_="legend"),
+            bullets(made.notes, class_="notes"),
+            fold("What each cell was made from", scrolling("Cells", _details(table))),
+        ]
+    )
+
+
+def _how_to_read(made: Sheet) -> str:
+    if not any(line.kind == "printed" for line in made.lines):
+        return "The recipe names no printed numbers."
+    return "In each cell: ours, below it the number the paper printed, and ours minus printed."
+
+
+def _heads(made: Sheet) -> Iterator[Markup]:
+    """Write a line of headings a level; columns under the same word share one."""
+    levels = len(made.heads[0]) if made.heads else 1
+    for level in range(levels):
+        cells = [tag("th", word, scope="col", rowspan=levels) for word in made.stub] if level == 0 else []
+        for _, group in groupby(made.heads, key=lambda head, level=level: head[: level + 1]):  # type: ignore[misc]
+            own = list(group)
+            scope = "col" if len(own) == 1 else "colgroup"
+            cells.append(tag("th", own[0][level], scope=scope, colspan=len(own) if len(own) > 1 else None))
+        yield tag("tr", *cells)
+
+
+def _rows(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """Put each of our lines together with those of the paper below it."""
+    group: list[Line] = []
+    for line in lines:
+        if line.kind == "ours" and group:
+            yield group
+            group = []
+        group.append(line)
+    if group:
+        yield group
+
+
+def _row(lines: Sequence[Line], stub: int) -> Markup:
+    ours, *others = lines
+    cells = [tag("th", text.plain(), scope="row") for text in ours.cells[:stub]]
+    for at in range(stub, len(ours.cells)):
+        below = [(line.kind, line.cells[at]) for line in others]
+        parts = [_text(ours.cells[at], "ours"), *(_text(text, kind) for kind, text in below if text.plain())]
+        cells.append(tag("td", *parts))
+    return tag("tr", *cells)
+
+
+def _text(text: Text, kind: str) -> Markup:
+    words: str = text.text.strip()
+    if text.bold:
+        words = tag("strong", words)
+    elif text.underline:
+        words = tag("u", words)
+    before: str = "" if kind == "ours" else tag("span", f"{kind} ", class_="unseen")
+    marks = [tag("sup", mark) for mark in text.marks]
+    return tag("span", before, words, *marks, class_=kind)
+
+
+def _details(table: Table) -> Markup:
+    heads = (
+        "Row",
+        "Column",
+        "Metric",
+        "Mean",
+        "Std",
+        "Seeds",
+        "Learning rate",
+        "Collapsed",
+        "Not run, failed or diverged",
+    )
+    body = []
+    for row in table.rows:
+        for cell in row.cells:
+            if cell is not None:
+                first = tag("th", " / ".join(row.path), scope="row")
+                body.append(tag("tr", first, *(tag("td", word) for word in _facts(table, cell))))
+    head = tag("tr", *(tag("th", word, scope="col") for word in heads))
+    return tag("table", tag("caption", "Every cell", class_="unseen"), tag("thead", head), tag("tbody", *body))
+
+
+def _facts(table: Table, cell: Cell) -> list[str]:
+    digits = table.view.decimals + 1
+    rate = "every" if cell.learning_rate is None else grid.rate_text(cell.learning_rate)
+    lost = len(cell.missing) + len(cell.failed) + len(cell.damaged) + len(cell.diverged)
+    return [
+        cell.column,
+        cell.metric,
+        "no value" if cell.shown is None else f"{cell.shown:.{digits}f}",
+        "-" if cell.std is None else f"{cell.std:.{digits}f} (ddof {cell.ddof})",
+        f"{cell.n} of {cell.planned}",
+        rate if cell.n else "-",
+        str(len(cell.collapsed)),
+        f"{lost} of {cell.runs_planned}",
+    ]

@@ -1,0 +1,120 @@
+"""What a reader of a table must know: how its numbers were made and chosen, and what is wrong or missing. No torch."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from peftcli import tasks
+from peftcli.recipe import Recipe
+from peftcli.report import statistics
+from peftcli.report.tables import Cell, Table
+from peftcli.report.views import View
+
+Named = Callable[[Cell], tuple[str, ...]]
+LISTED = 8  # runs named in one note; more are counted
+
+
+def add(table: Table, recipe: Recipe) -> Table:
+    """Give the table with its notes."""
+    found = [
+        *_method(table),
+        *_choice(table),
+        *_tasks(table),
+        *_baselines(table),
+        *_troubles(table),
+        *_copied(table),
+        *recipe.notes,
+    ]
+    return replace(table, notes=tuple(dict.fromkeys(found)))
+
+
+def _method(table: Table) -> Iterator[str]:
+    view = table.view
+    unit = "Metrics are times 100" if view.scale == "percent" else "Metrics are fractions"
+    if view.cell == "maximum":
+        yield f"{unit}; a cell is the maximum over all learning rates and seeds."
+        return
+    divisor = "n - 1, the sample's" if view.ddof else "n, the population's"
+    yield f"{unit}; a cell is the mean ± standard deviation over seeds (ddof {view.ddof}: divided by {divisor})."
+    counts = sorted({cell.planned for cell in table.cells()})
+    small = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}" if counts else "0"
+    few = ": few, so a deviation is itself uncertain" if counts and counts[0] < statistics.FEW else ""
+    yield f"{small} seeds a cell{few}; where fewer ended with a value, n is shown."
+
+
+def _choice(table: Table) -> Iterator[str]:
+    view = table.view
+    rates = max((len(cell.by_rate) for cell in table.cells()), default=0)
+    if view.select.startswith("best") and rates > 1:
+        held_out = view.select.endswith("validation")
+        where = "a held-out part of the training set" if held_out else "the split that is also reported"
+        yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
+    flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]
+    average = statistics.mean(flattery)
+    if average is not None:
+        most = max((cell for cell in table.cells() if cell.flattery is not None), key=lambda cell: cell.flattery or 0)
+        yield (
+            f"That choice flatters: the chosen rate's mean is {number(average, view)} above the mean of the others' on "
+            f"average, at most {number(most.flattery, view)} ({most.strategy} on {most.column})."
+        )
+
+
+def _tasks(table: Table) -> Iterator[str]:
+    """What a reader must know of a task, such as that it is synthetic."""
+    words = {column.column: column.path[0] for column in table.columns if column.column}
+    for name in dict.fromkeys(cell.task for cell in table.cells()):
+        if name in tasks.TASKS and tasks.TASKS[name].note:
+            yield f"{words.get(name, name)}: {tasks.TASKS[name].note}."
+
+
+def _baselines(table: Table) -> Iterator[str]:
+    known = {c.path[0]: number(c.baseline, table.view) for c in table.columns if c.baseline is not None}
+    if known:
+        yield "A constant answer scores " + ", ".join(f"{name} {value}" for name, value in known.items()) + "."
+
+
+def _troubles(table: Table) -> Iterator[str]:
+    for cell in table.cells():
+        if cell.collapsed and cell.mean is not None:
+            with_them = _pair(cell.mean, cell.std, table.view)
+            without = _pair(cell.mean_without_collapsed, cell.std_without_collapsed, table.view)
+            words = f"{cell.strategy} on {cell.column} is {with_them} with and {without} without"
+            yield f"Collapsed, one answer for every example: {_list(cell.collapsed)}; {words}."
+    for word, named in TROUBLES.items():
+        runs = dict.fromkeys(run for cell in table.cells() for run in named(cell))
+        if runs:
+            yield f"{word} ({len(runs)}): {_list(tuple(runs))}."
+    for row in table.rows:
+        if row.average is not None and row.average.columns < row.average.planned:
+            columns = f"{row.average.columns} of {row.average.planned} columns are there"
+            yield f"No average of {' '.join(row.path)}: {columns}."
+
+
+TROUBLES: dict[str, Named] = {
+    "Diverged": lambda cell: cell.diverged,
+    "Failed": lambda cell: cell.failed,
+    "Damaged records": lambda cell: cell.damaged,
+    "Not run yet": lambda cell: cell.missing,
+}
+
+
+def _copied(table: Table) -> Iterator[str]:
+    found: dict[str, list[str]] = {}
+    for cell in table.cells():
+        if cell.published is not None and cell.published.copied_from:
+            found.setdefault(cell.published.copied_from, []).append(f"{cell.strategy} on {cell.column}")
+    for source, where in found.items():
+        yield f"† printed, but copied from {source} ({', '.join(where)}): left out of differences and claims."
+
+
+def _list(runs: tuple[str, ...]) -> str:
+    shown = "; ".join(runs[:LISTED])
+    return shown if len(runs) <= LISTED else f"{shown}; and {len(runs) - LISTED} more"
+
+
+def _pair(mean: float | None, std: float | None, view: View) -> str:
+    return f"{number(mean, view)}±{number(std, view)}"
+
+
+def number(value: float | None, view: View) -> str:
+    """Write a number with the table's decimals; a dash where there is none."""
+    return "-" if value is None else f"{value:.{view.decimals}f}"

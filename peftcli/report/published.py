@@ -1,0 +1,121 @@
+"""What a paper printed: the CSV beside a recipe, matched to the recipe's runs."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peftcli import documents
+from peftcli.errors import UserError, unknown
+from peftcli.files import read_text
+from peftcli.report import selectors
+from peftcli.runs import Run
+
+KEYS = ("strategy", "setting", "task", "metric", "n", "ddof", "copied_from")
+NUMBERS = ("mean", "std", "max", "trainable_percent", "trainable_millions")
+
+
+@dataclass(frozen=True)
+class Published:
+    """One printed cell, in the paper's unit; `n` and `ddof` are None where not stated.
+
+    `task` is a column (`mnli_matched`) or `average`. `setting` holds what tells the row from others of its strategy:
+    options, `lr`, `layer`, `train_size`. `copied_from` names the paper that the authors took the cell from.
+    `decimals` are those of the printed mean or maximum.
+    """
+
+    strategy: str
+    setting: dict[str, Any]
+    task: str
+    metric: str
+    mean: float | None
+    std: float | None
+    maximum: float | None
+    trainable_percent: float | None
+    trainable_millions: float | None
+    n: int | None
+    ddof: int | None
+    copied_from: str | None
+    decimals: int
+
+    @property
+    def shown(self) -> float | None:
+        """The number the cell stands for: the mean, or the maximum."""
+        return self.mean if self.mean is not None else self.maximum
+
+
+def read(path: Path) -> tuple[Published, ...]:
+    """Read a CSV of printed cells. Raises UserError for a file that is missing or holds anything else."""
+    lines = csv.DictReader(read_text(path, "published table").splitlines())
+    for name in lines.fieldnames or ():
+        if name not in (*KEYS, *NUMBERS):
+            raise UserError(f"published table {path.name}: {unknown('column', name, (*KEYS, *NUMBERS))}")
+    rows = list(lines)
+    if not rows:
+        raise UserError(f"published table {path.name} holds no cell")
+    return tuple(_cell(row, f"published table {path.name}, line {at}") for at, row in enumerate(rows, 2))
+
+
+def find(cells: Sequence[Published], run: Run, column: str, metric: str) -> Published | None:
+    """Give the printed cell of a run's strategy, options and settings in a column."""
+    for cell in cells:
+        same = (cell.strategy, cell.task, cell.metric) == (run.strategy, column, metric)
+        if same and fits(cell.setting, run):
+            return cell
+    return None
+
+
+def find_average(cells: Sequence[Published], run: Run) -> Published | None:
+    """Give the printed average of a run's row."""
+    averages = (cell for cell in cells if cell.task == "average" and cell.strategy == run.strategy)
+    return next((cell for cell in averages if fits(cell.setting, run)), None)
+
+
+def fits(setting: dict[str, Any], run: Run) -> bool:
+    """Say whether a run has everything that a setting names."""
+    return selectors.has({**run.protocol.model_dump(), **run.options, "learning_rate": run.learning_rate}, setting)
+
+
+def _cell(row: dict[str, str], where: str) -> Published:
+    shown = row.get("mean") or row.get("max") or ""
+    return Published(
+        strategy=row.get("strategy") or "",
+        setting=parse_setting(row.get("setting") or ""),
+        task=row.get("task") or "",
+        metric=row.get("metric") or "",
+        mean=_number(row, "mean", where),
+        std=_number(row, "std", where),
+        maximum=_number(row, "max", where),
+        trainable_percent=_number(row, "trainable_percent", where),
+        trainable_millions=_number(row, "trainable_millions", where),
+        n=_whole(row, "n", where),
+        ddof=_whole(row, "ddof", where),
+        copied_from=row.get("copied_from") or None,
+        decimals=len(shown.partition(".")[2]),
+    )
+
+
+def parse_setting(text: str) -> dict[str, Any]:
+    """Read `lr=1e-4;train_size=all`, `layer=3`, or spafit's `8-12-II` (groups and variant)."""
+    if text and "=" not in text:
+        first, second, variant = text.split("-")
+        return {"groups": [int(first), int(second)], "variant": variant}
+    found = {}
+    for pair in filter(None, text.split(";")):
+        key, _, value = pair.partition("=")
+        found[key] = documents.parse(value)
+    return found
+
+
+def _number(row: dict[str, str], key: str, where: str) -> float | None:
+    text = row.get(key)
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise UserError(f"{where}: {key} {text!r} is not a number") from None
+
+
+def _whole(row: dict[str, str], key: str, where: str) -> int | None:
+    found = _number(row, key, where)
+    return None if found is None else int(found)

@@ -1,0 +1,143 @@
+"""A report as data: every digit, n, standard deviation and its ddof, 95 % interval. CSV has a line a cell, JSON all."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from peftcli.report import agreement, statistics
+from peftcli.report.differences import from_reference
+from peftcli.report.summary import Report
+from peftcli.report.tables import Cell, Row, RowAverage, Table
+
+CSV_KEYS = (
+    *("row", "strategy", "options", "setting", "task", "column", "split", "metric", "state", "learning_rate"),
+    *("mean", "std", "ddof", "low", "high", "maximum", "n", "planned", "runs", "runs_planned"),
+    *("missing", "failed", "damaged", "diverged", "collapsed", "mean_without_collapsed", "std_without_collapsed"),
+    *("rank", "std_rank", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
+    *("published_mean", "published_std", "published_maximum", "published_n", "published_ddof", "copied_from"),
+    *("difference", "outside_two_standard_errors"),
+)
+LISTS = ("missing", "failed", "damaged", "diverged", "collapsed")
+
+
+def to_csv(report: Report) -> str:
+    """Write a line a cell, averages included; runs without a value are counted, and named in the JSON."""
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, CSV_KEYS, lineterminator="\n")
+    writer.writeheader()
+    for row in cells(report.table):
+        writer.writerow({key: _plain(key, row.get(key)) for key in CSV_KEYS})
+    return stream.getvalue()
+
+
+def to_json(report: Report) -> str:
+    """Write the whole report as one JSON object."""
+    document = {
+        "title": report.table.title,
+        "recipe": str(report.recipe.path),
+        "model": report.recipe.model,
+        "view": report.table.view.model_dump(),
+        "headers": report.table.headers,
+        "columns": [asdict(column) for column in report.table.columns],
+        "rows": [
+            {"path": row.path, "parameters": row.parameters and asdict(row.parameters)} for row in report.table.rows
+        ],
+        "cells": list(cells(report.table)),
+        "differences": list(differences(report)),
+        "notes": report.table.notes,
+        "claims": [asdict(judged) for judged in report.claims],
+        "runs": report.counts,
+        "troubles": report.troubles,
+        "cost": asdict(report.cost),
+        "environments": report.environments,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def cells(table: Table) -> Iterator[dict[str, Any]]:
+    """Give every cell of a table, then its row's average, as a flat dictionary in the table's unit."""
+    for row in table.rows:
+        for cell, column in zip(row.cells, table.columns, strict=True):
+            if cell is not None:
+                yield _common(table, row) | {"column_path": column.path, "baseline": column.baseline} | _cell(cell)
+        if row.average is not None:
+            yield _common(table, row) | _average(row, row.average)
+
+
+def differences(report: Report) -> Iterator[dict[str, Any]]:
+    """Give every cell's difference from the reference strategy with its test, and McNemar's by seed on the examples."""
+    grid = from_reference(report.table)
+    for row, own in zip(report.table.rows, grid or (), strict=False):
+        for cell, found in zip(row.cells, own, strict=True):
+            if cell is not None and found is not None:
+                by_seed = agreement.compare(cell, found.reference, report.output)
+                yield {
+                    "row": " / ".join(row.path),
+                    "strategy": cell.strategy,
+                    "column": cell.column,
+                    "metric": cell.metric,
+                    "reference": found.reference.strategy,
+                    "difference": found.difference,
+                    "test": asdict(found.test),
+                    "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
+                }
+
+
+def _common(table: Table, row: Row) -> dict[str, Any]:
+    return {"row": " / ".join(row.path), "unit": table.view.scale, "ddof": table.view.ddof}
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    own = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
+    theirs = cell.published
+    interval = statistics.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
+    return own | {
+        "low": interval.low,
+        "high": interval.high,
+        "interval": f"95 % of the mean, bootstrap{f'; {interval.note}' if interval.note else ''}",
+        "state": cell.state,
+        "files": {str(seed): file for seed, file in cell.files.items()},
+        "values": {str(seed): value for seed, value in cell.values.items()},
+        "by_rate": {str(rate): value for rate, value in cell.by_rate.items()},
+        "published_mean": theirs.mean if theirs else None,
+        "published_std": theirs.std if theirs else None,
+        "published_maximum": theirs.maximum if theirs else None,
+        "published_n": theirs.n if theirs else None,
+        "published_ddof": theirs.ddof if theirs else None,
+        "copied_from": theirs.copied_from if theirs else None,
+        "outside_two_standard_errors": cell.outside,
+    }
+
+
+def _average(row: Row, average: RowAverage) -> dict[str, Any]:
+    cell = next(cell for cell in row.cells if cell is not None)
+    theirs = average.published
+    whole = "incomplete" if average.incomplete else "complete"
+    return {
+        "strategy": cell.strategy,
+        "options": cell.options,
+        "setting": {},
+        "column": "average",
+        "metric": "mean",
+        "state": "missing" if average.mean is None else whole,
+        "mean": average.mean,
+        "std": average.std,
+        "n": average.columns,
+        "planned": average.planned,
+        "rank": average.rank,
+        "std_rank": average.std_rank,
+        "published_mean": theirs.mean if theirs else None,
+        "published_std": theirs.std if theirs else None,
+        "difference": average.difference,
+    }
+
+
+def _plain(key: str, value: Any) -> Any:
+    if key in LISTS:
+        return len(value or ())
+    if isinstance(value, dict):
+        return ";".join(f"{name}={'all' if own is None else own}" for name, own in value.items())
+    return "" if value is None else repr(value) if isinstance(value, float) else value

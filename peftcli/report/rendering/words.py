@@ -1,0 +1,55 @@
+"""The lines below a table: counts of runs, cost, claims with their numbers. The same in every text format."""
+
+from collections.abc import Iterator
+
+from peftcli.report.claims.verdicts import Finding, Judged
+from peftcli.report.summary import Report
+
+SHOWN = 12  # comparisons of one check that are shown; more are counted
+
+
+def runs(report: Report) -> str:
+    """Say how many of the recipe's runs there are, by state."""
+    total = sum(report.counts.values())
+    parts = [f"{count} {state}" for state, count in report.counts.items() if count]
+    return f"Runs: {total} planned; {', '.join(parts)}." if parts else "Runs: none planned."
+
+
+def cost(report: Report) -> str | None:
+    """Say what the recorded runs took; None where no record tells."""
+    if not report.cost.hours and not report.cost.tokens:
+        return None
+    devices = f" on {', '.join(report.cost.devices)}" if report.cost.devices else ""
+    return f"Cost: {duration(report.cost.hours)}{devices}, {report.cost.tokens:,} tokens."
+
+
+def duration(hours: float) -> str:
+    """Write a time in the unit that suits it."""
+    if hours < 1 / 60:
+        return f"{3600 * hours:.0f} seconds"
+    return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:,.1f} hours"
+
+
+def claim(judged: Judged) -> Iterator[str]:
+    """The lines of one claim: verdict and sentence, then the numbers of every check."""
+    printed = f"; printed cells: {judged.printed}" if judged.printed_findings else ""
+    yield f"[{judged.verdict}] {judged.claim} ({judged.where}{printed})"
+    if judged.note:
+        yield f"  {judged.note}"
+    for finding in judged.findings:
+        yield f"  {finding.verdict}: {finding.rule}. Test: {finding.test}."
+        if steps(finding):
+            yield f"    {steps(finding)}"
+    if judged.printed_findings and judged.printed != judged.verdict:
+        for finding in judged.printed_findings:
+            yield f"  printed: {finding.verdict}: {finding.rule}"
+            if steps(finding):
+                yield f"    {steps(finding)}"
+
+
+def steps(finding: Finding) -> str:
+    """The comparisons of a check in one line, those first that did not come out as claimed."""
+    ordered = sorted(finding.steps, key=lambda each: each.holds is not False)
+    shown = [("✗ " if each.holds is False else "") + each.text for each in ordered[:SHOWN]]
+    more = [f"and {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []
+    return "; ".join([*shown, *more])

@@ -1,0 +1,44 @@
+"""`peftcli report`: a recipe's table, claims and notes from the records in a folder, in any format. No torch."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from peftcli import plan
+from peftcli.errors import unknown
+from peftcli.recipe import Recipe
+from peftcli.report import selection
+from peftcli.report.rendering import data, latex, markdown, terminal
+from peftcli.report.summary import Report, of_outcomes, summarise
+
+TEXTS: dict[str, Callable[[Report], str]] = {
+    "markdown": markdown.render,
+    "latex": latex.render,
+    "csv": data.to_csv,
+    "json": data.to_json,
+}
+FORMATS = ("terminal", *TEXTS, "html")
+
+
+def report(recipe: Recipe, output: Path, form: str, against: bool = False, styled: bool = False) -> str:
+    """Write a recipe's report from the records under `output`; `against` sets the published values beside ours.
+
+    `form` is one of FORMATS; `styled` lets a terminal have colours and bold, unless NO_COLOR says otherwise. HTML has
+    the recipe's figures too. Raises UserError for another format, and for a table, claim or figure that does not fit
+    the recipe.
+    """
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    outcomes = selection.outcomes(plan.expand(recipe), output)
+    found = of_outcomes(recipe, outcomes, output, against)
+    if form == "terminal":
+        return terminal.render(found, styled)
+    if form in TEXTS:
+        return TEXTS[form](found)
+    from peftcli.report import figures, html
+
+    return html.render(found, figures.draw_all(figures.Study(recipe, outcomes, output)))
+
+
+def notes(recipe: Recipe, output: Path) -> tuple[str, ...]:
+    """Give what a reader of a recipe's table must know: how numbers were chosen, what is missing, diverged, copied."""
+    return summarise(recipe, output, against=False).table.notes

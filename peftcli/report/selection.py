@@ -1,0 +1,129 @@
+"""From records to the numbers that count: which evaluation of a run, which learning rate of a strategy. No torch.
+
+Records hold every evaluation; what counts is decided here, when reporting, so that another rule needs no training.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from peftcli import records, tasks
+from peftcli.plan import Planned
+from peftcli.report import statistics
+from peftcli.runs import Run
+from peftcli.settings import Training
+
+State = Literal["missing", "completed", "diverged", "failed", "damaged"]
+Scores = Mapping[str, Mapping[str, Any]]  # split -> metric -> fraction
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a planned run came to. `scores` are those of the evaluation that counts, empty unless the run completed.
+
+    `chooser` is the metric that learning rates are chosen by, `held_out` its value on the held-out part of the training
+    set (None where the protocol has none). `collapsed` names the splits where every example got the same answer.
+    """
+
+    planned: Planned
+    state: State
+    scores: Scores
+    chooser: str
+    held_out: float | None
+    collapsed: frozenset[str]
+    parameters: Mapping[str, Any]
+    cost: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    error: str
+
+    @property
+    def run(self) -> Run:
+        """The run."""
+        return self.planned.run
+
+    def value(self, split: str, metric: str) -> float | None:
+        """The metric on a split, as a fraction; None where the run left none."""
+        found = self.scores.get(split, {}).get(metric)
+        return None if found is None else float(found)
+
+
+def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
+    """Read what became of each planned run, in their order; only these records are read."""
+    return [_outcome(each, output) for each in planned]
+
+
+def chooser(run: Run) -> str:
+    """Name the metric that evaluations and learning rates are chosen by: the protocol's, else the task's first."""
+    if run.protocol.metric:
+        return run.protocol.metric
+    if run.task in tasks.TASKS:
+        return tasks.TASKS[run.task].metrics[0]
+    given = (run.data or {}).get("metrics")
+    return str(given[0]) if isinstance(given, list) and given else "accuracy"
+
+
+def reported_split(split: str, training: Training) -> str:
+    """Name the split that a column reads: the official development set is `test` where validation was held out."""
+    return split.replace("validation", "test", 1) if training.validation_share else split
+
+
+def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric: str) -> dict[str, Mapping[str, Any]]:
+    """Give each split's evaluation that counts: the best by `metric` where best weights are restored, else the last.
+
+    The best is the first of the highest on the first validation split; other splits count as evaluated at that step.
+    """
+    if not evaluations:
+        return {}
+    choosing = next((e["split"] for e in evaluations if e["split"].startswith("validation")), evaluations[-1]["split"])
+    found: dict[str, Mapping[str, Any]] = {}
+    if training.restore_best and (own := [e for e in evaluations if e["split"] == choosing and metric in e]):
+        step = max(own, key=lambda e: e[metric])["step"]
+        for evaluation in evaluations:
+            if evaluation["step"] == step:
+                found.setdefault(evaluation["split"], evaluation)
+        return found
+    return {evaluation["split"]: evaluation for evaluation in evaluations}
+
+
+def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bool = False) -> float | None:
+    """Choose a learning rate by the mean over seeds of the chooser on `split`, or on the held-out validation split.
+
+    Only rates with the most values are candidates, so one that lost a seed is not chosen over one that did not. The
+    lower rate wins a tie. None where no run left a value.
+    """
+    values = {rate: [_chooser_value(o, split, held_out) for o in found] for rate, found in sorted(rates.items())}
+    known = {rate: statistics.finite(own) for rate, own in values.items()}
+    most = max(map(len, known.values()), default=0)
+    means = {rate: statistics.mean(own) for rate, own in known.items() if len(own) == most > 0}
+    return max(means, key=lambda rate: means[rate] or 0.0) if means else None
+
+
+def _chooser_value(outcome: Outcome, split: str, held_out: bool) -> float | None:
+    return outcome.held_out if held_out else outcome.value(split, outcome.chooser)
+
+
+def _outcome(planned: Planned, output: Path) -> Outcome:
+    file = records.path(output, planned.run)
+    metric = chooser(planned.run)
+    try:
+        body = records.read(file).body
+    except records.Unreadable as error:
+        state: State = "damaged" if file.exists() else "missing"
+        return Outcome(planned, state, {}, metric, None, frozenset(), {}, {}, {}, str(error) if file.exists() else "")
+    if body["id"] != planned.run.id:
+        return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, "holds another run")
+    training = planned.run.protocol
+    scores = counted(body["evaluations"], training, metric) if body["status"] == "completed" else {}
+    return Outcome(
+        planned=planned,
+        state=body["status"],
+        scores=scores,
+        chooser=metric,
+        held_out=scores.get("validation", {}).get(metric) if training.validation_share else None,
+        collapsed=frozenset(split for split, e in scores.items() if e.get("collapsed")),
+        parameters=body["parameters"] or {},
+        cost=body["cost"] or {},
+        environment=body["environment"] or {},
+        error=body["error"] or "",
+    )

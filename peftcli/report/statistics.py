@@ -1,0 +1,207 @@
+"""Describing a few runs: mean, spread, ranks, distance from a published cell, and what a constant prediction scores.
+
+Every function here takes plain numbers in any one unit. None, NaN and infinity mean "no value" (a missing or diverged
+run) and are left out; `finite` tells how many are left, so that a caller can show it. A result that the values do not
+determine is None, never 0. Tests of a difference are in `peftcli.report.significance`.
+"""
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+    from numpy.random import Generator
+
+Value = float | None
+FEW = 10  # below this many values a note says what they cannot show
+RESAMPLES = 9_999
+DECIMALS = 9  # numbers equal to so many decimals are equal: the rest is rounding
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval of a mean, in the unit of the values; `low` and `high` are None where there is none."""
+
+    low: float | None
+    high: float | None
+    level: float
+    n: int
+    note: str
+
+
+def finite(values: Iterable[Value]) -> list[float]:
+    """Keep the numbers, in order: None, NaN and infinity are left out."""
+    return [float(value) for value in values if value is not None and math.isfinite(value)]
+
+
+def mean(values: Iterable[Value]) -> float | None:
+    """Average the finite values, their sum rounded once; None if there is none. Equal values average to themselves."""
+    known = finite(values)
+    if not known:
+        return None
+    return min(max(math.fsum(known) / len(known), min(known)), max(known))
+
+
+def std(values: Iterable[Value], ddof: int) -> float | None:
+    """Compute the standard deviation with the divisor `n - ddof`: 1 for a sample, 0 for a population.
+
+    None where n <= ddof: one run has no sample deviation. Equal values give exactly 0.
+    """
+    known = finite(values)
+    centre = mean(known)
+    if centre is None or len(known) <= ddof:
+        return None
+    deviations = [value - centre for value in known]
+    # The second term takes back what the rounding of the centre added.
+    squares = math.fsum(deviation**2 for deviation in deviations) - math.fsum(deviations) ** 2 / len(known)
+    return math.sqrt(max(squares, 0.0) / (len(known) - ddof))
+
+
+def standard_error(values: Iterable[Value]) -> float | None:
+    """Compute the standard error of the mean, from the sample standard deviation (ddof 1); None below two values."""
+    known = finite(values)
+    return standard_error_of(std(known, 1), len(known), 1)
+
+
+def standard_error_of(deviation: Value, n: int | None, ddof: int = 1) -> float | None:
+    """Compute the standard error of a mean of `n` values whose standard deviation was taken with `ddof`.
+
+    std / sqrt(n) for ddof 1, std / sqrt(n - 1) for ddof 0. None below two values or without a finite deviation.
+    """
+    if deviation is None or not math.isfinite(deviation) or n is None or n < 2 or n <= ddof:
+        return None
+    return deviation * math.sqrt((n - ddof) / (n - 1) / n)
+
+
+def generator(seed: int, name: str) -> "Generator":
+    """Make the random generator that a named purpose has under a seed; a seed is an integer from 0."""
+    from numpy.random import PCG64, Generator, SeedSequence
+
+    return Generator(PCG64(SeedSequence([seed, *name.encode()])))
+
+
+def _means(samples: "ndarray", axis: int) -> "ndarray":
+    # Resamples in another order must tie with the sample itself, or the bias correction counts rounding.
+    means: ndarray = samples.mean(axis=axis).round(DECIMALS)
+    return means
+
+
+def bootstrap_interval(values: Sequence[Value], level: float = 0.95, seed: int = 0) -> Interval:
+    """Bound a mean by the bias-corrected and accelerated bootstrap (BCa; Efron, 1987), 9,999 resamples.
+
+    The resamples are drawn from a generator made of `seed`. Fewer than two values have no interval; equal ones a point.
+    """
+    known = finite(values)
+    n = len(known)
+    if n < 2:
+        return Interval(None, None, level, n, f"n = {n}: no interval")
+    if max(known) - min(known) < 10**-DECIMALS:
+        return Interval(known[0], known[0], level, n, f"all {n} values are equal to nine decimals")
+    from scipy import stats
+
+    found = stats.bootstrap(
+        (known,),
+        _means,
+        confidence_level=level,
+        n_resamples=RESAMPLES,
+        method="BCa",
+        rng=generator(seed, "bootstrap_interval"),
+    ).confidence_interval
+    note = f"n = {n}: so few values make a bootstrap interval too narrow" if n < FEW else ""
+    return Interval(float(found.low), float(found.high), level, n, note)
+
+
+def rank(
+    values: Sequence[Value],
+    higher_is_better: bool = True,
+    ties: Literal["competition", "average"] = "competition",
+    decimals: int | None = None,
+) -> list[float | None]:
+    """Rank values, 1 for the best; a missing value has no rank (None) and takes no place.
+
+    Ties: `competition` gives all of them the best place and leaves the next ones free (1, 2, 2, 4), as Table 1 of the
+    effectiveness paper does; `average` gives them the mean of their places (1, 2.5, 2.5, 4), as Spearman's rho wants.
+    With `decimals` the values are ranked as printed: two that print alike are tied.
+    """
+    shown = [_printed(value, decimals) if finite([value]) else None for value in values]
+    known = [value for value in shown if value is not None]
+    return [None if value is None else _place(value, known, higher_is_better, ties) for value in shown]
+
+
+def _printed(value: Value, decimals: int | None) -> float:
+    assert value is not None
+    return float(value) if decimals is None else float(f"{value:.{decimals}f}")
+
+
+def _place(value: float, known: list[float], higher_is_better: bool, ties: str) -> float:
+    better = sum(other > value if higher_is_better else other < value for other in known)
+    return better + 1 if ties == "competition" else better + (known.count(value) + 1) / 2
+
+
+def best_of_k_flattery(means: Mapping[Hashable, Value]) -> float | None:
+    """Measure how much choosing flatters: the best choice's mean minus the mean of the others', in their unit.
+
+    `means` has one mean per choice (a learning rate, say), higher being better. None with fewer than two finite means.
+    """
+    known = sorted(finite(means.values()))
+    others = mean(known[:-1])
+    return None if others is None else known[-1] - others
+
+
+def outside_two_standard_errors(
+    mean: Value,
+    std: Value,
+    n: int | None,
+    published_mean: Value,
+    published_std: Value,
+    published_n: int | None,
+    *,
+    ddof: int = 1,
+    published_ddof: int = 1,
+    rounding: float = 1e-9,
+) -> bool | None:
+    """Say whether two means differ by more than two standard errors of their difference, sqrt(se^2 + published_se^2).
+
+    All in one unit, percent or fraction. `rounding` is half the last printed digit (0.05 for one decimal of a percent):
+    a printed mean stands for everything that rounds to it, so that much is granted on top. None where it cannot be
+    judged: a mean or a deviation is missing, or one side has fewer than two runs.
+    """
+    errors = standard_error_of(std, n, ddof), standard_error_of(published_std, published_n, published_ddof)
+    means = finite([mean, published_mean])
+    if None in errors or len(means) < 2:
+        return None
+    return abs(means[0] - means[1]) > 2 * math.hypot(*finite(errors)) + rounding
+
+
+def majority_baseline(label_counts: Mapping[str, int], metric: str) -> float | None:
+    """Score the best constant prediction on an evaluated split, as a fraction: what can be had without learning.
+
+    `label_counts` holds examples (tokens) per label in the order of the class indices; `metric` is the metric's name.
+
+    - accuracy, and f1_micro with every label counted: the share of the majority class.
+    - f1 (two labels, index 1 positive): predicting every example positive, 2p / (1 + p) for a share p, even where the
+      majority is negative: predicting that would score 0, and a collapsed run can do better.
+    - mean_accuracy_f1: the better of the two constant predictions.
+    - f1_macro: predicting the majority alone, averaged over the labels that occur, the others scoring 0.
+    - matthews, pearson, spearman and their mean: 0 by convention, a constant agreeing with nothing beyond chance.
+
+    None for any other metric (a loss depends on more than the label), without examples, and for f1 of other than two.
+    """
+    if metric in ("matthews", "pearson", "spearman", "mean_pearson_spearman"):
+        return 0.0
+    total = sum(label_counts.values())
+    if total == 0:
+        return None
+    shares = [count / total for count in label_counts.values()]
+    majority = max(shares)
+    if metric in ("accuracy", "f1_micro"):
+        return majority
+    if metric == "f1_macro":
+        return 2 * majority / (1 + majority) / sum(share > 0 for share in shares)
+    if metric not in ("f1", "mean_accuracy_f1") or len(shares) != 2:
+        return None
+    negative, positive = shares
+    all_positive = 2 * positive / (1 + positive)
+    return all_positive if metric == "f1" else max((positive + all_positive) / 2, negative / 2)

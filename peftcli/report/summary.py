@@ -1,0 +1,99 @@
+"""What a report says, as data: the table, the verdicts on claims, the state of the runs, what they cost. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peftcli import plan
+from peftcli import recipe as recipes
+from peftcli.recipe import Recipe
+from peftcli.report import selection, tabulation
+from peftcli.report.claims import judging, vocabulary
+from peftcli.report.claims.verdicts import Judged
+from peftcli.report.selection import Outcome
+from peftcli.report.tables import Table
+from peftcli.runs import canonical
+
+STATES = ("completed", "diverged", "failed", "damaged", "missing")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the recorded runs took together: hours of computing, tokens of training, the devices they ran on.
+
+    A cohort's time is shared equally among its runs. `peak_memory_bytes` is the most any process held on a GPU.
+    """
+
+    hours: float
+    tokens: int
+    peak_memory_bytes: int | None
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a report says.
+
+    `counts`: the recipe's runs by state. `troubles`: the failed, diverged and damaged ones, each with its reason.
+    `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
+    beside ours. `output`: the results folder.
+    """
+
+    recipe: Recipe
+    table: Table
+    claims: tuple[Judged, ...]
+    counts: dict[str, int]
+    troubles: tuple[str, ...]
+    cost: Cost
+    environments: tuple[dict[str, Any], ...]
+    against: bool
+    output: Path = Path("results")
+
+
+def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
+    """Read a recipe's records and put its report together. Raises UserError for a recipe that does not fit itself."""
+    return of_outcomes(recipe, selection.outcomes(plan.expand(recipe), output), output, against)
+
+
+def of_outcomes(recipe: Recipe, found: Sequence[Outcome], output: Path, against: bool) -> Report:
+    """Put a report together from what became of the recipe's runs; `output` is where other recipes' records lie."""
+    table = tabulation.tabulate(recipe, found)
+    return Report(
+        recipe=recipe,
+        table=table,
+        claims=tuple(_judge(recipe, table, output)),
+        counts={state: sum(outcome.state == state for outcome in found) for state in STATES},
+        troubles=tuple(f"{o.run.describe()}: {o.state}: {o.error}" for o in found if o.error),
+        cost=cost(found),
+        environments=tuple(_distinct([dict(o.environment) for o in found if o.environment])),
+        against=against,
+        output=output,
+    )
+
+
+def cost(outcomes: Sequence[Outcome]) -> Cost:
+    """Add up what runs took, from their records."""
+    costs = [outcome.cost for outcome in outcomes if outcome.cost]
+    shares = [max(int(own.get("cohort") or 1), 1) for own in costs]
+    seconds = sum(float(own.get("seconds") or 0) / share for own, share in zip(costs, shares, strict=True))
+    tokens = sum(float(own.get("tokens") or 0) / share for own, share in zip(costs, shares, strict=True))
+    memory = [int(own["peak_memory_bytes"]) for own in costs if own.get("peak_memory_bytes")]
+    devices = dict.fromkeys(str(o.environment["device"]) for o in outcomes if o.environment.get("device"))
+    return Cost(seconds / 3600, round(tokens), max(memory, default=None), tuple(devices))
+
+
+def _judge(recipe: Recipe, table: Table, output: Path) -> list[Judged]:
+    others: dict[str, Table] = {}
+    judged = []
+    for claim in vocabulary.read(recipe):
+        for name in claim.tables:
+            if name not in others:
+                beside = recipes.load(recipe.path.parent / name)
+                others[name] = tabulation.tabulate(beside, selection.outcomes(plan.expand(beside), output))
+        judged.append(judging.judge(recipe, claim, [table, *(others[name] for name in claim.tables)]))
+    return judged
+
+
+def _distinct(environments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return list({canonical(environment): environment for environment in environments}.values())

@@ -1,0 +1,145 @@
+"""A table as data: rows, columns and cells with everything that any format shows. Rendering is elsewhere. No torch."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from peftcli.report.published import Published
+from peftcli.report.views import View
+
+State = Literal["complete", "incomplete", "missing"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one strategy came to in one column, in the table's unit (percent or fraction, see `Table.view.scale`).
+
+    `task_entry`: which of the recipe's tasks, from 0. `setting` tells its runs from others of the strategy and column:
+    what the recipe's tasks differ in (`train_size`), and `learning_rate` where each has a row of its own.
+    `values` are those of the runs at `learning_rate` by seed, None for one that left none (`select: every run`: of all
+    runs, by a running number). `n` is how many there are, `planned` how many there should be. `runs` of `runs_planned`
+    ended, counting every learning rate that could have been chosen. `missing`, `failed`, `damaged`, `diverged` name
+    runs of every learning rate ("rte layernorm lr=0.01 seed=1"), `collapsed` those of the chosen one. `files` are the
+    records of the chosen runs by seed, below the results folder.
+    `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
+    `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
+    `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
+    `outside`: whether that is beyond two standard errors of the difference; None where that cannot be judged.
+    """
+
+    strategy: str
+    options: Mapping[str, Any]
+    setting: Mapping[str, Any]
+    task: str
+    task_entry: int
+    column: str
+    split: str
+    metric: str
+    learning_rate: float | None
+    values: Mapping[int, float | None]
+    mean: float | None
+    std: float | None
+    maximum: float | None
+    ddof: int
+    n: int
+    planned: int
+    runs: int
+    runs_planned: int
+    files: Mapping[int, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    diverged: tuple[str, ...] = ()
+    collapsed: tuple[str, ...] = ()
+    mean_without_collapsed: float | None = None
+    std_without_collapsed: float | None = None
+    by_rate: Mapping[float, float | None] = field(default_factory=dict)
+    flattery: float | None = None
+    rank: int | None = None
+    std_rank: int | None = None
+    total: int | None = None
+    trainable: float | None = None
+    trainable_percent: float | None = None
+    head: int | None = None
+    published: Published | None = None
+    difference: float | None = None
+    outside: bool | None = None
+
+    @property
+    def state(self) -> State:
+        """complete: every planned run ended; incomplete: some did not, or left no value; missing: no value at all."""
+        if self.n == 0:
+            return "missing"
+        return "complete" if self.runs == self.runs_planned and self.n == self.planned else "incomplete"
+
+    @property
+    def shown(self) -> float | None:
+        """The number the cell stands for: the mean, or the maximum where the table prints that."""
+        return self.mean if self.mean is not None else self.maximum
+
+
+@dataclass(frozen=True)
+class RowAverage:
+    """The average over a row's columns; None while one is missing: `columns` of `planned` are there.
+
+    `std` is the mean of the cells' standard deviations. `incomplete`: a cell behind it lacks runs.
+    """
+
+    mean: float | None
+    std: float | None
+    columns: int
+    planned: int
+    incomplete: bool
+    rank: int | None = None
+    std_rank: int | None = None
+    published: Published | None = None
+    difference: float | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its words outermost first, and the task column, split and metric where it has just one.
+
+    `baseline`: what the best constant prediction scores there, in the table's unit.
+    """
+
+    path: tuple[str, ...]
+    column: str | None = None
+    metric: str | None = None
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the leading column says: percent of the model, or millions with the head; `published` as printed; a note."""
+
+    value: float | None
+    published: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its words outermost first, a cell (None: the recipe plans no such run) a column, parameters, average."""
+
+    path: tuple[str, ...]
+    cells: tuple[Cell | None, ...]
+    parameters: Parameters | None = None
+    average: RowAverage | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A recipe's table. `headers` are the words over the rows' own columns; `notes` what to know when reading it."""
+
+    title: str
+    view: View
+    headers: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell that the recipe plans, row by row."""
+        for row in self.rows:
+            yield from (cell for cell in row.cells if cell is not None)

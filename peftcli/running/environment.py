@@ -1,0 +1,68 @@
+"""What a record says of where it was made: versions, device, threads, commit. Nothing that changes from run to run."""
+
+import platform
+import subprocess
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = (
+    "peftcli",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "accelerate",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+)
+
+
+def device() -> torch.device:
+    """The device to train on: this process's GPU where there is one, else the processor."""
+    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def precision(asked: str, on: torch.device) -> torch.dtype:
+    """The precision the backbone computes in; `auto` is bfloat16 on a GPU and float32 on a processor."""
+    if asked == "auto":
+        return torch.bfloat16 if on.type == "cuda" else torch.float32
+    found: torch.dtype = getattr(torch, asked)
+    return found
+
+
+@lru_cache(maxsize=4)
+def describe(on: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+    """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""
+    return {
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": torch.cuda.get_device_name(on) if on.type == "cuda" else "cpu",
+        "precision": str(dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit of the source tree this package runs from, with a mark where it has changes; None where installed."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

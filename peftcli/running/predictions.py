@@ -1,0 +1,39 @@
+"""Predictions: a run's logits and example ids on its evaluated splits, in a safetensors file beside the record."""
+
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from peftcli import files
+from peftcli.engine.cohort import Cohort
+from peftcli.engine.training import State
+
+
+def path(record: Path) -> Path:
+    """Where a record's predictions lie."""
+    return record.with_suffix(".predictions.safetensors")
+
+
+def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
+    """Write `<split>.logits`, `<split>.numbers` (example ids) and `<split>.labels` of one run's last evaluation of each split.
+
+    Logits are float16 where that changes no predicted class and no number by more than 1 in 1000, else float32.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    for split, scored in sorted(state.scored[row].items()):
+        examples = cohort.data[row].evaluation[split]
+        tensors[f"{split}.logits"] = narrow(scored.logits)
+        tensors[f"{split}.numbers"] = np.ascontiguousarray(examples.numbers)
+        tensors[f"{split}.labels"] = np.ascontiguousarray(examples.labels)
+    target = path(record)
+    files.write(target, save(tensors, metadata={"run": cohort.runs[row].id}))
+    return target
+
+
+def narrow(logits: np.ndarray) -> np.ndarray:
+    """Give logits in float16 where nothing that shows is lost, else in float32."""
+    half = logits.astype(np.float16)
+    close = np.allclose(half, logits, rtol=1e-3, atol=1e-3)
+    same = logits.ndim == 1 or bool((half.argmax(-1) == logits.argmax(-1)).all())
+    return half if close and same and logits.ndim > 1 else logits.astype(np.float32)

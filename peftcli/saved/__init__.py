@@ -1,0 +1,1 @@
+"""What a run moved, kept beside its record, and put to use."""

@@ -1,0 +1,141 @@
+"""A delta written for other programs: a transformers folder, or for lora an adapter of the `peft` package."""
+
+import contextlib
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from peftcli.data import tokens
+from peftcli.engine import backbone as backbones
+from peftcli.engine.backbone import quiet_transformers
+from peftcli.errors import UserError
+from peftcli.saved import restoring, stock
+from peftcli.saved.deltas import Delta
+from peftcli.saved.restoring import Restored
+from peftcli.tuning import Lora
+
+
+def write(delta: Delta, model: str, folder: Path, form: str) -> None:
+    """Write a delta on its base to a new folder, in the format `transformers` or `peft`, with the base's tokenizer.
+
+    Sequence and token classifiers are what `transformers.AutoModelFor…Classification` loads. Raises UserError: what no
+    stock model can hold, another base, a folder that is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already and not an empty folder")
+    restored = restoring.restore(delta, model, device=torch.device("cpu"))
+    tuning, network = restored.assembly.tuning, restored.network
+    stock.check(delta.run, restored.task, network.config)
+    stock.check_insertions(delta.run, tuning.insert.values(), tuning.injected is not None)
+    tokenizer = tokens.load(backbones.locate(model), restored.task.kind)
+    made: Any
+    if form == "transformers":
+        made = _classifier(delta, restored, {**network.weights, **_merged(restored)})
+    else:
+        made = _adapter(delta, restored)
+    with _new(folder) as temporary, quiet_transformers():
+        made.save_pretrained(temporary)
+        tokenizer.save_pretrained(temporary)
+
+
+def _merged(restored: Restored) -> dict[str, Tensor]:
+    """What differs from the base, by pre-trained name, thin matrices folded into the weights they stand beside."""
+    weights, base, tuning = restored.weights(), restored.network.weights, restored.assembly.tuning
+    for module, part in tuning.insert.items():
+        assert isinstance(part, Lora)
+        thin = [weights.pop(f"{module}.{name}").double() for name in ("lora_b", "lora_a")]
+        weight = weights.get(f"{module}.weight", base[f"{module}.weight"])
+        weights[f"{module}.weight"] = (weight.double() + part.alpha / part.rank * thin[0] @ thin[1]).to(weight)
+    return weights
+
+
+def _classifier(delta: Delta, restored: Restored, weights: Mapping[str, Tensor]) -> Any:
+    """Make the stock classifier with these weights, every one of its own accounted for."""
+    made = _empty(delta, restored)
+    config, kind, prefix = restored.network.config, restored.task.kind, str(made.base_model_prefix)
+    given = {stock.name(name, config, kind, prefix): tensor.float() for name, tensor in weights.items()}
+    with torch.no_grad():
+        missing, unexpected = made.load_state_dict(given, strict=False)
+    lacking = set(missing) & {name for name, _ in made.named_parameters()}
+    assert not lacking, sorted(lacking)
+    assert not unexpected, unexpected
+    return made
+
+
+def _empty(delta: Delta, restored: Restored) -> Any:
+    from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, AutoModelForTokenClassification
+
+    kind, labels = restored.task.kind, list(delta.labels) or ["score"]
+    given = {key: value for key, value in restored.network.config.items() if not key.startswith("_attn")}
+    for key in ("num_labels", "id2label", "label2id", "architectures", "dtype"):
+        given.pop(key, None)
+    given["id2label"] = dict(enumerate(labels))
+    given["label2id"] = {label: at for at, label in enumerate(labels)}
+    if kind != "token":
+        given["problem_type"] = "regression" if kind == "regression" else "single_label_classification"
+    config = CONFIG_MAPPING[given["model_type"]].from_dict(given)
+    family = AutoModelForTokenClassification if kind == "token" else AutoModelForSequenceClassification
+    with torch.random.fork_rng(devices=[]):
+        return family.from_config(config, attn_implementation="eager").eval()
+
+
+def _adapter(delta: Delta, restored: Restored) -> Any:
+    """Make the `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
+    if delta.run.strategy != "lora":
+        raise UserError(f"--format peft is for strategy lora, not {delta.run.strategy}: use --format transformers")
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError:
+        raise UserError("--format peft needs the package peft: pip install 'peftcli[peft]'") from None
+    weights, network, insert = restored.weights(), restored.network, restored.assembly.tuning.insert
+    inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in ("lora_a", "lora_b")}
+    made = _classifier(delta, restored, {**network.weights, **inner})
+    part = next(iter(insert.values()))
+    assert isinstance(part, Lora)
+    kind, prefix = restored.task.kind, str(made.base_model_prefix)
+    whole = sorted({_module(stock.name(name, network.config, kind, prefix), prefix) for name in inner})
+    config = LoraConfig(
+        task_type="TOKEN_CLS" if kind == "token" else "SEQ_CLS",
+        r=part.rank,
+        lora_alpha=part.alpha,
+        lora_dropout=part.dropout,
+        target_modules=[f"{prefix}.{module}" for module in insert],
+        modules_to_save=whole,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wrapped = get_peft_model(made, config)
+    own = dict(wrapped.named_parameters())
+    with torch.no_grad():
+        for module in insert:
+            for ours, theirs in (("lora_a", "lora_A"), ("lora_b", "lora_B")):
+                own[f"base_model.model.{prefix}.{module}.{theirs}.default.weight"].copy_(weights[f"{module}.{ours}"])
+    return wrapped
+
+
+def _module(stock_name: str, prefix: str) -> str:
+    """The module saved whole that holds a tensor: the head's outermost one, or the backbone's pooler."""
+    return stock_name.rpartition(".")[0] if stock_name.startswith(f"{prefix}.") else stock_name.partition(".")[0]
+
+
+@contextlib.contextmanager
+def _new(folder: Path) -> Iterator[Path]:
+    """Give a folder beside the one that is meant, and put it in its place once it is whole."""
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if folder.is_dir():
+            folder.rmdir()
+        os.replace(temporary, folder)
+    except OSError as error:
+        raise UserError(f"cannot write {folder}: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

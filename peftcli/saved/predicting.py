@@ -1,0 +1,101 @@
+"""Predictions of a saved delta on new examples: a file with the task's text columns, or a split of the task itself."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from peftcli.data import corpora, loading, own_data, rows, tabular, tokens
+from peftcli.data.rows import Rows
+from peftcli.engine import backbone as backbones
+from peftcli.engine.evaluation import Scored, score
+from peftcli.errors import unknown
+from peftcli.saved import restoring
+from peftcli.saved.deltas import Delta
+from peftcli.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One example's prediction: its number, what is predicted (a label; a number; a word's label each), and how likely.
+
+    `shares` has the probability of each label; None for numbers and for words.
+    """
+
+    index: int
+    value: str | float | list[str]
+    shares: dict[str, float] | None
+
+
+def from_file(delta: Delta, model: str, file: Path) -> list[Prediction]:
+    """Predict the rows of a file, numbered from 0. Raises UserError."""
+    restored = restoring.restore(delta, model)
+    table = tabular.read(file)
+    return _predict(delta, model, restored, unlabelled(restored.task, file.name, table, numbered=False))
+
+
+def of_split(delta: Delta, model: str, split: str, data_dir: Path | None) -> list[Prediction]:
+    """Predict a split of the run's own task, numbered as the data set numbers it. Raises UserError."""
+    task = own_data.of(delta.run)
+    check_split(task, split)
+    source = loading.source(delta.run, data_dir)
+    table = corpora.read(task, (split,), source)[split]
+    restored = restoring.restore(delta, model)
+    return _predict(delta, model, restored, unlabelled(task, split, table, numbered=True))
+
+
+def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Rows:
+    """Check a table's texts, whatever it holds as labels; `numbered` keeps its own example numbers. Raises UserError."""
+    import pyarrow as pa
+
+    kept = [name for name in table.column_names if name != task.label and (numbered or name != "idx")]
+    blank: Any = [0] * len(table)
+    if task.kind == "token" and task.text[0] in table.column_names:
+        blank = [[0] * len(words or ()) for words in table.column(task.text[0]).to_pylist()]
+        blank = pa.array(blank, pa.list_(pa.int64()))
+    return rows.check(task, where, table.select(kept).append_column(task.label, pa.array(blank)))
+
+
+def _predict(delta: Delta, model: str, restored: restoring.Restored, given: Rows) -> list[Prediction]:
+    task, settings = restored.task, delta.run.protocol
+    tokenizer = tokens.load(backbones.locate(model), task.kind)
+    encoded = tokens.encode(tokenizer, task.kind, given, settings.max_length, "truncate")
+    if encoded.lost_words:
+        print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
+    examples = encoded.examples
+    scored = score(restored.forward(), [examples], task.kind, restored.network.first_position, restored.device)[0]
+    numbers = examples.numbers.tolist()
+    if task.kind == "regression":
+        return [Prediction(at, float(value), None) for at, value in zip(numbers, scored.logits, strict=True)]
+    if examples.word_starts is not None:
+        names = [delta.labels[place] for place in scored.logits.argmax(-1)]
+        cuts = zip(examples.word_starts[:-1], examples.word_starts[1:], strict=True)
+        return [Prediction(at, names[a:b], None) for at, (a, b) in zip(numbers, cuts, strict=True)]
+    return [_classified(at, own, delta.labels) for at, own in zip(numbers, _softmax(scored), strict=True)]
+
+
+def _classified(index: int, shares: NDArray[np.float64], labels: tuple[str, ...]) -> Prediction:
+    return Prediction(index, labels[int(shares.argmax())], dict(zip(labels, shares.tolist(), strict=True)))
+
+
+def _softmax(scored: Scored) -> NDArray[np.float64]:
+    exponents = np.exp(scored.logits - scored.logits.max(-1, keepdims=True))
+    return np.asarray(exponents / exponents.sum(-1, keepdims=True))
+
+
+def check_split(task: Task, split: str) -> None:
+    """Refuse a split that a task does not have. Raises UserError."""
+    known = ("train", *task.evaluation, *tests(task))
+    if split not in known:
+        raise unknown(f"split of task {task.name}", split, known)
+
+
+def tests(task: Task) -> tuple[str, ...]:
+    """Name the unlabelled test splits of a task."""
+    return tuple(split.replace("validation", "test", 1) for split in task.evaluation)

@@ -1,0 +1,142 @@
+"""A saved delta put back on its base: the fine-tuned network as it was evaluated, or its weights by name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import prod
+
+import torch
+from torch import Tensor
+
+from peftcli import models
+from peftcli.data import own_data
+from peftcli.engine import backbone as backbones
+from peftcli.engine.assembly import Assembly, cut, install
+from peftcli.engine.batches import Batch
+from peftcli.engine.network import Network
+from peftcli.errors import UserError
+from peftcli.running import environment
+from peftcli.saved.deltas import INDEX, VALUES, Delta
+from peftcli.shapes import heads
+from peftcli.strategies import registry
+from peftcli.tasks import Task
+from peftcli.tuning import Moment, Tuning
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A delta on its base: `copies` runs that are all the same one; `flat` [copies, n] are its values."""
+
+    task: Task
+    assembly: Assembly
+    flat: Tensor
+    device: torch.device
+
+    @property
+    def network(self) -> Network:
+        """The network, whose own tensors are the base's."""
+        return self.assembly.network
+
+    def forward(self) -> Callable[[Batch], Tensor]:
+        """The network at these values, for evaluation."""
+        tensors = self.assembly.tensors(self.flat, self._moment())
+        return lambda batch: self.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Give everything that differs from the base by name, whole: pre-trained tensors, inserted ones, the head."""
+        return {name: tensor[0].cpu() for name, tensor in self.assembly.effective(self.flat).items()}
+
+    def _moment(self) -> Moment:
+        return Moment(0, False, torch.zeros(len(self.flat), dtype=torch.int32, device=self.device))
+
+
+@torch.no_grad()
+def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | None = None) -> Restored:
+    """Put a delta on its base, loaded from `model` (id, alias or folder), in the precision the run computed in.
+
+    Raises UserError where the base cannot be had or is another one, and for a delta that does not fit it.
+    """
+    device = device or environment.device()
+    run, task = delta.run, own_data.of(delta.run)
+    dtype = environment.precision(run.protocol.precision, device)
+    pooler = heads.uses_pooler(models.config(model), task.kind, run.protocol.head)
+    base = backbones.load(model, pooler, dtype, device)
+    if base.fingerprint != delta.fingerprint:
+        raise UserError(
+            f"this delta is of another base: {delta.model} with fingerprint {delta.fingerprint}, "
+            f"and {model!r} has {base.fingerprint}; --model names the right one"
+        )
+    network = Network(base, task.kind, max(len(delta.labels), 1), run.protocol.head).to(device)
+    tuning = registry.get(run.strategy).tune(network.anatomy, run.options)
+    tuning = replace(tuning, tensors=None, penalty=None, after_step=None, extra={})
+    index = {name: _padded(network, delta, name, slots) for name, slots in delta.company.slots.items()}
+    start, values = _values(network, tuning, delta, index)
+    places = {name: own.to(device).expand(copies, -1).contiguous() for name, own in index.items()}
+    install(network, tuning, places)
+    stacked = [torch.cat([v.reshape(-1) for v in own.values()]).repeat(copies, 1).to(device) for own in (start, values)]
+    assembly = Assembly(network, tuning, cut(values), stacked[0], dict(network.weights), {}, places, (0,) * copies)
+    return Restored(task, assembly, stacked[1], device)
+
+
+def _values(
+    network: Network, tuning: Tuning, delta: Delta, index: dict[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Give one run's values by piece at the start and at the end: elements in `index`, everything else whole."""
+    shapes = _shapes(network, tuning)
+    for name in delta.names():
+        if name not in shapes:
+            raise UserError(f"this delta moves a tensor {name!r}, which the base with its strategy does not have")
+    start, end = {}, {}
+    whole = [entry for entry in tuning.mask if isinstance(entry, str)]
+    for name in dict.fromkeys([*whole, *delta.names()]):
+        if name in index:
+            start[name] = _at(network.weights[name], index[name])
+            end[name] = torch.zeros_like(start[name])
+            end[name][: len(delta.tensors[name + VALUES])] = delta.tensors[name + VALUES].to(end[name])
+        else:
+            start[name] = end[name] = _whole(network, delta, name, shapes[name])
+    lacking = [name for name in shapes if name not in end and name not in network.weights]
+    if lacking:
+        raise UserError(f"this delta lacks the tensor {lacking[0]!r}")
+    return start, end
+
+
+def _shapes(network: Network, tuning: Tuning) -> dict[str, tuple[int, ...]]:
+    """Every tensor of the network by name, those included that the strategy inserts."""
+    shapes = {name: p.shape for name, p in network.anatomy.by_name.items()}
+    for module, part in tuning.insert.items():
+        outputs, inputs = shapes[f"{module}.weight"]
+        shapes |= {f"{module}.{name}": shape for name, shape in part.shapes(outputs, inputs).items()}
+    return shapes | (dict(tuning.injected.shapes) if tuning.injected else {})
+
+
+def _padded(network: Network, delta: Delta, name: str, slots: int) -> Tensor:
+    """A tensor's selected places as they stood in training: filled up with dead slots, one past the end."""
+    parameter = network.anatomy.by_name.get(name)
+    places = delta.tensors.get(name + INDEX)
+    if parameter is None or places is None or len(places) > slots:
+        raise UserError(f"this delta's places in {name!r} do not fit the base")
+    index = torch.full((slots,), parameter.size)
+    index[: len(places)] = places
+    return index
+
+
+def _whole(network: Network, delta: Delta, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Give a tensor as it ended: stored whole, the base's with some places replaced, or the base's."""
+    if name in delta.tensors:
+        value = delta.tensors[name].to(next(network.parameters()).device)
+        if tuple(value.shape) != shape:
+            raise UserError(f"this delta's tensor {name!r} has shape {tuple(value.shape)}, not {shape}")
+        return value
+    base = network.weights[name]
+    if name + INDEX not in delta.tensors:
+        return base
+    places, values = (delta.tensors[name + part].to(base.device) for part in (INDEX, VALUES))
+    if len(places) and int(places.max()) >= prod(shape):
+        raise UserError(f"this delta's places in {name!r} do not fit the base")
+    return base.flatten().scatter(0, places.long(), values.to(base)).view(shape)
+
+
+def _at(weight: Tensor, index: Tensor) -> Tensor:
+    """Read places of a flat tensor; a dead slot reads 0."""
+    index = index.to(weight.device)
+    return torch.cat([weight.flatten(), weight.new_zeros(1)])[index]

@@ -1,0 +1,92 @@
+"""One model as a strategy sees it: every tensor by name, role and layer, with counts that need no weights."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from peftcli.errors import UserError
+from peftcli.shapes import architectures
+from peftcli.shapes.architectures import LAYER, Parameter
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The tensors of a pre-trained model (`parameters`) and of the head put on it (`head`).
+
+    `layers` is the number of transformer layers with tensors of their own; they count from 1. `config` has the model's
+    sizes. `layer_numbering` is how a protocol reads printed
+    layer numbers (`described`: the number of the last layer, from 1; `released`: from 0).
+    """
+
+    parameters: tuple[Parameter, ...]
+    head: tuple[Parameter, ...]
+    layers: int
+    layer_numbering: str = "released"
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def by_name(self) -> dict[str, Parameter]:
+        """Every tensor by its name, the head's too."""
+        return {p.name: p for p in (*self.parameters, *self.head)}
+
+    @property
+    def total(self) -> int:
+        """How many elements the pre-trained model has, the head left out."""
+        return sum(p.size for p in self.parameters)
+
+    @property
+    def head_total(self) -> int:
+        """How many elements the head has."""
+        return sum(p.size for p in self.head)
+
+    def names(
+        self, roles: Iterable[str] | None = None, layers: Iterable[int] | None = None, kind: str | None = None
+    ) -> tuple[str, ...]:
+        """Name the pre-trained tensors of these roles, in these layers (from 1), of this kind (`weight` or `bias`).
+
+        None means all. Raises UserError for a layer the model does not have, and for a selection that is empty.
+        """
+        chosen = None if layers is None else set(layers)
+        self._check_layers(chosen or ())
+        roles = None if roles is None else set(roles)
+        found = tuple(
+            p.name
+            for p in self.parameters
+            if (roles is None or p.role in roles)
+            and (chosen is None or p.layer in chosen)
+            and (kind is None or p.name.endswith(f".{kind}"))
+        )
+        if not found:
+            what = " ".join(filter(None, [kind, *sorted(roles or ("tensor",))]))
+            raise UserError(f"this model has no {what} to train")
+        return found
+
+    def over(self, over: str) -> tuple[str, ...]:
+        """Name the tensors a strategy looks at: `encoder` the transformer layers alone, `all` embeddings and pooler too."""
+        return self.names(LAYER) if over == "encoder" else self.names()
+
+    def modules(self, roles: Iterable[str], layers: Iterable[int] | None = None) -> tuple[str, ...]:
+        """Name the modules of these roles, without `.weight`."""
+        return tuple(name.removesuffix(".weight") for name in self.names(roles, layers, "weight"))
+
+    def size(self, names: Iterable[str]) -> int:
+        """Count the elements of these tensors."""
+        return sum(self.by_name[name].size for name in names)
+
+    def _check_layers(self, layers: Iterable[int]) -> None:
+        for layer in layers:
+            if not 1 <= layer <= self.layers:
+                nearest = min(max(layer, 1), self.layers)
+                raise UserError(
+                    f"layer {layer} does not exist: the nearest is {nearest}; layers are 1 to {self.layers}"
+                )
+
+
+def anatomy(
+    config: dict[str, Any], head: Iterable[Parameter], pooler: bool, layer_numbering: str = "released"
+) -> Anatomy:
+    """Build a model's anatomy from its config's numbers and its head's tensors. Raises UserError."""
+    row = architectures.architecture(str(config.get("model_type")))
+    layers = architectures.size(architectures.complete(config), row.layers)
+    return Anatomy(architectures.parameters(config, pooler), tuple(head), layers, layer_numbering, config)

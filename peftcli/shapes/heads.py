@@ -1,0 +1,75 @@
+"""The tensors of a task's head, by task kind and style, with no torch: what `params` counts and the engine builds."""
+
+from typing import Any, Literal
+
+from peftcli.shapes import parts
+from peftcli.shapes.architectures import Parameter, architecture, complete, number, tensors
+from peftcli.shapes.parts import layernorm, linear
+
+Style = Literal["stock", "linear", "pooled_dense"]
+
+
+def uses_pooler(config: dict[str, Any], kind: str, style: Style) -> bool:
+    """Say whether the head reads the backbone's pooler; where it does not, the pooler is left out of the model.
+
+    `stock` follows the architecture's own sequence classifier: BERT's reads its pooler, RoBERTa's has a dense layer in
+    its place. Token and span heads read the hidden states themselves.
+    """
+    row = architecture(str(config.get("model_type")))
+    if kind in ("token", "span") or row.pooler is None:
+        return False
+    return style != "stock" or row.head.dense is None
+
+
+def parameters(config: dict[str, Any], kind: str, labels: int, style: Style) -> tuple[Parameter, ...]:
+    """List a head's tensors: `labels` outputs (one for regression, one score for each choice)."""
+    config = complete(config)
+    row = architecture(config["model_type"])
+    hidden = number(config, row.hidden)
+    if kind == "span":
+        return (*_linear("span_attention", 1, hidden), *_linear("out", labels, 2 * hidden))
+    outputs = 1 if kind in ("regression", "choice") else labels
+    inner: tuple[Parameter, ...] = ()
+    if inner_activation(config, kind, style):
+        stock = row.head if style == "stock" else parts.Head()
+        inner = tuple(tensors("head", 0, "head.", linear("dense", hidden, hidden, bias=stock.dense_bias), config))
+        if stock.norm:
+            inner += tuple(tensors("head", 0, "head.", layernorm("norm", hidden, bias=stock.norm), config))
+    return (*inner, *_linear("out", outputs, hidden))
+
+
+def inner_activation(config: dict[str, Any], kind: str, style: Style) -> str | None:
+    """Name the activation of the head's inner dense layer; None where the head has none."""
+    if kind in ("token", "span") or style == "linear":
+        return None
+    if style == "pooled_dense":
+        return "tanh"
+    config = complete(config)
+    named = architecture(config["model_type"]).head.dense
+    return None if named is None else str(config.get(named, named))
+
+
+def dropouts(config: dict[str, Any], kind: str, style: Style) -> tuple[float | None, float]:
+    """Give the head's dropout before its inner dense layer (None: none there) and before its output layer."""
+    config = complete(config)
+    head = architecture(config["model_type"]).head
+    last = _first_set(config, head.dropout)
+    if inner_activation(config, kind, style) is None:
+        return None, last
+    if style == "pooled_dense":
+        return last, last
+    return (_first_set(config, head.first_dropout) if head.first_dropout else None), last
+
+
+def averages(config: dict[str, Any], kind: str, style: Style) -> bool:
+    """Say whether the head reads the mean of a sequence's tokens, not its first token."""
+    pooling = architecture(str(config.get("model_type"))).head.pooling
+    return kind not in ("token", "span") and style == "stock" and pooling is not None and config[pooling] == "mean"
+
+
+def _first_set(config: dict[str, Any], keys: tuple[str, ...]) -> float:
+    return float(next((config[key] for key in keys if config.get(key) is not None), 0.0))
+
+
+def _linear(name: str, outputs: int, inputs: int) -> list[Parameter]:
+    return tensors("head", 0, "head.", linear(name, outputs, inputs), {})
