@@ -25,7 +25,7 @@ class Counts:
 
     `total` is the pre-trained model's own, the head left out. `trainable` counts its elements that may move, and
     inserted ones; for a Bernoulli draw the expectation, for projected strategies the share that is kept.
-    `head` is the head's, all of which train. `trainable_percent` is 100 * trainable / total.
+    `head` is how many of the head's train: all, but for few strategies. `trainable_percent` is 100 * trainable / total.
     """
 
     total: int
@@ -47,13 +47,18 @@ def count(
     known = registry.get(strategy)
     tuning = known.tune(structure, known.options(options))
     moving = round(trainable(structure, tuning))
-    return Counts(structure.total, moving, structure.head_total, 100 * moving / structure.total)
+    return Counts(structure.total, moving, trained_head(structure, tuning), 100 * moving / structure.total)
 
 
 def trainable(model: Anatomy, tuning: Tuning) -> float:
     """Count what a tuning lets move, head left out: masked elements (those `kept`, where any are), insertions."""
     masked = sum(_masked(model, tuning, entry) for entry in tuning.mask)
     return masked + inserted(model, tuning)
+
+
+def trained_head(model: Anatomy, tuning: Tuning) -> int:
+    """Count the head's elements that a tuning lets move (those `kept`, where any are)."""
+    return round(sum(tuning.kept.get(p.name, p.size) for p in model.head)) if tuning.train_head else 0
 
 
 def columns(
@@ -66,7 +71,7 @@ def columns(
     tuning = registry.get(strategy).tune(structure, options)
     masked = sum(e.count if isinstance(e, Elements) else structure.by_name[e].size for e in tuning.mask)
     aids = sum(prod(shape) for shape, _ in tuning.extra.values())
-    return round(masked) + inserted(structure, tuning) + aids + structure.head_total
+    return round(masked) + inserted(structure, tuning) + aids + (structure.head_total if tuning.train_head else 0)
 
 
 def inserted(model: Anatomy, tuning: Tuning) -> int:

@@ -90,14 +90,15 @@ class Moment:
 class Tuning:
     """What may move (`mask`, `insert`, `extra`), where it starts, and how values become weights.
 
-    `mask`: names of whole tensors and `Elements` of others. `train_head` is False when the head is part of the draw.
+    `mask`: names of whole tensors and `Elements` of others. `train_head` is False where the head stays as drawn.
     `start`: weights that start elsewhere than pre-trained, by name, from one run's weights.
     `insert`: modules beside (`Lora`) or behind (`Bottleneck`) the linear layer of that name.
     `injected`: modules of another library, by what it does to the whole backbone.
     `extra`: further trained tensors by name, with their shape and start value (diffpruning's gates).
     `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
     `penalty`: added to each run's loss, [runs]. `after_step`: changes values in place after an update.
-    `kept`: how many elements of a masked tensor end elsewhere than they started, where projection leaves only some.
+    `kept`: how many elements of a masked tensor, or one of the head, end elsewhere than they started, where projection
+    leaves only some.
     """
 
     mask: Mask = ()

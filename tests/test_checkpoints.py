@@ -13,10 +13,15 @@ from peftcli.engine import training
 from peftcli.engine.cohort import Cohort, Data
 from peftcli.engine.training import State
 from peftcli.errors import UserError
+from peftcli.running import execution
 from peftcli.running.checkpoints import Checkpoints
 from tests import faults, tiny
 
-STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning")
+STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning", "magpruning", "mixout")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "magpruning": {"share": 0.05, "burn_in": 9},
+    "mixout": {"share": 0.3, "when": "evaluation"},
+}
 STEPS, EPOCH = 24, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {"evaluate_every": "1 epoch", "dropout": 0.1},
@@ -34,7 +39,8 @@ def made(strategy: str, settings: str) -> Cohort:
     train, validation = tiny.examples("pair", 18), tiny.examples("pair", 9, 1)
     evaluation = {"validation": validation, "test": tiny.examples("pair", 7, 2)}
     own = Data(train, evaluation, "validation", "pair", ("no", "yes"), ("accuracy",))
-    runs = [tiny.run(strategy, rate, seed, steps=STEPS, **SETTINGS[settings]) for rate, seed in ((1e-2, 0), (3e-3, 1))]
+    more = {"steps": STEPS, **SETTINGS[settings]}
+    runs = [tiny.run(strategy, rate, seed, OPTIONS.get(strategy), **more) for rate, seed in ((1e-2, 0), (3e-3, 1))]
     return tiny.cohort(tiny.backbone("bert", dtype=torch.float32), runs, own=own)
 
 
@@ -194,3 +200,21 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     saved.path.mkdir(parents=True)
     with pytest.raises(UserError, match=r"cannot read checkpoint .*Is a directory"):
         saved.resume()
+
+
+def test_what_an_ended_process_left_is_removed_with_its_checkpoint(tmp_path: Path) -> None:
+    cohort = made("layernorm", "plain")
+    saved = Checkpoints(tmp_path, cohort, 600)
+    saved.save(training.begin(cohort))
+    (saved.path.parent / f".{saved.path.name}.123-abcdef01.tmp").write_bytes(b"a part")
+    (saved.path.parent / ".another.safetensors.123-abcdef01.tmp").write_bytes(b"a part of another cohort's")
+    saved.remove()
+    assert [file.name for file in saved.path.parent.iterdir()] == [".another.safetensors.123-abcdef01.tmp"]
+
+
+def test_a_rescue_says_that_progress_is_saved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cohort = made("layernorm", "plain")
+    saved, state = Checkpoints(tmp_path, cohort, 600), training.begin(cohort)
+    execution._rescue(saved, state)
+    assert saved.path.is_file()
+    assert capsys.readouterr().err == "stopped after step 0, progress saved: run the command again to go on\n"

@@ -60,11 +60,20 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
         assert evaluate.evaluate(trained.delta(record), str(base)) == evaluations(record)
 
 
-@pytest.mark.parametrize("strategy", ["layernorm", {"mixout": {"share": 0.3, "when": "evaluation"}}])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "layernorm",
+        {"mixout": {"share": 0.3, "when": "evaluation"}},
+        {"magpruning": {"share": 0.05, "burn_in": 3}},
+        {"lora": {"rank": 2, "train_head": False}},
+        {"diffpruning": {"share": 0.05, "burn_in": 3, "include_head": True}},
+    ],
+    ids=str,
+)
 def test_restored_best_weights_and_held_out_parts_of_each_seed(strategy: Any, base: Path, tmp_path: Path) -> None:
     settings = {"epochs": 3, "restore_best": True, "evaluate_every": "2 steps", "max_train_samples": 60}
-    if strategy == "layernorm":
-        settings |= {"validation_share": 0.3, "validation_split": "per seed"}
+    settings |= {"validation_share": 0.3, "validation_split": "per seed"}
     ended = trained.train(tmp_path, base, strategy, seeds=[0, 1, 2], training=settings)
     for record in ended:
         assert evaluate.evaluate(trained.delta(record), str(base)) == evaluations(record)

@@ -79,6 +79,13 @@ def test_readings_differ_where_text_and_code_do() -> None:
     assert value("effectiveness", "released", "when", strategy="mixout") == "evaluation"
     assert value("effectiveness", "released", "batches", strategy="sam") == 599
     assert value("effectiveness", "described", "choice", strategy="sam") == "model"
+    assert value("effectiveness", "described", "burn_in", strategy="magpruning") is None
+    assert value("effectiveness", "released", "burn_in", strategy="magpruning") == 500
+    assert value("effectiveness", "described", "train_head", strategy="lora") is True
+    assert value("effectiveness", "released", "train_head", strategy="lora") is False
+    assert value("effectiveness", "described", "include_head", strategy="diffpruning") is False
+    assert value("effectiveness", "released", "include_head", strategy="diffpruning") is True
+    assert value("effectiveness", "released", "keep", strategy="diffpruning") == "decided"
     assert value("spafit", "described", "numbering", strategy="spafit") == "described"
     assert value("spafit", "released", "numbering", strategy="spafit") == "released"
 

@@ -186,6 +186,20 @@ def test_every_assumption_has_an_alternative(paper: str) -> None:
                 assert any((strategy, option) in assumed for strategy in override.strategies or ()), option
 
 
+@pytest.mark.parametrize("paper", ["freezing", "effectiveness", "spafit"])
+def test_an_assumption_of_one_reading_alone_has_an_alternative_too(paper: str) -> None:
+    """Some run of the sensitivity recipe has the reading's options, and another all of them but the assumed one."""
+    protocol = protocols.load(recipe.root() / paper / "protocol.yaml", "released")
+    for override in (o for variant in protocol.variants.values() for o in variant.overrides):
+        for option in (o for o, given in override.options.items() if given.source == "assumed"):
+            given = {o: setting.value for o, setting in override.options.items()}
+            known = [
+                p.run.options for p in expand(f"{paper}/sensitivity") if p.run.strategy in (override.strategies or ())
+            ]
+            same = [own for own in known if all(own[o] == v for o, v in given.items() if o != option)]
+            assert {own[option] == given[option] for own in same} == {True, False}, (override.strategies, option)
+
+
 def test_low_data_tables_share_the_full_set_s_runs_with_table_1() -> None:
     first = {p.run.id for p in expand("freezing/table1")}
     for name, task in (("freezing/table2", "cola"), ("freezing/table3", "rte")):

@@ -31,7 +31,7 @@ def decayed(assembly: Assembly, training: Training) -> Tensor | None:
     """
     if not training.weight_decay:
         return None
-    layernorms = {p.name for p in assembly.network.anatomy.parameters if p.role.endswith("layernorm")}
+    layernorms = {n for n, p in assembly.network.anatomy.by_name.items() if p.role.endswith("layernorm")}
     spare = training.weight_decay_spares != "nothing"
     row = torch.ones(assembly.flat.shape[1], dtype=assembly.flat.dtype)
     for piece in assembly.pieces:

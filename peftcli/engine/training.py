@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from peftcli.engine import optimizer, parallel
+from peftcli.engine.batches import Batch
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import Scored, collapsed, measure, score
+from peftcli.engine.noise import step_keys
 from peftcli.engine.optimizer import Moments
 from peftcli.tuning import Moment
 
@@ -148,7 +150,8 @@ def _evaluate_due(cohort: Cohort, state: State) -> None:
     if not due:
         return
     splits = [name for name in cohort.data[0].evaluation if not name.startswith("test")]
-    scored = {split: _score(cohort, state, split) for split in splits}
+    moment = Moment(state.step, False, step_keys(cohort.keys, state.step))
+    scored = {split: _score(cohort, state, split, moment) for split in splits}
     with state.lock:
         for split, found in scored.items():
             _write_evaluation(cohort, state, split, found, due, state.step)
@@ -174,10 +177,24 @@ def _choose(cohort: Cohort, state: State, run: int) -> None:
         history.ended = state.step
 
 
-def _score(cohort: Cohort, state: State, split: str) -> list[Scored]:
+def last_evaluated(cohort: Cohort, state: State) -> Moment:
+    """Give each run's own moment of its last (or, where it is restored, its best) evaluation in an ended cohort.
+
+    What a strategy draws at evaluation is drawn by it, so it is the same whenever the other runs end.
+    """
+    steps = [state.step if state.best is None else history.best_step for history in state.histories]
+    keys = [step_keys(cohort.keys[run : run + 1], step) for run, step in enumerate(steps)]
+    return Moment(state.step, False, torch.cat(keys))
+
+
+def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Scored]:
     """Give every run's outputs on a split at the state's values."""
     data = [own.evaluation[split] for own in cohort.data]
-    forward = cohort.forward(state.flat.detach(), state.step)
+    tensors = cohort.assembly.tensors(state.flat.detach(), moment)
+
+    def forward(batch: Batch) -> Tensor:
+        return cohort.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+
     return score(forward, data, cohort.data[0].kind, cohort.network.first_position, cohort.device)
 
 
@@ -210,7 +227,7 @@ def _finish(cohort: Cohort, state: State) -> None:
             if history.diverged is None and all(entry["split"] != split for entry in history.evaluations)
         ]  # fmt: skip
         if due:
-            found = _score(cohort, state, split)
+            found = _score(cohort, state, split, last_evaluated(cohort, state))
             with state.lock:
                 _write_evaluation(cohort, state, split, found, due, None if state.best is not None else state.step)
 

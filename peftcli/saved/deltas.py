@@ -15,11 +15,9 @@ from torch import Tensor
 
 from peftcli import files
 from peftcli.engine.cohort import Cohort
-from peftcli.engine.noise import step_keys
-from peftcli.engine.training import State
+from peftcli.engine.training import State, last_evaluated
 from peftcli.errors import UserError
 from peftcli.runs import Run, canonical
-from peftcli.tuning import Moment
 
 FORMAT = 1
 INDEX, VALUES = "::index", "::values"
@@ -78,7 +76,7 @@ def make(cohort: Cohort, state: State, row: int, data: str) -> Delta:
     assembly, run = cohort.assembly, cohort.runs[row]
     given = assembly.values(state.flat.detach())
     if assembly.tuning.tensors is not None:
-        given = assembly.tuning.tensors(given, assembly.start, _moment(cohort, state, row))
+        given = assembly.tuning.tensors(given, assembly.start, last_evaluated(cohort, state))
     tensors: dict[str, Tensor] = {}
     for name, value in given.items():
         tensors |= (
@@ -149,13 +147,6 @@ def _parsed(file: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> De
         company=Company(tuple(company["seeds"]), company["row"], company["slots"]),
         tensors=tensors,
     )
-
-
-def _moment(cohort: Cohort, state: State, row: int) -> Moment:
-    """When this run was last evaluated: what a strategy mixes in at evaluation is drawn by the step."""
-    history = state.histories[row]
-    step = history.best_step if state.best is not None else history.evaluations[-1]["step"]
-    return Moment(step, False, step_keys(cohort.keys, step))
 
 
 def _element_tensors(cohort: Cohort, name: str, value: Tensor, row: int) -> dict[str, Tensor]:

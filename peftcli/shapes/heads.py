@@ -34,7 +34,7 @@ def parameters(config: dict[str, Any], kind: str, labels: int, style: Style) -> 
         stock = row.head if style == "stock" else parts.Head()
         inner = tuple(tensors("head", 0, "head.", linear("dense", hidden, hidden, bias=stock.dense_bias), config))
         if stock.norm:
-            inner += tuple(tensors("head", 0, "head.", layernorm("norm", hidden, bias=stock.norm), config))
+            inner += tuple(tensors("head_layernorm", 0, "head.", layernorm("norm", hidden, bias=stock.norm), config))
     return (*inner, *_linear("out", outputs, hidden))
 
 

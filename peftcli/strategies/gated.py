@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from peftcli.shapes.anatomy import Anatomy
 from peftcli.strategies.options import Count, Number, Positive, Share
 from peftcli.strategies.registry import strategy
-from peftcli.strategies.sparse import shares
+from peftcli.strategies.sparse import part, shares
 from peftcli.tuning import Moment, Tuning
 
 if TYPE_CHECKING:
@@ -32,16 +32,20 @@ def diffpruning(
     again: Count | None = None,
     keep: Literal["open", "decided"] = "open",
     gate_start: Number = 5.0,
+    include_head: bool = False,
 ) -> Tuning:
     """Weights move by a gated difference; an L0 penalty closes gates, and after `burn_in` updates a share stays open.
 
     The gates kept are the most open ones (`released`: `keep: decided`, those farthest from the middle, closed ones
     too). `again` opens the gates and chooses anew that many updates after the start, over and over (Figure 3).
+    `include_head` gates the head too (`released`), so that of it a share alone moves.
     """
-    counts = shares(model, model.over(over), share)
+    masked = shares(model, model.over(over), share)
+    head = {p.name: part(share, p.size) for p in model.head} if include_head else {}
+    counts = masked | head
     gates = {GATE + name: (model.by_name[name].shape, gate_start) for name in counts}
     return Tuning(
-        mask=tuple(counts),
+        mask=tuple(masked),
         extra=gates,
         tensors=partial(_gated, tuple(counts)),
         penalty=partial(_expected_open, tuple(counts), penalty),

@@ -21,15 +21,18 @@ def lora(
     dropout: Rate = 0.0,
     variant: Literal["I", "II"] | None = None,
     targets: list[Role] | None = None,
+    train_head: bool = True,
 ) -> Tuning:
     """Low-rank matrices beside linear layers, by default query and value (LoRA).
 
     `variant` names spafit's choices (I: query, key, value; II: the attention's output too); `targets` lists any.
+    `train_head: false` leaves the head at its random start, as the released code of effectiveness does.
     """
     if variant and targets:
         raise UserError("strategy lora takes a variant or targets, not both")
     roles = VARIANTS[variant] if variant else targets or ("query", "value")
-    return Tuning(insert={module: Lora(rank, alpha, dropout) for module in model.modules(roles)})
+    inserted: dict[str, Lora | Bottleneck] = {m: Lora(rank, alpha, dropout) for m in model.modules(roles)}
+    return Tuning(insert=inserted, train_head=train_head)
 
 
 @strategy

@@ -1,4 +1,4 @@
-"""Strategies that train some elements of tensors: drawn, farthest from the mean, largest, or of largest gradient."""
+"""Strategies that train some elements of tensors: drawn, farthest from the mean, or of largest gradient."""
 
 from __future__ import annotations
 
@@ -59,14 +59,6 @@ def layernorm_outlier(model: Anatomy, n: Count, of: Literal["both", "gain"] = "b
 def layernorm_random(model: Anatomy, n: Count, of: Literal["both", "gain"] = "both") -> Mask:
     """n elements of each LayerNorm drawn at random (transferability, Table 4)."""
     return _each_layernorm(model, n, of, _draw)
-
-
-@strategy
-def magpruning(model: Anatomy, share: Share = 0.005, over: Literal["encoder", "all"] = "all") -> Mask:
-    """The elements of largest magnitude of each tensor, chosen from the pre-trained weights (effectiveness)."""
-    return tuple(
-        Elements((name,), k, partial(_largest, name, k)) for name, k in shares(model, model.over(over), share).items()
-    )
 
 
 @strategy
@@ -157,10 +149,6 @@ def _row(names: Sequence[str], tensors: dict[str, Tensor]) -> Tensor:
 def _farthest(names: Sequence[str], count: int, model: Pretrained) -> Tensor:
     row = _row(names, dict(model.weights)).double()
     return (row - row.mean()).abs().topk(count).indices.sort().values
-
-
-def _largest(name: str, count: int, model: Pretrained) -> Tensor:
-    return model.weights[name].reshape(-1).abs().topk(count).indices.sort().values
 
 
 def _steepest(names: Sequence[str], count: int, batches: int | None, model: Pretrained) -> Tensor:

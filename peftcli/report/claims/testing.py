@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 from peftcli.report import significance, statistics
 from peftcli.report.claims.comparing import AS_PRINTED, SLACK, conclude, everywhere, step, takers, undecided, why_not
@@ -13,21 +14,14 @@ from peftcli.report.significance import Test
 
 def overlap(check: Overlap, evidence: Evidence) -> Finding:
     """Judge whether differences are within the two standard deviations together; Welch's verdict is told besides."""
-    steps, told_apart = [], []
-    for key in evidence.columns(check.on):
-        other = best(evidence.rows([check.than], key), "mean")
-        for one in (best(evidence.rows([strategy], key), "mean") for strategy in check.strategies):
-            reason = _lacking(one, other)
-            if one is None or other is None or reason is not None:
-                steps.append(undecided(evidence.name(key), reason))
-                continue
-            difference, reach = abs(one.mean - other.mean), one.std + other.std  # type: ignore[operator]
-            test = welch_test(one, other)
-            told_apart += (
-                [f"{one.label} on {evidence.name(key)}"] if test.p_value is not None and test.p_value < 0.05 else []
-            )
-            words = f"{evidence.name(key)}: {one.label} {_pair(one)}, {other.label} {_pair(other)}{_p(test)}"
-            steps.append(Step(words, difference <= reach + SLACK))
+    told_apart = []
+
+    def within(place: str, one: Number, other: Number, test: Test) -> tuple[bool, Verdict]:
+        if test.p_value is not None and test.p_value < 0.05:
+            told_apart.append(f"{one.label} on {place}")
+        return abs(one.mean - other.mean) <= one.std + other.std + SLACK, "holds"  # type: ignore[operator]
+
+    steps = _by_welch(check, evidence, within)
     rest = (
         f"Welch's test tells apart: {', '.join(told_apart)}" if told_apart else "nor does Welch's test tell any apart"
     )
@@ -36,19 +30,32 @@ def overlap(check: Overlap, evidence: Evidence) -> Finding:
 
 def welch(check: Welch, evidence: Evidence) -> Finding:
     """Judge whether Welch's test tells strategies from another, or does not."""
+
+    def differs(_: str, one: Number, other: Number, test: Test) -> tuple[bool | None, Verdict]:
+        return _welch_verdict(check, one, other, test)
+
+    rule = f"{check.is_} {'at' if check.is_.startswith('not') else 'than ' + check.than + ' at'} p < {check.level:g}"
+    return conclude(_by_welch(check, evidence, differs), rule + everywhere(check, evidence), "Welch t")
+
+
+def _by_welch(
+    check: Overlap | Welch,
+    evidence: Evidence,
+    judged: Callable[[str, Number, Number, Test], tuple[bool | None, Verdict]],
+) -> list[Step]:
+    """Put each strategy's best row beside that of the other, column by column; `judged` says how it comes out."""
     steps = []
     for key in evidence.columns(check.on):
-        other = best(evidence.rows([check.than], key), "mean")
-        for one in (best(evidence.rows([strategy], key), "mean") for strategy in check.strategies):
+        place, other = evidence.name(key), best(evidence.rows([check.than], key), "mean")
+        for one in takers(check.strategies, "best", evidence, key, "mean"):
             reason = _lacking(one, other)
             if one is None or other is None or reason is not None:
-                steps.append(undecided(evidence.name(key), reason))
+                steps.append(undecided(place, reason))
                 continue
             test = welch_test(one, other)
-            words = f"{evidence.name(key)}: {one.label} {_pair(one)}, {other.label} {_pair(other)}{_p(test)}"
-            steps.append(Step(words, *_welch_verdict(check, one, other, test)))
-    rule = f"{check.is_} {'at' if check.is_.startswith('not') else 'than ' + check.than + ' at'} p < {check.level:g}"
-    return conclude(steps, rule + everywhere(check, evidence), "Welch t")
+            words = f"{place}: {one.label} {_pair(one)}, {other.label} {_pair(other)}{_p(test)}"
+            steps.append(Step(words, *judged(place, one, other, test)))
+    return steps
 
 
 def near_majority(check: NearMajority, evidence: Evidence) -> Finding:

@@ -1,0 +1,69 @@
+"""Magnitude pruning: the largest elements of each tensor train, chosen from the pre-trained weights or after a burn-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from peftcli.errors import UserError
+from peftcli.shapes.anatomy import Anatomy
+from peftcli.strategies.options import Count, Share
+from peftcli.strategies.registry import strategy
+from peftcli.strategies.sparse import shares
+from peftcli.tuning import Elements, Mask, Moment, Tuning
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from peftcli.engine.pretrained import Pretrained
+    from peftcli.tuning import Values
+
+ANCHOR = "anchor::"
+FREE = 1e4  # an anchor of this value holds nothing: its element trains
+
+
+@strategy
+def magpruning(
+    model: Anatomy, share: Share = 0.005, over: Literal["encoder", "all"] = "all", burn_in: Count | None = None
+) -> Tuning | Mask:
+    """The elements of largest magnitude of each tensor, chosen from the pre-trained weights (effectiveness).
+
+    With `burn_in` (released: 500) everything trains for so many updates; then the elements that are largest by now
+    train on, and the rest stays where it has drifted to.
+    """
+    names = model.over(over)
+    counts = shares(model, names, share)
+    if burn_in is None:
+        return tuple(Elements((name,), k, partial(_largest, name, k)) for name, k in counts.items())
+    if not sum(counts.values()):
+        raise UserError(f"strategy magpruning with share = {share} selects nothing to train after the burn-in")
+    return Tuning(
+        mask=names,
+        extra={ANCHOR + name: (model.by_name[name].shape, FREE) for name in names},
+        tensors=partial(_held, names),
+        after_step=partial(_hold, {name: counts.get(name, 0) for name in names}, burn_in),
+    )
+
+
+def _largest(name: str, count: int, model: Pretrained) -> Tensor:
+    return model.weights[name].reshape(-1).abs().topk(count).indices.sort().values
+
+
+def _held(names: Sequence[str], values: Values, start: Values, moment: Moment) -> Values:
+    """Put every element that is held at its anchor, so that neither gradient nor momentum nor decay reaches it."""
+    weights = {name: value for name, value in values.items() if not name.startswith(ANCHOR)}
+    for name in names:
+        anchor = values[ANCHOR + name].detach()
+        weights[name] = values[name].where(anchor == FREE, anchor)
+    return weights
+
+
+def _hold(counts: Mapping[str, int], burn_in: int, values: Values, start: Values, moment: Moment) -> None:
+    """At the end of the burn-in anchor all elements but the largest ones where they are."""
+    if moment.step + 1 != burn_in:
+        return
+    for name, count in counts.items():
+        row = values[name].flatten(1)
+        largest = row.abs().topk(count, dim=1).indices
+        values[ANCHOR + name].copy_(row.scatter(1, largest, FREE).view_as(values[name]))
