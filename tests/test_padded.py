@@ -9,7 +9,7 @@ import torch
 from peftcli.engine import padded
 from peftcli.engine.backbone import load
 from peftcli.engine.batches import build
-from peftcli.engine.modules import RunDropout
+from peftcli.engine.dropout import RunDropout
 from peftcli.engine.network import Network
 from peftcli.shapes.families import FAMILIES
 from tests import backbones, tiny
@@ -75,13 +75,13 @@ def test_a_run_s_dropout_is_its_own():
     _, grid = network_on_both()
     parts, batch, head = inputs(grid)
     names = list(grid.dropouts())
-    keys = {f"{name}.key": torch.tensor([7 + i, 90 + i], dtype=torch.int32) for i, name in enumerate(names)}
+    keys = grid.noise(names, torch.tensor([7, 90], dtype=torch.int32), batch)
     together = grid.call(head, keys, batch.stream, batch.places)
     plain = grid.call(head, {}, batch.stream, batch.places)
     assert (together - plain).abs().min() > 1e-6
     for run, part in enumerate(parts):
         alone = build([part], grid.first_position, torch.device("cpu"))
-        own = {name: key[run : run + 1] for name, key in keys.items()}
+        own = grid.noise(names, torch.tensor([(7, 90)[run]], dtype=torch.int32), alone)
         one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone.stream, alone.places)
         torch.testing.assert_close(one[0], together[run, : one.shape[1]], rtol=0, atol=1e-12)
     for site in SITES:

@@ -7,19 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers.activations import ACT2FN
+from torch import Tensor
 
-from peftcli.engine.modules import AdapterLinear, LoraLinear, RunDropout, SparseEmbedding, SparseLinear
+from peftcli.engine.installing import install
+from peftcli.engine.modules import SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, draw
 from peftcli.parameters import inserted
-from peftcli.tuning import Bottleneck, Elements, Lora, Moment, Tuning
-
-GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (measured: results/bench)
+from peftcli.tuning import Elements, Moment, Tuning
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,7 @@ class Assembly:
         return {n: self._scatter(n, v) if n in self.index else v for n, v in values.items()} | fixed
 
     def _elements(self, name: str, value: Tensor) -> dict[str, Tensor]:
-        module = self.network.get_submodule(self.network.module_name(name.rpartition(".")[0]))
-        if not isinstance(module, SparseLinear | SparseEmbedding) or not name.endswith("weight"):
+        if name not in self._gathered:
             return {name: self._scatter(name, value)}
         stem, (base, index, dead) = name.removesuffix("weight"), self._gathered[name]
         delta = value - base if dead is None else (value - base).masked_fill(dead, 0)
@@ -100,11 +96,13 @@ class Assembly:
 
     @cached_property
     def _gathered(self) -> dict[str, tuple[Tensor, Tensor, Tensor | None]]:
-        """By tensor the selected elements' start values, their places, and which slots are dead (None: none of them)."""
+        """By tensor whose module gathers: the elements' start values, their places, and which slots are dead (or None)."""
         base, found = self.values(self.flat), {}
         for name, index in self.index.items():
-            dead = index == self.network.anatomy.by_name[name].size
-            found[name] = (base[name], index.masked_fill(dead, 0), dead if bool(dead.any()) else None)
+            module = self.network.get_submodule(self.network.module_name(name.rpartition(".")[0]))
+            if isinstance(module, SparseLinear | SparseEmbedding) and name.endswith("weight"):
+                dead = index == self.network.anatomy.by_name[name].size
+                found[name] = (base[name], index.masked_fill(dead, 0), dead if bool(dead.any()) else None)
         return found
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
@@ -216,42 +214,6 @@ def cut(values: dict[str, Tensor]) -> tuple[Piece, ...]:
 def _shared(tensors: Sequence[Tensor]) -> Tensor:
     """One tensor where all runs have the same one, else theirs stacked."""
     return tensors[0] if all(t is tensors[0] for t in tensors) else torch.stack(list(tensors))
-
-
-def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
-    """Give modules the class that computes what is inserted, and placeholders for the tensors it needs."""
-    if tuning.injected is not None:
-        network.backbone, network.stream = tuning.injected.install(network.backbone), False
-    for name, insertion in tuning.insert.items():
-        module: Any = network.get_submodule(network.module_name(name))
-        if isinstance(insertion, Lora):
-            module.__class__ = LoraLinear
-            module.scaling = insertion.alpha / insertion.rank
-            module.lora_dropout = RunDropout(insertion.dropout)
-        elif isinstance(insertion, Bottleneck):
-            module.__class__ = AdapterLinear
-            module.activation = ACT2FN[insertion.activation]
-        weight = network.anatomy.by_name[f"{name}.weight"].shape
-        _placeholders(module, insertion.shapes(*weight))
-    for name, places in index.items():
-        module = network.get_submodule(network.module_name(name.rpartition(".")[0]))
-        sparse = _sparse_class(module, places.shape[1] / network.anatomy.by_name[name].size)
-        if network.stream and name.endswith("weight") and sparse and name not in network.fresh and not tuning.start:
-            module.__class__ = sparse
-            _placeholders(module, ("delta", "delta_index"))
-
-
-def _sparse_class(module: nn.Module, density: float) -> type[nn.Module] | None:
-    """An embedding always gathers, since a batch touches few of its rows; a linear layer where few elements train."""
-    if isinstance(module, nn.Embedding):
-        return SparseEmbedding
-    gathers = isinstance(module, nn.Linear) and module.bias is not None and density < GATHER_BELOW
-    return SparseLinear if gathers else None
-
-
-def _placeholders(module: nn.Module, names: Sequence[str] | dict[str, tuple[int, ...]]) -> None:
-    for name in names:
-        module.register_buffer(name, torch.empty(0), persistent=False)
 
 
 def _count(network: Network, tuning: Tuning, mask: dict[str, Tensor | None]) -> int:

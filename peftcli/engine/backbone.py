@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peftcli import files, models
+from peftcli import files, models, snapshots
 from peftcli.data import hub
 from peftcli.engine import padded
 from peftcli.engine.modules import accept_runs
@@ -38,7 +38,10 @@ class Backbone:
 
 
 def locate(model: str) -> str:
-    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum."""
+    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum.
+
+    A model that is pinned to a commit is a folder of the local hub cache, fetched where it is not there.
+    """
     if model == "minilm":
         folder = models.minilm_folder()
         _check_minilm(folder)
@@ -48,7 +51,8 @@ def locate(model: str) -> str:
         return str(path)
     if models.looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
-    return model
+    name, commit = models.pin(model)
+    return model if commit is None else str(snapshots.at(name, commit))
 
 
 @lru_cache(maxsize=1)

@@ -78,18 +78,21 @@ class Cohort:
             return build(parts, self.network.first_position, self.device)
         return slices.batch(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
 
-    def noise(self, step: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Dropout's keys at a step by buffer name (none where dropout is off), and the strategy's own keys [runs]."""
-        names = [name for name, place in self.network.dropouts().items() if place.p]
-        keys = site_keys(step_keys(self.keys, step), len(names) + 1)
+    @cached_property
+    def sites(self) -> tuple[str, ...]:
+        """The places of dropout, in the order that numbers their noise."""
+        return tuple(name for name, place in self.network.dropouts().items() if place.p)
+
+    def noise(self, step: int, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        """Dropout's numbers at a step by buffer name (none where dropout is off), and the strategy's own keys [runs]."""
+        keys = step_keys(self.keys, step)
         on = [own.dropout(step) for own in self.schedules]
         assert all(on) or not any(on), "runs of a cohort have the same number of steps an epoch"
-        return {f"{name}.key": key for name, key in zip(names, keys[1:], strict=True) if on[0]}, keys[0]
+        return self.network.noise(self.sites, keys, batch) if on[0] else {}, site_keys(keys, 1)[0]
 
     def loss(self, flat: Tensor, step: int, batch: Batch) -> Tensor:
         """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""
-        noise, keys = self.noise(step)
-        noise = noise if batch.whole is None else slices.shifted(noise, batch.whole, self.network)
+        noise, keys = self.noise(step, batch)
         moment = Moment(step, True, keys)
         found = self.network.call(self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans)
         loss = losses.per_run(losses.scores(found, self.data[0].kind), batch, self.data[0].kind)

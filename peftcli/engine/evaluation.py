@@ -13,7 +13,7 @@ from peftcli.data.examples import Array, Examples
 from peftcli.engine import losses, parallel
 from peftcli.engine.batches import Batch, build
 
-TOKENS = 8192  # about so many tokens of all runs together in one forward pass
+TOKENS = {"cpu": 2048, "cuda": 8192}  # about so many of all runs together in one pass; a processor's cache is small
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def score(
 
     Several processes take turns with the batches; each gets everything.
     """
-    batches = list(_batches(splits, TOKENS // len(splits)))
+    batches = list(_batches(splits, TOKENS.get(device.type, 8192) // len(splits)))
     places = [
         [_rows(split, own) for own in chosen] for split, chosen in zip(splits, zip(*batches, strict=True), strict=True)
     ]

@@ -10,7 +10,7 @@ from peftcli.data.examples import Array
 from peftcli.engine import losses
 from peftcli.engine.batches import Batch, chosen
 from peftcli.engine.network import Network
-from peftcli.engine.noise import seed_key, site_keys, step_keys
+from peftcli.engine.noise import seed_key, step_keys
 from peftcli.runs import Run
 
 
@@ -54,10 +54,9 @@ def _in_order(run: Run, size: int, step: int) -> Array:
 
 
 def _noise(network: Network, run: Run, step: int, batch: Batch) -> dict[str, Tensor]:
-    device = batch.places.device
-    names = [name for name, place in network.dropouts().items() if place.p]
-    key = torch.tensor([seed_key(run.seed, "mask dropout")], dtype=torch.int32, device=device)
-    return {f"{n}.key": k for n, k in zip(names, site_keys(step_keys(key, step), len(names)), strict=True)}
+    sites = [name for name, place in network.dropouts().items() if place.p]
+    key = torch.tensor([seed_key(run.seed, "mask dropout")], dtype=torch.int32, device=batch.places.device)
+    return network.noise(sites, step_keys(key, step), batch)
 
 
 def _clip(gradients: tuple[Tensor | None, ...]) -> float:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from peftcli.engine import padded
-from peftcli.engine.modules import RepeatedDropout, accept_runs
+from peftcli.engine.dropout import RepeatedDropout
+from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError, unknown
 from peftcli.tuning import Injection
 

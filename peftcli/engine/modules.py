@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from peftcli.engine import noise
-from peftcli.engine.sparse import sparse_linear
+from peftcli.engine.dropout import RepeatedDropout, RunDropout
+from peftcli.engine.sparse import patched_linear, sparse_linear
 
 
 def single(tensor: Tensor, shared: int) -> Tensor:
     """Drop the run dimension of a tensor with one run; `shared` is the number of dimensions without it."""
-    return tensor[0] if tensor.ndim > shared and tensor.shape[0] == 1 else tensor
+    return tensor.squeeze(0) if tensor.ndim > shared else tensor
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -44,7 +44,7 @@ class LoraLinear(RunLinear):
     lora_a: Tensor  # [runs, rank, in]
     lora_b: Tensor  # [runs, out, rank]
     scaling: float
-    lora_dropout: "RunDropout"
+    lora_dropout: RunDropout
 
     def forward(self, x: Tensor) -> Tensor:
         """Give [runs, tokens, out]."""
@@ -73,10 +73,14 @@ class SparseLinear(RunLinear):
 
     delta: Tensor  # [runs, elements]
     delta_index: Tensor  # [runs, elements], places in the flat weight
+    patched: Tensor  # one run's weight [out, in], written anew at every use; empty for more runs
 
     def forward(self, x: Tensor) -> Tensor:
         """Give [runs, tokens, out]."""
-        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.delta_index)
+        bias = single(self.bias, 1)
+        if self.patched.numel():
+            return patched_linear(x, self.weight, bias, self.delta[0], self.delta_index[0], self.patched)
+        return sparse_linear(x, self.weight, bias, self.delta, self.delta_index)
 
 
 class RunLayerNorm(nn.LayerNorm):
@@ -126,59 +130,6 @@ class SparseEmbedding(RunEmbedding):
         rows = (base + changes.view(len(ids), -1, width)[:, :-1]).to(base.dtype)
         offsets = torch.arange(len(ids), device=ids.device)[:, None] * len(present)
         return F.embedding(place + offsets, rows.flatten(0, 1))
-
-
-class RunDropout(nn.Module):
-    """Dropout whose mask is a hash of (run, step, site, token, channel); no key, no dropout.
-
-    A key without a run dimension means that `x` is one run's, of any shape; its last dimension is the channels.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-        self.register_buffer("key", torch.empty(0, dtype=torch.int32), persistent=False)
-
-    key: Tensor  # [runs], given for each training step
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop elements of [runs, tokens, channels]."""
-        if not self.key.numel() or self.p == 0:
-            return x
-        key = self.draw()
-        tokens = torch.arange(x[..., 0].numel() if key.ndim == 0 else x.shape[1], device=x.device)
-        counted = (
-            noise.rows(key, tokens).view(x.shape[:-1]) if key.ndim == 0 else noise.rows(key[:, None], tokens[None])
-        )
-        return x * noise.keep(counted, x.shape[-1], self.p) * noise.scale(self.p)
-
-    def draw(self) -> Tensor:
-        """Give the key of this use."""
-        return self.key
-
-
-class RepeatedDropout(RunDropout):
-    """Dropout of a layer that runs several times in one forward pass, as shared layers do: every time with another key."""
-
-    calls = 0  # since the forward pass began
-
-    def draw(self) -> Tensor:
-        """Give the key of this use."""
-        self.calls += 1
-        return self.key + (self.calls * noise.STRIDE) % 2**31
-
-
-def restart(model: nn.Module) -> None:
-    """Have every layer that runs several times count its uses anew: a forward pass begins."""
-    for module in model.modules():
-        if isinstance(module, RepeatedDropout):
-            module.calls = 0
-
-
-def attention_dropout(module: nn.Module) -> nn.Module | None:
-    """Give the dropout of an attention module's probabilities."""
-    found = getattr(module, "dropout", None)
-    return getattr(module, "attention_dropout", None) if found is None else found
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {

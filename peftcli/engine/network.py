@@ -1,6 +1,6 @@
 """A backbone with the head of one task: from streams to logits, every tensor by the name the pre-trained model gives it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -8,9 +8,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.activations import ACT2FN
 
+from peftcli.engine import noise as noises
 from peftcli.engine import padded
 from peftcli.engine.backbone import Backbone, sharing_copy
-from peftcli.engine.modules import RunDropout, RunLayerNorm, RunLinear, accept_runs, restart
+from peftcli.engine.batches import Batch
+from peftcli.engine.dropout import RunDropout, restart
+from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
 from peftcli.engine.streams import Layout, Stream
 from peftcli.shapes import architectures, heads
 from peftcli.shapes.anatomy import Anatomy
@@ -67,12 +70,13 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, kind: str, labels: int, style: heads.Style) -> None:
         super().__init__()
         config = backbone.config
-        self.kind, self.config, self.fresh = kind, config, backbone.fresh
+        self.kind, self.config = kind, config
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architectures.architecture(config["model_type"])
         self.first_position = first_position(config)
         self.stream, self.repeated = row.stream, row.shared
         parameters = heads.parameters(config, kind, labels, style)
+        self.fresh = backbone.fresh | {p.name for p in parameters}  # what every run draws for itself
         activation = heads.inner_activation(config, kind, style)
         self.averages = heads.averages(config, kind, style)
         dropouts = heads.dropouts(config, kind, style)
@@ -155,6 +159,24 @@ class Network(nn.Module):
             hidden = padded.encode(self.backbone, own, stream, self.config)
         result: Tensor = functional_call(self, replaced, (stream, places, spans, hidden), tie_weights=False)
         return result
+
+    def noise(self, sites: Sequence[str], keys: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Give the places of dropout named `sites` their numbers for a batch, from each run's key [runs] for this step.
+
+        By buffer name [runs, tokens]; the head's count what is read instead of tokens. On a grid: [runs], for the encoder.
+        """
+        at_sites = noises.site_keys(keys, len(sites) + 1)[1:]
+        before = (0, 0) if batch.whole is None else (batch.whole.tokens_before, batch.whole.places_before)
+        tokens = noises.counting(keys, batch.stream.ids.shape[1], before[0])
+        places = noises.counting(keys, batch.places.shape[1], before[1])
+        numbers = (tokens * (at_sites | 1)[..., None]).unbind()
+        found = {f"{site}.key": number for site, number in zip(sites, numbers, strict=True)}
+        for site, key in zip(sites, at_sites, strict=True):
+            if site.startswith("head."):
+                found[f"{site}.key"] = places * (key | 1)[:, None]
+            elif not self.stream:
+                found[f"{site}.key"] = key
+        return found
 
     def dropouts(self) -> dict[str, RunDropout]:
         """Every place of the network that drops elements, by name, in a fixed order; the order numbers their noise."""

@@ -5,14 +5,15 @@ hashed from its seed and the step; places are mixed into it.
 """
 
 import hashlib
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 _GOLDEN = -1640531527  # 2^32 divided by the golden ratio, as int32: spreads consecutive counters
 _ROW = 374761393
-STRIDE = 668265263  # spreads the uses of one key
-_BITS = 16  # one hash gives two numbers of 16 bits
+HEAD = 668265263
+REPEAT = 2145357461
 
 
 def seed_key(seed: int, name: str) -> int:
@@ -41,30 +42,32 @@ def site_keys(keys: Tensor, sites: int) -> Tensor:
     return mix(keys[None] + mix(site.mul_(_GOLDEN))[:, None])
 
 
-def keep(rows: Tensor, width: int, probability: float) -> Tensor:
-    """Draw which elements dropout keeps: rows [...] of counters already mixed with a key, to bool [..., width].
+def multipliers(rows: Tensor, width: int, probability: float, dtype: torch.dtype) -> Tensor:
+    """Draw what dropout multiplies elements by, 0 or 1 / (1 - probability): rows [...] of `rows` to [..., width].
 
-    `probability` of being dropped is rounded to a multiple of 2^-16 (see `scale`).
+    An element's number is its row's times its column's, both odd and hashed (multiply-shift: Dietzfelbinger et al., 1997),
+    of which the upper 24 bits count, the same in every precision.
     """
-    columns = torch.arange((width + 1) // 2, dtype=torch.int32, device=rows.device).mul_(_GOLDEN)
-    drawn = mix(rows[..., None] + columns).view(torch.int16)[..., :width]
-    kept: Tensor = drawn >= round(probability * 2**_BITS) - 2 ** (_BITS - 1)
-    return kept
+    drawn = (rows[..., None] * odd(width, _GOLDEN, rows.device)).bitwise_and_(-256)
+    edge = round(probability * 2**24) * 256 - 2**31 - 128  # between two numbers that can be drawn
+    return drawn.to(dtype).sub_(edge).clamp_(0, 1 / (1 - probability))
 
 
-def scale(probability: float) -> float:
-    """What kept elements are multiplied by, so that the mean does not change."""
-    return 1.0 / (1.0 - round(probability * 65536) / 65536)
+@lru_cache(maxsize=64)
+def odd(count: int, spread: int, device: torch.device) -> Tensor:
+    """Give random odd numbers, [count] int32, the same for all runs; `spread` tells columns, heads and repetitions apart."""
+    return mix(torch.arange(count, dtype=torch.int32, device=device).mul_(spread)).bitwise_or_(1)
 
 
 def rows(keys: Tensor, counters: Tensor) -> Tensor:
-    """Mix counters (int32, any shape that broadcasts with keys) into keys: one number for each row of noise."""
-    return mix(keys + counters.to(torch.int32) * _ROW)
+    """Mix counters (int32, any shape that broadcasts with keys) into keys: one odd number for each row of noise."""
+    return mix(keys + counters.to(torch.int32) * _ROW).bitwise_or_(1)
 
 
-def ahead(keys: Tensor, counters: Tensor) -> Tensor:
-    """Give keys whose `rows` at counter 0 are those of `keys` at these counters, and so on."""
-    return keys + counters.to(torch.int32) * _ROW
+def counting(keys: Tensor, tokens: int, before: Tensor | int = 0) -> Tensor:
+    """Give each run's row numbers for `tokens` tokens, [runs, tokens], from keys [runs]; `before` [runs] lie in front."""
+    counters = torch.arange(tokens, dtype=torch.int32, device=keys.device)
+    return rows(keys[:, None], counters + (before if isinstance(before, int) else before[:, None]))
 
 
 def uniform(keys: Tensor, site: int, size: int) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from peftcli.engine.modules import RunDropout, attention_dropout, restart
+from peftcli.engine.dropout import RunDropout, attention_dropout, restart
 from peftcli.engine.streams import Stream
 
 ATTENTION = "peftcli_padded"

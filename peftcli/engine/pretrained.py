@@ -52,6 +52,6 @@ def fresh_tensors(network: Network, seed: int) -> dict[str, Tensor]:
     """Draw one run's head, and its pooler where the checkpoint has none, from the run's seed."""
     source = generator(seed, "head")
     like = next(iter(network.weights.values()))
-    names = [name for name in network.anatomy.by_name if name.startswith("head.") or name in network.fresh]
+    names = [name for name in network.anatomy.by_name if name in network.fresh]
     shapes = {name: network.anatomy.by_name[name].shape for name in names}
     return {name: draw(name, like.new_empty(shape), source, network.config) for name, shape in shapes.items()}

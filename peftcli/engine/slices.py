@@ -9,13 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from peftcli.data.examples import Array, Examples
-from peftcli.engine import noise
 from peftcli.engine.batches import Batch, Whole, build
-from peftcli.engine.modules import attention_dropout
-from peftcli.engine.network import Network
 
 
 @dataclass(frozen=True)
@@ -45,29 +41,6 @@ def batch(
         places_before=torch.tensor([c.places_before for c in cuts], dtype=torch.int32, device=device),
     )
     return replace(built, present=built.present * kept[:, None], whole=whole)
-
-
-def shifted(keys: dict[str, Tensor], whole: Whole, network: Network) -> dict[str, Tensor]:
-    """Give dropout's keys by buffer name for a slice, so that its first token draws what it draws in the whole batch.
-
-    The head counts places, attention tokens times heads, everything else tokens. Layers that run repeatedly (ALBERT)
-    and models that run padded draw from a slice as from a batch: there, the mask depends on the number of processes.
-    """
-    if network.repeated or not network.stream:
-        return keys
-    heads = _attention_heads(network)
-    before = {
-        name: whole.places_before if name.startswith("head.") else whole.tokens_before * heads.get(name, 1)
-        for name in keys
-    }
-    return {name: noise.ahead(key, before[name]) for name, key in keys.items()}
-
-
-def _attention_heads(network: Network) -> dict[str, int]:
-    """The number of heads by buffer name, of those dropouts that drop attention's probabilities."""
-    count = int(network.config.get("num_attention_heads") or network.config["n_heads"])
-    own = {id(attention_dropout(module)) for module in network.modules() if hasattr(module, "is_causal")}
-    return {f"{name}.key": count for name, place in network.dropouts().items() if id(place) in own}
 
 
 def _cut(examples: Examples, picked: Array, rank: int, size: int) -> _Cut:

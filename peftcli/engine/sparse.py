@@ -1,4 +1,4 @@
-"""A linear layer of which each run trains a few elements: neither its own dense weight nor the dense gradient is formed."""
+"""A linear layer of which each run trains a few elements: the dense gradient is never formed, nor a cohort's own weights."""
 
 from typing import Any
 
@@ -33,6 +33,25 @@ class _SparseLinear(torch.autograd.Function):
         return to_x, to_delta, None, None, to_bias
 
 
+class _PatchedLinear(torch.autograd.Function):
+    """One run's y[t] = P x[t] + b, where P is W with the selected elements replaced: a plain product each way."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, patched: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(x, index, patched)
+        ctx.precision = delta.dtype
+        return F.linear(x, patched, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
+        gradient = gradients[0]
+        x, index, patched = ctx.saved_tensors
+        rows, columns = index // x.shape[-1], index % x.shape[-1]
+        to_delta = (gradient[0].index_select(1, rows) * x[0].index_select(1, columns)).sum(0, dtype=ctx.precision)
+        to_bias = gradient.sum((0, 1)) if ctx.needs_input_grad[4] else None
+        return gradient @ patched if ctx.needs_input_grad[0] else None, to_delta, None, None, to_bias
+
+
 def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor) -> Tensor:
     """Multiply x [runs, tokens, in] by the shared frozen weight [out, in] with each run's few differences added.
 
@@ -40,6 +59,17 @@ def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index:
     is trained, [runs, out]. The gradient of `delta` comes by gathering the selected rows and columns.
     """
     result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), index, weight, bias.to(x.dtype))
+    return result
+
+
+def patched_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor, patched: Tensor) -> Tensor:
+    """Do for one run, `x` [1, tokens, in], what `sparse_linear` does, with a second weight `patched` [out, in] to write to.
+
+    `delta` and `index` are [elements], `bias` [out]; `patched` equals `weight` but for the places `index`.
+    """
+    with torch.no_grad():
+        patched.view(-1)[index] = weight.view(-1)[index] + delta.to(weight.dtype)
+    result: Tensor = _PatchedLinear.apply(x, delta, index, patched, bias.to(x.dtype))
     return result
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from peftcli.data.examples import Array, Examples, pieces
 from peftcli.engine import noise
-from peftcli.engine.modules import RunDropout, attention_dropout
+from peftcli.engine.dropout import RunDropout, attention_dropout, drop
 
 ATTENTION = "peftcli_streams"
 
@@ -101,8 +101,8 @@ def stream_attention(
     queries, keys, values = (_to_grid(x, layout) for x in (query, key, value))
     dropout = attention_dropout(module)
     if isinstance(dropout, RunDropout) and dropout.key.numel() and dropout.p:
-        kept = _kept(dropout, layout, runs, tokens, heads)
-        attended = _attend(queries * scaling, keys, values, layout.mask, kept, noise.scale(dropout.p))
+        shares = _scores(queries, keys, layout.mask, scaling).softmax(-1)
+        attended = drop(shares, _rows(dropout, layout, heads), dropout.p) @ values
     else:
         attended = F.scaled_dot_product_attention(queries, keys, values, layout.mask, scale=scaling)
     flat = attended.transpose(1, 2).reshape(-1, heads * width)
@@ -116,15 +116,16 @@ def _to_grid(x: Tensor, layout: Layout) -> Tensor:
     return flat.view(-1, layout.longest, heads, width).transpose(1, 2)
 
 
-def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, kept: Tensor, scale: float) -> Tensor:
-    """Attention with the softmax written out, so that its probabilities can be dropped by a given mask."""
-    scores = (query @ key.mT).masked_fill(~mask, float("-inf"))
-    return (scores.softmax(-1) * kept) @ value * scale
+def _scores(query: Tensor, key: Tensor, mask: Tensor, scaling: float) -> Tensor:
+    """Scaled products of queries and keys, -inf where there is no key: in one pass, since softmax is written out."""
+    batch, heads, longest, _ = query.shape
+    absent = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, float("-inf"))
+    absent = absent.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest)
+    products = torch.baddbmm(absent, query.flatten(0, 1), key.flatten(0, 1).mT, alpha=scaling)
+    return products.view(batch, heads, longest, longest)
 
 
-def _kept(dropout: RunDropout, layout: Layout, runs: int, tokens: int, heads: int) -> Tensor:
-    """Which probabilities stay, [runs * batch, heads, longest, longest]: a hash of (run, query token, head, key offset)."""
-    token = (layout.to_grid % tokens).view(runs, -1, 1, layout.longest)
-    head = torch.arange(heads, device=token.device)[:, None]
-    counted = noise.rows(dropout.draw()[:, None, None, None], token * heads + head)
-    return noise.keep(counted, layout.longest, dropout.p).flatten(0, 1)
+def _rows(dropout: RunDropout, layout: Layout, heads: int) -> Tensor:
+    """Noise for attention's probabilities, [runs * batch, heads, longest]: a hash of (run, query token, head)."""
+    token = dropout.draw().flatten().index_select(0, layout.to_grid).view(-1, 1, layout.longest)
+    return token * noise.odd(heads, noise.HEAD, token.device)[:, None]

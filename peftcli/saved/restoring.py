@@ -10,8 +10,9 @@ from torch import Tensor
 from peftcli import models
 from peftcli.data import own_data
 from peftcli.engine import backbone as backbones
-from peftcli.engine.assembly import Assembly, cut, install
+from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
+from peftcli.engine.installing import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.running import environment

@@ -23,7 +23,8 @@ FRESH = """
 import sys, tempfile
 from transformers import (AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments)
 from datasets import Dataset
-from peftcli import demo, models
+from peftcli import models
+from peftcli.data import demo
 folder = str(models.minilm_folder())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)

@@ -1,0 +1,93 @@
+"""Dropout whose mask is a hash of where it falls, so that none is stored: the backward pass draws it again."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from peftcli.engine import noise
+
+BLOCK = 1 << 17  # elements
+MOST_REPEATS = 1024  # of a shared layer
+
+
+class _Drop(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, rows: Tensor, probability: float) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.probability = probability
+        return _dropped(x, rows, probability)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        return _dropped(gradients[0], ctx.saved_tensors[0], ctx.probability), None, None
+
+
+def drop(x: Tensor, rows: Tensor, probability: float) -> Tensor:
+    """Drop elements of x [..., channels] by one number for each row of it (`noise.rows`), and scale up what stays."""
+    result: Tensor = _Drop.apply(x, rows, probability)
+    return result
+
+
+def _dropped(x: Tensor, rows: Tensor, probability: float) -> Tensor:
+    """On a processor block by block, which the passes over one find in its cache."""
+    width, wide = x.shape[-1], torch.promote_types(x.dtype, torch.float32)
+    if x.device.type != "cpu" or x.numel() <= BLOCK:
+        return noise.multipliers(rows, width, probability, wide).mul_(x).to(x.dtype)
+    numbers, found = rows.expand(x.shape[:-1]).reshape(-1), torch.empty(x.shape, dtype=x.dtype)
+    parts = (part.split(max(1, BLOCK // width)) for part in (x.reshape(-1, width), numbers, found.view(-1, width)))
+    for given, number, result in zip(*parts, strict=True):
+        torch.mul(given, noise.multipliers(number, width, probability, wide), out=result)
+    return found
+
+
+class RunDropout(nn.Module):
+    """Dropout whose mask is a hash of (run, step, site, token, channel); no key, no dropout.
+
+    `key` is [runs, tokens], a number for each row of `x` (`Network.noise`); or, where a run goes through its encoder on
+    a grid of its own, one key [] for `x` of any shape. The last dimension of `x` is the channels.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.register_buffer("key", torch.empty(0, dtype=torch.int32), persistent=False)
+
+    key: Tensor  # given for each training step
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop elements of [runs, tokens, channels]."""
+        if not self.key.numel() or self.p == 0:
+            return x
+        key = self.draw()
+        if key.ndim:
+            return drop(x, key[:, : x.shape[1]], self.p)
+        return drop(x, noise.counting(key[None], x[..., 0].numel()).view(x.shape[:-1]), self.p)
+
+    def draw(self) -> Tensor:
+        """Give the key of this use."""
+        return self.key
+
+
+class RepeatedDropout(RunDropout):
+    """Dropout of a layer that runs several times in one forward pass, as shared layers do: every time with another key."""
+
+    calls = 0  # since the forward pass began
+
+    def draw(self) -> Tensor:
+        """Give the key of this use."""
+        self.calls += 1
+        return self.key * noise.odd(MOST_REPEATS, noise.REPEAT, self.key.device)[self.calls]
+
+
+def restart(model: nn.Module) -> None:
+    """Have every layer that runs several times count its uses anew: a forward pass begins."""
+    for module in model.modules():
+        if isinstance(module, RepeatedDropout):
+            module.calls = 0
+
+
+def attention_dropout(module: nn.Module) -> nn.Module | None:
+    """Give the dropout of an attention module's probabilities."""
+    found = getattr(module, "dropout", None)
+    return getattr(module, "attention_dropout", None) if found is None else found
