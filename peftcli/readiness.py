@@ -40,4 +40,5 @@ def check_model(model: str) -> None:
 def _cached(model: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    return any(isinstance(try_to_load_from_cache(model, name), str) for name in WEIGHTS)
+    unpinned, commit = models.pin(model)
+    return any(isinstance(try_to_load_from_cache(unpinned, name, revision=commit), str) for name in WEIGHTS)

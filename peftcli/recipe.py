@@ -133,7 +133,8 @@ def find(name: str) -> Path:
             return candidate
     if os.path.isdir(name):
         raise UserError(f"recipe {name!r} is a folder, not a file")
-    raise unknown("recipe", name, shipped())
+    beside = sorted(map(str, Path(name).parent.glob("*.yaml"))) if os.path.isdir(os.path.dirname(name) or ".") else []
+    raise unknown("recipe", name, [*beside, *shipped()])
 
 
 def shipped() -> list[str]:

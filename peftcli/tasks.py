@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from peftcli.data import demo
-from peftcli.errors import unknown
+from peftcli.errors import UserError, unknown
 
 Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
 
@@ -155,5 +155,5 @@ COLUMNS: dict[str, tuple[Task, str]] = {
 def get(name: str) -> Task:
     """Give a task by name. Raises UserError with the nearest name for one that does not exist."""
     if name not in TASKS:
-        raise unknown("task", name, TASKS)
+        raise UserError(f"{unknown('task', name, TASKS)}; data of your own is a task in a recipe")
     return TASKS[name]

@@ -52,19 +52,13 @@ class Hub(BaseHTTPRequestHandler):
                 return self.send(200, json.dumps(about).encode())
             for name in (revision, COMMIT):
                 if path.startswith(f"/api/{stem}/tree/{name}"):
-                    return self.list(files, path.removeprefix(f"/api/{stem}/tree/{name}").strip("/"))
+                    within = path.removeprefix(f"/api/{stem}/tree/{name}").strip("/")
+                    entries = tree(files, within, "recursive=true" in self.path.lower())
+                    return self.send(200, json.dumps(entries).encode()) if entries else self.send(404, b"{}")
                 file = files.get(path.removeprefix(f"/{stem.removeprefix('models/')}/resolve/{name}/"))
                 if file is not None:
                     return self.send(200, file.read_bytes())
         return self.send(404, b"{}")
-
-    def list(self, files: Mapping[str, Path], within: str) -> None:
-        entries = [
-            {"type": "file", "path": name, "size": file.stat().st_size, "oid": "b" * 40}
-            for name, file in files.items()
-            if name.startswith(f"{within}/" if within else "")
-        ]
-        return self.send(200, json.dumps(entries).encode()) if entries else self.send(404, b"{}")
 
     def send(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -77,6 +71,19 @@ class Hub(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def tree(files: Mapping[str, Path], within: str, recursive: bool) -> list[dict[str, object]]:
+    """List files and folders as the hub's API does."""
+    stem, found = f"{within}/" if within else "", {}
+    for name, file in files.items():
+        inner = name.removeprefix(stem)
+        if name.startswith(stem) and (recursive or "/" not in inner):
+            found[name] = {"type": "file", "path": name, "size": file.stat().st_size, "oid": "b" * 40}
+        elif name.startswith(stem):
+            folder = stem + inner.partition("/")[0]
+            found[folder] = {"type": "directory", "path": folder, "oid": "c" * 40}
+    return list(found.values())
 
 
 def peftcli(*arguments: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:

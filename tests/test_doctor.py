@@ -10,7 +10,6 @@ from typer.testing import CliRunner
 
 from peftcli import cli, doctor, parameters, recipe, tasks
 from peftcli.commands import doctor as command
-from peftcli.data import hub
 from peftcli.running import sizing
 from tests import folders
 
@@ -29,24 +28,6 @@ def small(tmp_path: Path) -> Path:
     folders.bert(tmp_path / "model")
     (tmp_path / "recipe.yaml").write_text(TEXT.replace("MODEL", str(tmp_path / "model")))
     return tmp_path
-
-
-def test_a_local_recipe_is_ready_offline(small: Path) -> None:
-    items = doctor.readiness(recipe.load(small / "recipe.yaml"), None)
-    assert [(item.kind, item.ready) for item in items] == [("model", True), ("tokenizer", True), ("data", True)]
-    (small / "model" / "tokenizer.json").unlink()
-    (small / "model" / "model.safetensors").unlink()
-    items = doctor.readiness(recipe.load(small / "recipe.yaml"), None)
-    assert [item.ready for item in items] == [False, False, True]
-
-
-def test_looking_without_a_network_leaves_the_network_on(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    doctor.readiness(recipe.load(small / "recipe.yaml"), None)
-    assert constants.HF_HUB_OFFLINE is False
-    assert hub.reachable.cache_info().currsize == 0
 
 
 def test_needs_are_those_of_the_widest_cohort(small: Path) -> None:
@@ -74,7 +55,7 @@ def test_records_are_no_larger_than_estimated(small: Path) -> None:
 
 def found(**changes: Any) -> dict[str, Any]:
     here = {"hub_reachable": False, "output": "out", "output_free_bytes": 1000, "free_memory_bytes": 1000}
-    ready = [{"kind": "data", "name": "rte", "ready": False, "where": "not there"}]
+    ready = [{"kind": "data", "name": "rte", "ready": False, "where": "not there", "on_hub": True}]
     wants = {"record_bytes": 10, "checkpoint_bytes": 10, "weights_bytes": 10, "values_bytes": 10}
     parts = {"machine": here, "ready": ready, "needs": wants}
     for name, change in changes.items():
@@ -85,6 +66,8 @@ def found(**changes: Any) -> dict[str, Any]:
 def test_problems_are_what_would_stop_the_sweep() -> None:
     assert doctor.problems(found()) == ["data rte: not there"]
     assert doctor.problems(found(machine={"hub_reachable": True})) == []
+    gone = [{"kind": "data", "name": "mine", "ready": False, "where": "not there", "on_hub": False}]
+    assert doctor.problems({**found(machine={"hub_reachable": True}), "ready": gone}) == ["data mine: not there"]
     assert "disk: out has 1,000 bytes" in doctor.problems(found(needs={"record_bytes": 1001}))[1]
     assert "memory: 1,000 bytes are free" in doctor.problems(found(needs={"values_bytes": 1001}))[1]
 
@@ -110,3 +93,37 @@ def test_what_is_printed(small: Path) -> None:
     alone, code = command.show(None, small / "out", None, [], None, True)
     assert set(json.loads(alone)) == {"machine", "problems"}
     assert code == 0
+
+
+def test_a_task_of_one_s_own_is_looked_at_too(small: Path) -> None:
+    file, folder = small / "own.yaml", small / "mine"
+    task = "[{name: mine, data: mine, text: text}]"
+    file.write_text(TEXT.replace("MODEL", str(small / "model")).replace("[demo]", task))
+    text, code = command.show(str(file), small / "out", None, [], None, False)
+    assert code == 1
+    assert f"MISSING    data mine: data '{folder}' does not exist" in text
+    assert "runs are left" not in text
+    folder.mkdir()
+    for split, count in (("train", 30), ("validation", 20)):
+        lines = [f"some words,{'ab'[at % 2]}" for at in range(count)]
+        (folder / f"{split}.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    text, code = command.show(str(file), small / "out", None, [], None, False)
+    assert code == 0
+    assert f"ok         data mine: 30 train, 20 validation ({folder})" in text
+    assert "12 of 12 runs are left" in text
+    needs = doctor.needs(recipe.load(file), small / "out")
+    assert needs["record_bytes"] == 12 * (doctor.RECORD_BYTES + 20 * (4 * 2 + 16))
+    (folder / "train.csv").write_text("words,label\na,b\n")
+    text, code = command.show(str(file), small / "out", None, [], None, False)
+    assert code == 1
+    assert "MISSING    data mine: recipe own.yaml: task mine: unknown column 'text'" in text
+
+
+def test_what_a_network_will_bring_is_no_problem(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (small / "recipe.yaml").write_text(TEXT.replace("MODEL", "someone/else"))
+    for answers, code, word in ((True, 0, "to fetch"), (False, 1, "MISSING ")):
+        found = {**doctor.machine(small / "out"), "hub_reachable": answers}
+        monkeypatch.setattr(doctor, "machine", lambda _, found=found: found)
+        text, ended = command.show(str(small / "recipe.yaml"), small / "out", None, [], None, False)
+        assert ended == code
+        assert f"{word}   model someone/else: not in the local hub cache" in text

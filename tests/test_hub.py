@@ -1,6 +1,5 @@
 """The hub, asked once and briefly; what it gave is found again without it. It is a small server of our own here."""
 
-import hashlib
 import json
 import os
 import socket
@@ -9,16 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from peftcli.data import hub
+from tests import hub_server
 from tests.material import write_split
 
-COMMIT = "a" * 40
 ROWS = {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "label": [0, 1, 0]}
 READ = """
 import json, sys
@@ -34,64 +31,6 @@ except UserError as error:
 PREPARE = "import sys; from datasets import load_dataset; load_dataset('nyu-mll/glue', 'rte')"
 
 
-class Hub(BaseHTTPRequestHandler):
-    """Answers for `nyu-mll/glue` (main) and `aps/super_glue` (the converted branch) from folders beside each other."""
-
-    root: Path
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.answer()
-
-    def do_HEAD(self) -> None:
-        self.answer()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def answer(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        for repository, revision in (("nyu-mll/glue", "main"), ("aps/super_glue", "refs/convert/parquet")):
-            folder = self.root / repository.rpartition("/")[2]
-            files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
-            stem = f"datasets/{repository}"
-            if path in (f"/api/{stem}/revision/{revision}", f"/api/{stem}/revision/{COMMIT}"):
-                siblings = [{"rfilename": name} for name in files]
-                return self.send(200, json.dumps({"id": repository, "sha": COMMIT, "siblings": siblings}).encode())
-            if path.startswith(f"/api/{stem}/tree/{COMMIT}"):
-                within = path.removeprefix(f"/api/{stem}/tree/{COMMIT}").strip("/")
-                return self.send(200, json.dumps(tree(files, within, "recursive=true" in self.path)).encode())
-            for name in (revision, COMMIT):
-                file = files.get(path.removeprefix(f"/{stem}/resolve/{name}/"))
-                if file is not None:
-                    return self.send(200, file.read_bytes())
-        return self.send(404, b"{}")
-
-    def send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
-        if status == 404:
-            self.send_header("X-Error-Code", "EntryNotFound")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-def tree(files: dict[str, Path], within: str, recursive: bool) -> list[dict[str, object]]:
-    """List files and folders as the hub's API does."""
-    stem, found = f"{within}/" if within else "", {}
-    for name, file in files.items():
-        inner = name.removeprefix(stem)
-        if name.startswith(stem) and (recursive or "/" not in inner):
-            found[name] = {"type": "file", "path": name, "size": file.stat().st_size, "oid": "b" * 40}
-        elif name.startswith(stem):
-            folder = stem + inner.partition("/")[0]
-            found[folder] = {"type": "directory", "path": folder, "oid": "c" * 40}
-    return list(found.values())
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("hub")
@@ -102,10 +41,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (root / "made" / f"{split}-00000-of-00001.parquet").rename(root / "super_glue" / "cb" / split / "0000.parquet")
     configs = "".join(f"  - {{split: {split}, path: rte/{split}-*}}\n" for split in ("train", "validation"))
     (root / "glue" / "README.md").write_text(f"---\nconfigs:\n- config_name: rte\n  data_files:\n{configs}---\n")
-    running = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Hub,), {"root": root}))
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
+    repositories = {
+        "datasets/nyu-mll/glue": ("main", root / "glue"),
+        "datasets/aps/super_glue": ("refs/convert/parquet", root / "super_glue"),
+    }
+    with hub_server.serve(repositories) as address:
+        yield address
 
 
 def python(code: str, *arguments: str, home: Path, **environment: str) -> tuple[str, str]:

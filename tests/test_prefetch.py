@@ -162,3 +162,30 @@ def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: P
     assert done.stdout.split() == ["16", "16"], done.stderr
     assert trained.returncode == 0, trained.stderr
     assert "completed" in trained.stdout
+
+
+def test_a_pinned_model_is_that_commit_and_no_later_one(tmp_path: Path) -> None:
+    """The commit is part of a run's name and id; what the hub calls `main` since then is not read."""
+    folders.bert(tmp_path / "hub")
+    home = tmp_path / "home"
+    home.mkdir()
+    pinned = f"someone/tiny@{COMMIT}"
+    (home / "recipe.yaml").write_text(RECIPE.replace("someone/tiny", pinned).replace("[wnli, cb]", "[demo]"))
+    with hub_server.serve({"models/someone/tiny": ("main", tmp_path / "hub")}) as address:
+        done = peftcli("prefetch", "recipe.yaml", home=home, HF_ENDPOINT=address)
+        assert done.returncode == 0, done.stderr
+        assert f"model someone/tiny {COMMIT} = {COMMIT}: 4 files" in done.stdout
+        assert f"found without a network: model {pinned}" in done.stdout
+    later = home / "hub/models--someone--tiny/snapshots" / ("e" * 40)
+    shutil.copytree(later.with_name(COMMIT), later, symlinks=False)
+    (later / "model.safetensors").write_bytes(b"not what was pinned")
+    (home / "hub/models--someone--tiny/refs").mkdir(exist_ok=True)
+    (home / "hub/models--someone--tiny/refs/main").write_text("e" * 40)
+    done = peftcli("sweep", "recipe.yaml", "--output", "out", home=home, **OFFLINE)
+    assert done.returncode == 0, done.stderr
+    (record,) = [json.loads(file.read_text()) for file in (home / "out").glob("[!.]*/*.json")]
+    assert (record["status"], record["run"]["model"]) == ("completed", pinned)
+    (home / "recipe.yaml").write_text((home / "recipe.yaml").read_text().replace(COMMIT, "c" * 40))
+    done = peftcli("sweep", "recipe.yaml", "--output", "out", home=home, **OFFLINE)
+    assert done.returncode == 2
+    assert f"'someone/tiny@{'c' * 40}' is not in the local hub cache" in done.stderr

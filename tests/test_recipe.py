@@ -147,6 +147,11 @@ def test_set_reaches_recipe_keys_and_training_settings(tmp_path: Path) -> None:
 def test_recipes_are_found_by_path_and_by_name(tmp_path: Path) -> None:
     file = write(tmp_path, "mine.yaml", "title: x\n")
     assert recipe.find(str(file)) == file
+    write(tmp_path, "reviews.yaml", "title: x\n")
+    with pytest.raises(
+        UserError, match=f"unknown recipe '{tmp_path}/review.yaml': did you mean '{tmp_path}/reviews.yaml'"
+    ):
+        recipe.find(str(tmp_path / "review.yaml"))
     assert recipe.find("demo") == recipe.root() / "demo.yaml"
     assert recipe.find("transferability/table1") == recipe.root() / "transferability" / "table1.yaml"
     assert recipe.find("recipes/transferability/table1.yaml").samefile(recipe.root() / "transferability/table1.yaml")

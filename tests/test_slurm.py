@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from peftcli import merge, records
-from tests import folders
+from tests import clusters, folders
 from tests.slurm import cluster
 
 pytestmark = [
@@ -136,6 +136,22 @@ def test_a_job_of_several_processes_that_is_warned_loses_nothing(slurm, tiny_fol
     assert re.findall(r"(\d) of 8 runs to train", log.read_text()) == ["8", "4"]
     finished(slurm, "sweep", recipe, "--output", tmp_path / "alone", "--cohort", "2")
     assert contents(output) == contents(tmp_path / "alone")
+
+
+def test_the_script_for_a_cluster_goes_from_nothing_to_the_table(slurm, tiny_folder, tmp_path):
+    short = {"training": {"epochs": 1, "batch_size": 8, "max_train_samples": 32, "max_length": 32}}
+    recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **short)
+    clusters.command(tmp_path / "bin")
+    settings = {"GPUS": "", "PARTITION": "tests", "MAX_JOBS": "2", "TIME": "20", "OUTPUT": "records"}
+    ran = clusters.run("slurm.sh", recipe, tmp_path, slurm, **settings)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"array \d+: 2 jobs submitted", ran.stderr)
+    assert len(done(tmp_path / "records")) == 12
+    assert "12 of 12 runs are left" in ran.stdout
+    assert re.search(r"layernorm .*\d\d\.\d±\d", ran.stdout)
+    again = clusters.run("slurm.sh", recipe, tmp_path, slurm, **{**settings, "PARTITION": "none"})
+    assert again.returncode == 0, again.stderr  # nothing is left, so nothing is submitted
+    assert "12 recorded already" in again.stderr
 
 
 def test_a_refused_job_is_one_line(slurm, tiny_folder, tmp_path):

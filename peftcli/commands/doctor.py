@@ -13,12 +13,15 @@ def show(
 ) -> tuple[str, int]:
     """Describe the machine, and the recipe's needs on it; the exit code is 1 where the sweep would be stopped."""
     recipe = None if name is None else load(find(name), parse_set(overrides))
-    from peftcli import doctor
+    from peftcli import doctor, inventory
 
     found: dict[str, Any] = {"machine": doctor.machine(output)}
     if recipe is not None:
-        found["ready"] = [asdict(item) for item in doctor.readiness(recipe, data_dir)]
-        found["needs"] = doctor.needs(recipe, output, cohort)
+        found["ready"] = [asdict(item) for item in inventory.take(recipe, data_dir)]
+        own = {name for name, entry in recipe.tasks if entry.options}
+        # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
+        if all(item["ready"] for item in found["ready"] if item["name"] in own):
+            found["needs"] = doctor.needs(recipe, output, cohort)
         found["notes"] = doctor.notes(recipe)
     found["problems"] = doctor.problems(found)
     code = 1 if found["problems"] else 0
@@ -36,8 +39,7 @@ def _text(found: dict[str, Any]) -> str:
         f"hub cache  {here['hub_cache']}, {_size(here['cache_free_bytes'])} free",
         f"records    {here['output']}, {_size(here['output_free_bytes'])} free",
     ]
-    for item in found.get("ready", []):
-        lines.append(f"{'ok      ' if item['ready'] else 'MISSING '}   {item['kind']} {item['name']}: {item['where']}")
+    lines += [_item(item, here) for item in found.get("ready", [])]
     if "needs" in found:
         wants = found["needs"]
         lines.append(f"needs      {wants['runs_left']} of {wants['runs']} runs are left")
@@ -49,6 +51,15 @@ def _text(found: dict[str, Any]) -> str:
     lines += [f"note       {note}" for note in found.get("notes", [])]
     others = [problem for problem in found["problems"] if not problem.startswith(("model ", "tokenizer ", "data "))]
     return "\n".join([*lines, *(f"problem    {problem}" for problem in others)])
+
+
+def _item(item: dict[str, Any], here: dict[str, Any]) -> str:
+    from peftcli.inventory import is_missing
+
+    what = f"{item['kind']} {item['name']}: {item['where']}"
+    if item["ready"]:
+        return f"ok         {what}"
+    return f"MISSING    {what}" if is_missing(item, here) else f"to fetch   {what}"
 
 
 def _size(count: int) -> str:

@@ -1,7 +1,6 @@
 """Filling the caches once, before processes fan out that would all download and tokenise the same."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import torch
 
@@ -20,10 +19,6 @@ def warm(runs: Iterable[Run], place: Place) -> None:
         if key not in seen:
             prepare(run, place.model, place.source(run), place.allow_other_data)
             seen.add(key)
-    if seen and not _is_local(place.model):
+    if seen and not models.is_local(place.model):
         backbones.load(place.model, False, torch.float32, torch.device("cpu"))
         backbones.load.cache_clear()
-
-
-def _is_local(model: str) -> bool:
-    return model == "minilm" or models.looks_like_path(model) or Path(model).expanduser().is_dir()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from peftcli import models
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
 from peftcli.report.claims import comparing, counting, testing, vocabulary
@@ -57,7 +58,7 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 def not_the_papers(recipe: Recipe, table: Table) -> str:
     """Say what sets these runs apart from the paper's, so that its claims cannot be judged on them; else nothing."""
     wanted = table.view.model
-    if wanted is not None and recipe.model != wanted:
+    if wanted is not None and models.pin(recipe.model)[0] != wanted:
         return f"the model is {recipe.model}, not the paper's {wanted}"
     changed = {key: value for key, value in recipe.overrides.items() if key != "precision"}
     words = ", ".join(f"{key}={value}" for key, value in changed.items())

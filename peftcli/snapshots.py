@@ -1,0 +1,68 @@
+"""A hub model's files in the local cache: which of them are read, and the folder that holds them at one commit."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from peftcli import models
+from peftcli.data import hub
+from peftcli.errors import UserError
+
+# What a model is read from: its config, its tokenizer, and safetensors where there are any.
+READ = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
+SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
+PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+
+
+def at(name: str, commit: str) -> Path:
+    """Give the folder with a model's files at a commit, fetched where they are not in the local cache.
+
+    Raises UserError where they cannot be had.
+    """
+    found = cached(name, commit)
+    if found is not None:
+        return found
+    if not hub.reachable():
+        raise UserError(f"model {name!r} at {commit} is not in the local hub cache: {models.OFFLINE_HELP}")
+    return fetch(name, commit)
+
+
+def cached(name: str, commit: str) -> Path | None:
+    """Give the folder with a model's config, weights and tokenizer at a commit, None where one of them is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    config = try_to_load_from_cache(name, "config.json", revision=commit)
+    if not isinstance(config, str):
+        return None
+    folder = Path(config).parent
+    weights = any(list(folder.glob(pattern)) for pattern in (SAFETENSORS[0], PICKLED[0]))
+    tokenizer = any(list(folder.glob(pattern)) for pattern in ("tokenizer.json", "vocab*", "*.model"))
+    return folder if weights and tokenizer else None
+
+
+def fetch(name: str, revision: str | None) -> Path:
+    """Download a model's config, tokenizer and weights, safetensors where there are any, and give their folder.
+
+    Raises UserError where the hub's client fails.
+    """
+    folder = snapshot("model", name, revision, [*READ, *SAFETENSORS])
+    if not list(folder.glob("model*.safetensors")):
+        folder = snapshot("model", name, revision, [*READ, *PICKLED])
+    return folder
+
+
+def snapshot(kind: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+    """Download the files of a repository (`model` or `dataset`) that fit the patterns, and give their folder.
+
+    Raises UserError where the hub's client fails.
+    """
+    from huggingface_hub import snapshot_download
+
+    print(f"fetching {kind} {name}", file=sys.stderr)
+    try:
+        with contextlib.nullcontext() if sys.stderr.isatty() else hub.quiet():
+            return Path(snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
+    except Exception as error:  # its client, and what that is built on, raise many kinds
+        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise UserError(f"cannot download {kind} {name!r}: {first[:200]}") from None

@@ -1,0 +1,62 @@
+"""A model's files at one commit: found whole in the local cache or fetched, and models that are pinned to a commit."""
+
+from pathlib import Path
+
+import pytest
+
+from peftcli import models, parameters, snapshots
+from peftcli.data import hub
+from peftcli.engine import backbone
+from peftcli.errors import UserError
+from peftcli.report.figures import weights
+
+COMMIT, OTHER = "a" * 40, "b" * 40
+
+
+def test_a_pin_is_a_whole_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert models.pin(f"someone/tiny@{COMMIT}") == ("someone/tiny", COMMIT)
+    assert models.pin("someone/tiny") == ("someone/tiny", None)
+    for wrong in ("main", "v1.0", COMMIT[:-1], COMMIT.upper()):
+        with pytest.raises(UserError, match=f"'{wrong}' is no commit of the hub"):
+            models.pin(f"someone/tiny@{wrong}")
+    with pytest.raises(UserError, match="minilm is a package"):
+        models.pin(f"minilm@{COMMIT}")
+    (tmp_path / "folder@home").mkdir()
+    assert models.pin("folder@home") == ("folder@home", None)
+
+
+def test_a_pinned_name_is_another_name_with_the_published_sizes() -> None:
+    pinned = f"bert-base-uncased@{COMMIT}"
+    assert models.name(pinned) == pinned
+    assert parameters.count(pinned, "layernorm", {}, "pair", 2) == parameters.count(
+        "bert-base-uncased", "layernorm", {}, "pair", 2
+    )
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub cache with a model's config at one commit, and all of it at another."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(hub, "reachable", lambda: False)
+    for commit, names in {OTHER: ("config.json",), COMMIT: ("config.json", "model.safetensors", "vocab.txt")}.items():
+        folder = tmp_path / "models--someone--tiny" / "snapshots" / commit
+        folder.mkdir(parents=True)
+        for name in names:
+            (folder / name).write_text('{"model_type": "bert"}')
+    return tmp_path / "models--someone--tiny" / "snapshots"
+
+
+def test_a_folder_is_taken_where_it_is_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert snapshots.at("someone/tiny", COMMIT) == cache / COMMIT
+    assert backbone.locate(f"someone/tiny@{COMMIT}") == str(cache / COMMIT)
+    assert weights.locate(f"someone/tiny@{COMMIT}") == cache / COMMIT / "model.safetensors"
+    assert weights.locate(f"someone/tiny@{OTHER}") is None
+    assert models.config(f"someone/tiny@{COMMIT}") == {"model_type": "bert"}
+    with pytest.raises(UserError, match=f"'someone/tiny' at {OTHER} is not in the local hub cache"):
+        snapshots.at("someone/tiny", OTHER)
+    monkeypatch.setattr(hub, "reachable", lambda: True)
+    monkeypatch.setattr(snapshots, "fetch", lambda name, commit: cache / f"{name}-{commit}")
+    assert snapshots.at("someone/tiny", OTHER) == cache / f"someone/tiny-{OTHER}"
