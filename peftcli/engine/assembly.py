@@ -9,10 +9,10 @@ from functools import cached_property
 from math import prod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from peftcli.engine.installing import install
-from peftcli.engine.modules import SparseEmbedding, SparseLinear
+from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, draw
 from peftcli.parameters import inserted
@@ -88,6 +88,8 @@ class Assembly:
         return {n: self._scatter(n, v) if n in self.index else v for n, v in values.items()} | fixed
 
     def _elements(self, name: str, value: Tensor) -> dict[str, Tensor]:
+        if name in self._patched:
+            return {f"{name.removesuffix('weight')}value": value}
         if name not in self._gathered:
             return {name: self._scatter(name, value)}
         stem, (base, index, dead) = name.removesuffix("weight"), self._gathered[name]
@@ -95,15 +97,23 @@ class Assembly:
         return {f"{stem}delta": delta, f"{stem}delta_index": index}
 
     @cached_property
+    def _patched(self) -> frozenset[str]:
+        """The weights whose modules take their elements' values as they are."""
+        weights = [name for name in self.index if name.endswith("weight")]
+        return frozenset(name for name in weights if isinstance(self._module(name), PatchedLinear))
+
+    @cached_property
     def _gathered(self) -> dict[str, tuple[Tensor, Tensor, Tensor | None]]:
         """By tensor whose module gathers: the elements' start values, their places, and which slots are dead (or None)."""
         base, found = self.values(self.flat), {}
         for name, index in self.index.items():
-            module = self.network.get_submodule(self.network.module_name(name.rpartition(".")[0]))
-            if isinstance(module, SparseLinear | SparseEmbedding) and name.endswith("weight"):
+            if isinstance(self._module(name), SparseLinear | SparseEmbedding) and name.endswith("weight"):
                 dead = index == self.network.anatomy.by_name[name].size
                 found[name] = (base[name], index.masked_fill(dead, 0), dead if bool(dead.any()) else None)
         return found
+
+    def _module(self, name: str) -> nn.Module:
+        return self.network.get_submodule(self.network.module_name(name.rpartition(".")[0]))
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
         padded = self._padded(name).scatter(1, self.index[name], value)

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from peftcli.engine.dropout import RunDropout
-from peftcli.engine.modules import AdapterLinear, LoraLinear, SparseEmbedding, SparseLinear
+from peftcli.engine.modules import AdapterLinear, LoraLinear, PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
+from peftcli.engine.sparse import Places
 from peftcli.tuning import Bottleneck, Lora, Tuning
 
 GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (measured: results/bench)
@@ -32,21 +33,26 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
         _placeholders(module, insertion.shapes(*weight))
     for name, places in index.items():
         module = network.get_submodule(network.module_name(name.rpartition(".")[0]))
-        sparse = _sparse_class(module, places.shape[1] / network.anatomy.by_name[name].size)
-        if network.stream and name.endswith("weight") and sparse and name not in network.fresh and not tuning.start:
-            module.__class__ = sparse
-            _placeholders(module, ("delta", "delta_index"))
-            if sparse is SparseLinear:
-                patched = module.weight.detach().clone() if len(places) == 1 else torch.empty(0)
-                module.register_buffer("patched", patched, persistent=False)
+        if network.stream and name.endswith("weight") and name not in network.fresh and not tuning.start:
+            _gather(module, places, places.shape[1] / network.anatomy.by_name[name].size)
 
 
-def _sparse_class(module: nn.Module, density: float) -> type[nn.Module] | None:
+def _gather(module: Any, places: Tensor, density: float) -> None:
     """An embedding always gathers, since a batch touches few of its rows; a linear layer where few elements train."""
     if isinstance(module, nn.Embedding):
-        return SparseEmbedding
-    gathers = isinstance(module, nn.Linear) and module.bias is not None and density < GATHER_BELOW
-    return SparseLinear if gathers else None
+        module.__class__ = SparseEmbedding
+        _placeholders(module, ("delta", "delta_index"))
+    elif not isinstance(module, nn.Linear) or module.bias is None or density >= GATHER_BELOW:
+        return
+    elif len(places) > 1:
+        module.__class__ = SparseLinear
+        _placeholders(module, ("delta", "delta_index"))
+    else:
+        module.__class__ = PatchedLinear
+        _placeholders(module, ("value",))
+        module.register_buffer("patched", module.weight.detach().clone(), persistent=False)
+        own, width = places[0].to(module.weight.device), module.in_features
+        setattr(module, "places", Places(own, own // width, own % width))  # noqa: B010 (a module takes tensors only)
 
 
 def _placeholders(module: nn.Module, names: Sequence[str] | dict[str, tuple[int, ...]]) -> None:

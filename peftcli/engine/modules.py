@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peftcli.engine.dropout import RepeatedDropout, RunDropout
-from peftcli.engine.sparse import patched_linear, sparse_linear
+from peftcli.engine.sparse import Places, patched_linear, sparse_linear
 
 
 def single(tensor: Tensor, shared: int) -> Tensor:
@@ -73,14 +73,22 @@ class SparseLinear(RunLinear):
 
     delta: Tensor  # [runs, elements]
     delta_index: Tensor  # [runs, elements], places in the flat weight
-    patched: Tensor  # one run's weight [out, in], written anew at every use; empty for more runs
 
     def forward(self, x: Tensor) -> Tensor:
         """Give [runs, tokens, out]."""
-        bias = single(self.bias, 1)
-        if self.patched.numel():
-            return patched_linear(x, self.weight, bias, self.delta[0], self.delta_index[0], self.patched)
-        return sparse_linear(x, self.weight, bias, self.delta, self.delta_index)
+        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.delta_index)
+
+
+class PatchedLinear(RunLinear):
+    """The same for one run alone, with a weight of its own to which its elements are written: a plain layer."""
+
+    value: Tensor  # [1, elements]
+    patched: Tensor  # [out, in]
+    places: Places
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give [1, tokens, out]."""
+        return patched_linear(x, self.value, self.patched, self.places, single(self.bias, 1))
 
 
 class RunLayerNorm(nn.LayerNorm):

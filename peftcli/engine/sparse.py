@@ -1,10 +1,21 @@
 """A linear layer of which each run trains a few elements: the dense gradient is never formed, nor a cohort's own weights."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` of it."""
+
+    index: Tensor
+    rows: Tensor
+    columns: Tensor
+
 
 _Gradients = tuple[Tensor | None, Tensor | None, None, None, Tensor | None]
 
@@ -37,19 +48,20 @@ class _PatchedLinear(torch.autograd.Function):
     """One run's y[t] = P x[t] + b, where P is W with the selected elements replaced: a plain product each way."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, patched: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, index, patched)
-        ctx.precision = delta.dtype
+    def forward(ctx: Any, x: Tensor, value: Tensor, patched: Tensor, places: Places, bias: Tensor) -> Tensor:
+        patched.view(-1).scatter_(0, places.index, value[0].to(patched.dtype))
+        ctx.save_for_backward(x, patched)
+        ctx.places, ctx.precision = places, value.dtype
         return F.linear(x, patched, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
-        gradient = gradients[0]
-        x, index, patched = ctx.saved_tensors
-        rows, columns = index // x.shape[-1], index % x.shape[-1]
-        to_delta = (gradient[0].index_select(1, rows) * x[0].index_select(1, columns)).sum(0, dtype=ctx.precision)
+        gradient, places = gradients[0], ctx.places
+        x, patched = ctx.saved_tensors
+        products = gradient[0].index_select(1, places.rows) * x[0].index_select(1, places.columns)
         to_bias = gradient.sum((0, 1)) if ctx.needs_input_grad[4] else None
-        return gradient @ patched if ctx.needs_input_grad[0] else None, to_delta, None, None, to_bias
+        to_x = gradient @ patched if ctx.needs_input_grad[0] else None
+        return to_x, products.sum(0, keepdim=True, dtype=ctx.precision), None, None, to_bias
 
 
 def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor) -> Tensor:
@@ -62,14 +74,12 @@ def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index:
     return result
 
 
-def patched_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor, patched: Tensor) -> Tensor:
-    """Do for one run, `x` [1, tokens, in], what `sparse_linear` does, with a second weight `patched` [out, in] to write to.
+def patched_linear(x: Tensor, value: Tensor, patched: Tensor, places: Places, bias: Tensor) -> Tensor:
+    """Do for one run, `x` [1, tokens, in], what `sparse_linear` does, with a weight `patched` [out, in] of its own.
 
-    `delta` and `index` are [elements], `bias` [out]; `patched` equals `weight` but for the places `index`.
+    `value` [1, elements] is written to it; elsewhere it equals the shared weight. `bias` [out].
     """
-    with torch.no_grad():
-        patched.view(-1)[index] = weight.view(-1)[index] + delta.to(weight.dtype)
-    result: Tensor = _PatchedLinear.apply(x, delta, index, patched, bias.to(x.dtype))
+    result: Tensor = _PatchedLinear.apply(x, value, patched, places, bias.to(x.dtype))
     return result
 
 
