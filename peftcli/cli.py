@@ -76,6 +76,7 @@ def train(
     again: Annotated[bool, typer.Option(help="Train even if the run is recorded; the record is replaced.")] = False,
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")] = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the record.")] = True,
+    track: options.Track = None,
 ) -> int:
     """Train one run (or one per seed), print its metrics and write its record."""
     from peftcli.commands import train as command
@@ -90,7 +91,7 @@ def train(
     planned = command.plan_runs(strategy, task, model, lr, seed, given, overrides)
     return command.run(
         planned, model, output, data_dir, again=again, allow_other_data=allow_other_data, save_delta=save_delta,
-        keep_predictions=predictions,
+        keep_predictions=predictions, track=track,
     )  # fmt: skip
 
 
@@ -106,6 +107,7 @@ def sweep(
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")] = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
     save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
+    track: options.Track = None,
     launcher: options.Launcher = "local",
     processes: options.Processes = None,
     processes_per_run: options.ProcessesPerRun = None,
@@ -129,7 +131,7 @@ def sweep(
     })  # fmt: skip
     return command.run(
         recipe, output, data_dir, cohort, overrides, only, retry_failed=retry == "failed",
-        allow_other_data=allow_other_data, keep_predictions=predictions, save_delta=save_delta, launch=launch,
+        allow_other_data=allow_other_data, keep_predictions=predictions, save_delta=save_delta, track=track, launch=launch,
     )  # fmt: skip
 
 

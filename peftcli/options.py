@@ -16,6 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
 ]
+Track = Annotated[str | None, typer.Option(metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.")]
 
 Launcher = Annotated[str, typer.Option(help="local, accelerate (processes of this machine) or slurm.")]
 Processes = Annotated[int | None, typer.Option(min=1, help="Processes (slurm: of a job).  [one a GPU]")]

@@ -138,7 +138,8 @@ def started(arguments):
 )
 def test_start_up_is_quick_and_imports_nothing_heavy(arguments, seconds):
     runs = [started(arguments) for _ in range(3)]
-    assert min(cost for cost, _ in runs) < seconds
+    if "coverage" not in sys.modules:  # which counts every line that is run
+        assert min(cost for cost, _ in runs) < seconds
     assert {modules for _, modules in runs} == {"[]"}
 
 

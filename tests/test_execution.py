@@ -20,6 +20,7 @@ from peftcli.recipe import load
 from peftcli.running import execution, sizing, sweep
 from peftcli.running.execution import Place
 from peftcli.running.progress import Progress
+from peftcli.running.status import Status
 from peftcli.runs import Run
 from tests import folders, tiny
 
@@ -28,6 +29,7 @@ PLAIN = {
     "allow_other_data": False,
     "keep_predictions": False,
     "save_delta": False,
+    "track": None,
     "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
 }
 
@@ -236,7 +238,7 @@ def watched(recipe: Path, output: Path, steps: list[int]) -> None:
     """Train a recipe's one cohort and note the steps."""
     chosen = runs(recipe)
     place = Place(load(recipe).model, output, keep_predictions=False)
-    progress = Progress(len(chosen))
+    progress = Progress(Status(), len, lambda status: None, 60.0, 0.0)
     progress.watch = lambda cohort, state: steps.append(state.step)  # type: ignore[method-assign]
     wanted = frozenset(run.id for run in chosen)
     sweep.train(sweep.Share((tuple(chosen),), wanted), replace(place, checkpoint_seconds=600.0), progress)

@@ -7,7 +7,7 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.report import figures
-from peftcli.report.figures import density
+from peftcli.report.figures import density, weights
 from tests.drawn import entry, study_of, tiny_model
 
 
@@ -43,6 +43,57 @@ def test_after_weights_replace_what_moved_alone(tmp_path: Path) -> None:
     difference = np.sort(found["after rte"]["layernorm_ffn"]).sum() - np.sort(found["before"]["layernorm_ffn"]).sum()
     assert difference == pytest.approx(4 * 5, abs=1e-4)
     assert np.array_equal(found["after rte"]["multihead"], found["before"]["multihead"])
+    assert notes == []
+
+
+def test_weights_that_moved_in_places_are_put_into_the_others(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    tensors = tiny_model(tmp_path / "m", "", False)
+    name = "encoder.layer.1.output.dense.weight"
+    size = tensors[name].size
+    places = np.random.default_rng(0).choice(size, 5, replace=False).astype(np.int32)
+    values = np.linspace(8, 9, 5).astype(np.float32)
+    saved = {f"{name}::index": places, f"{name}::values": values}
+    save_file(saved, tmp_path / "d.safetensors")
+    found, notes = density.collect(entry("density"), str(tmp_path / "m"), {"rte": tmp_path / "d.safetensors"})
+    before, after = (found[label]["feedforward"] for label in ("before", "after rte"))
+    assert np.array_equal(np.sort(after[after != before]), np.sort(values.astype(np.float64)))
+    assert np.array_equal(before[after == before], after[after == before])
+    assert len(before) - (after == before).sum() == 5
+    flat = tensors[name].astype(np.float64).ravel()
+    flat[places] = values
+    assert after.sum() - before.sum() == pytest.approx(flat.sum() - tensors[name].astype(np.float64).sum())
+    assert np.array_equal(found["after rte"]["multihead"], found["before"]["multihead"])
+    assert notes == []
+    for wrong in (np.array([0, 1, 2, 3, size]), np.array([-1, 0, 1, 2, 3]), np.arange(4)):
+        save_file(saved | {f"{name}::index": wrong.astype(np.int32)}, tmp_path / "d.safetensors")
+        with pytest.raises(UserError, match=r"encoder\.layer\.1\.output\.dense\.weight does not fit the model"):
+            density.collect(entry("density"), str(tmp_path / "m"), {"rte": tmp_path / "d.safetensors"})
+
+
+def test_a_real_delta_of_random_weights_gives_the_weights_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peftcli.saved import deltas, restoring
+    from tests import folders, trained
+
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+    model = folders.bert(tmp_path / "tiny-bert")
+    (record,) = trained.train(tmp_path / "run", model, {"random": {"share": 0.1}})
+    file = deltas.path(record.path)
+    assert any("::index" in name for name in deltas.read(file).tensors)
+    found, notes = density.collect(entry("density"), str(model), {"run": file})
+    whole = restoring.restore(deltas.read(file), str(model)).weights()
+    base = weights.read(model, weights.names(weights.anatomy(str(model)), ["multihead", "feedforward"]))
+    after = weights.by_module(
+        base | {name: tensor.numpy() for name, tensor in whole.items() if name in base},
+        weights.anatomy(str(model)), ["multihead", "feedforward"],
+    )  # fmt: skip
+    for module in ("multihead", "feedforward"):
+        assert np.array_equal(found["after run"][module], after[module])
+    moved = sum(int((found["after run"][m] != found["before"][m]).sum()) for m in after)
+    assert 0 < moved < 0.15 * sum(len(found["before"][m]) for m in after)
     assert notes == []
 
 

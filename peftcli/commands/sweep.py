@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from peftcli import plan, readiness, records
 from peftcli.data import own_data
 from peftcli.recipe import find, load, parse_set
-from peftcli.running import sizing
+from peftcli.running import sizing, tracking
 from peftcli.runs import Run
 
 if TYPE_CHECKING:
@@ -26,9 +26,11 @@ def run(
     allow_other_data: bool,
     keep_predictions: bool,
     save_delta: bool,
+    track: str | None,
     launch: "Launch",
 ) -> int:
     """Run a recipe's missing runs by a launcher; gives the exit code: 1 where a run did not complete."""
+    tracking.check(track)
     recipe = load(find(name), parse_set(overrides))
     planned = plan.expand(recipe)
     chosen = plan.select(planned, only)
@@ -37,11 +39,15 @@ def run(
     from peftcli.running.execution import Place
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    place = Place(recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described)
+    place = Place(
+        recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described, track=track
+    )
     groups = sweep.cohorts([p.run for p in planned], place, cohort)
     asked = {p.run.id for p in chosen}
     wanted = sweep.missing([run for group in groups for run in group], place, retry_failed) & asked
-    print(f"{recipe.title}: {len(chosen)} runs, {len(chosen) - len(wanted)} recorded already", file=sys.stderr)
+    recorded = len(chosen) - len(wanted)
+    more = " (no deltas are written of those)" if save_delta and recorded else ""
+    print(f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}", file=sys.stderr)
     pinned = sizing.sweep_id([p.run for p in planned]) if cohort is None else None
     lines = launch(sweep.Share(tuple(groups), wanted, pinned), place, retry_failed)
     if lines is None:

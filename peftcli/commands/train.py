@@ -7,6 +7,7 @@ from typing import Any
 from peftcli import documents, models, plan, readiness, recipe, records, tasks
 from peftcli.errors import UserError
 from peftcli.records import Record
+from peftcli.running import tracking
 from peftcli.runs import Run
 from peftcli.strategies import registry
 
@@ -52,19 +53,22 @@ def run(
     allow_other_data: bool,
     save_delta: bool,
     keep_predictions: bool,
+    track: str | None,
 ) -> int:
     """Train what is not recorded yet (all of it `again`) and print every run's metrics; gives the exit code."""
+    tracking.check(track)
     found = {own.id: records.find(output, own) for own in runs}
     wanted = frozenset(own.id for own in runs if again or found[own.id] is None)
+    more = " and saves its delta" if save_delta else ""
     for own in runs:
         if own.id not in wanted:
             print(
-                f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew",
+                f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew{more}",
                 file=sys.stderr,
             )
     if wanted:
         readiness.check(model, runs, data_dir, allow_other_data)
-        _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions)
+        _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions, track)
     ended = [record for own in runs if (record := records.find(output, own)) is not None]
     print("\n".join(map(_describe, ended)))
     return 0 if all(record.status == "completed" for record in ended) else 1
@@ -79,15 +83,15 @@ def _train(
     allow_other_data: bool,
     save_delta: bool,
     keep_predictions: bool,
+    track: str | None,
 ) -> None:
+    from peftcli.launchers import local
     from peftcli.running import sweep
     from peftcli.running.execution import Place
-    from peftcli.running.progress import Progress
 
-    place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta)
+    place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
     together = sweep.cohorts(runs, place, sweep.default_size())
-    with Progress(len(wanted)) as progress:
-        sweep.train(sweep.Share(tuple(together), wanted), place, progress)
+    local.run(sweep.Share(tuple(together), wanted), place)
 
 
 def _check_tuning(model: str, run: Run) -> None:
@@ -114,7 +118,7 @@ def _describe(record: Record) -> str:
     lines = [head]
     for split, entry in last.items():
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if key not in hidden)
-        lines.append(f"  {split:<12} {numbers}")
+        lines.append(f"  {split:<12} {numbers}{'  (one answer for every example)' if entry['collapsed'] else ''}")
     trained = record.body["parameters"]
     lines.append(
         f"  {trained['trainable']:,} of {trained['total']:,} weights trained ({trained['trainable_percent']:.4f} %)"

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,19 +21,26 @@ from peftcli.errors import UserError
 from peftcli.launchers import assignments, shares
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.tally import Tally
+from peftcli.launchers.wires import Wires
 from peftcli.launchers.worker import STOP, python_path
+from peftcli.running import status
 from peftcli.running.execution import Place
+from peftcli.running.live import Board
+from peftcli.running.status import Status
 from peftcli.running.sweep import Share
 from peftcli.runs import Run
 
 GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
+LAST_WORDS = 0.3  # seconds of them in which the launcher passes on what they said, and tidies the terminal
 MEETING_GRACE = 5.0  # seconds that the first process of a group has once another one is gone
+Take = Callable[[bytes], None]  # is given a line
 
 
 @dataclass
 class Group:
     """Processes that train one share, the first of them writing; `lost` is when another one ended too early."""
 
+    name: str
     processes: list[subprocess.Popen[bytes]]
     runs: list[Run]
     lost: float | None = None
@@ -42,6 +49,15 @@ class Group:
     def code(self) -> int | None:
         """The first process's exit code; None while it is at work."""
         return self.processes[0].poll()
+
+    @property
+    def how(self) -> str | None:
+        """How it ended, in words; None where it is at work or ended well."""
+        if self.code in (None, 0):
+            return None
+        codes = [process.returncode for process in self.processes]
+        how = ", ".join(f"killed by signal {-code}" if code < 0 else f"exit code {code}" for code in codes if code)
+        return f"ended early ({how})"
 
 
 def check(processes: int | None, each: int) -> int:
@@ -65,36 +81,50 @@ def run(share: Share, place: Place, processes: int, each: int) -> list[str]:
     wanted = [cohort for cohort in share.cohorts if any(run.id in share.wanted for run in cohort)]
     parts = shares.divide(wanted, processes // each, partial(shares.cost, place.model))
     runs = [run for cohort in wanted for run in cohort if run.id in share.wanted]
-    tally = Tally(runs, place.output)
+    tally, wires = Tally(runs, place.output), Wires()
     folder = Path(tempfile.mkdtemp(prefix="peftcli-"))
     groups: list[Group] = []
     try:
-        with stopping.deferred(partial(_end, groups, folder)):
+        with Board() as board, stopping.deferred(partial(_end, groups, folder)):
+            messages = (lambda line: board.say(line.decode(errors="replace"))) if board.live else None
             for number, cohorts in enumerate(parts):
-                groups.append(_start(share.part(cohorts), place, folder, number, each, processes))
-            _watch(groups, tally)
+                file = folder / f"share-{number}.json"
+                files.write(file, assignments.encode(Assignment(share.part(cohorts), place)))
+                groups.append(_start(file, share.part(cohorts), number, each, processes, wires, messages))
+            _watch(groups, wires, board)
     finally:
         for group in groups:
             _kill(group)
+        wires.close()
         shutil.rmtree(folder, ignore_errors=True)
-    return [line for number, group in enumerate(groups) if (line := _outcome(number, group, tally)) is not None]
+    return [line for group in groups if (line := _outcome(group, tally)) is not None]
 
 
-def _start(part: Share, place: Place, folder: Path, number: int, each: int, processes: int) -> Group:
-    file = folder / f"share-{number}.json"
-    files.write(file, assignments.encode(Assignment(part, place)))
+def _start(
+    file: Path, part: Share, number: int, each: int, processes: int, wires: Wires, messages: Take | None
+) -> Group:
+    """Start a share's processes; the first tells its status, and what they print goes to `messages` if that is given."""
+    runs = [run for cohort in part.cohorts for run in cohort if run.id in part.wanted]
+    group = Group(str(number + 1), [], runs)
+    telling = wires.status(group.name, Status(runs=len(runs)))
+    said = wires.lines(messages) if messages is not None else None
     command = [sys.executable, "-m", "peftcli.launchers.worker", str(file)]
-    meeting = str(folder / f"meeting-{number}")
-    started = [
-        subprocess.Popen(
-            [*command, str(rank), str(each), meeting],
-            stdin=subprocess.PIPE,
-            env=_environment(number, each, processes),
-            start_new_session=True,  # the terminal's signals come through this process alone
+    meeting = str(file.parent / f"meeting-{number}")
+    for rank in range(each):
+        group.processes.append(
+            subprocess.Popen(
+                [*command, str(rank), str(each), meeting, str(telling)],
+                stdin=subprocess.PIPE,
+                stderr=said,
+                pass_fds=[telling],
+                env=_environment(number, each, processes),
+                start_new_session=True,  # the terminal's signals come through this process alone
+            )
         )
-        for rank in range(each)
-    ]
-    return Group(started, [run for cohort in part.cohorts for run in cohort if run.id in part.wanted])
+    for descriptor in (telling, said):
+        if descriptor is not None:
+            os.close(descriptor)
+    return group
 
 
 def _environment(group: int, each: int, processes: int) -> dict[str, str]:
@@ -116,17 +146,22 @@ def _gpus() -> list[str]:
     return named.split(",")[:count] if named else [str(number) for number in range(count)]
 
 
-def _watch(groups: Sequence[Group], tally: Tally) -> None:
-    """Wait for all groups. Raises Stopped on a signal."""
+def _watch(groups: Sequence[Group], wires: Wires, board: Board) -> None:
+    """Wait for all groups, and show what they tell. Raises Stopped on a signal."""
     while any(group.code is None for group in groups):
         if stopping.asked():
-            _stop(groups)
+            _stop(groups, wires)
             raise stopping.Stopped
         for group in groups:
             _look_after(group)
-        working = sum(group.code is None for group in groups)
-        tally.show(f"{working} of {len(groups)} shares at work")
-        time.sleep(0.2)
+        board.show(lambda: status.screen({group.name: _status(group, wires) for group in groups}))
+        wires.listen(0.2)
+
+
+def _status(group: Group, wires: Wires) -> Status:
+    """What a group told last; of one that is gone, how it ended."""
+    told = wires.statuses[group.name]
+    return told if group.code is None else told.ended(group.how or "finished")
 
 
 def _look_after(group: Group) -> None:
@@ -139,13 +174,13 @@ def _look_after(group: Group) -> None:
             _kill(group)
 
 
-def _stop(groups: Sequence[Group]) -> None:
-    """Ask every group to save and end, and wait for it."""
+def _stop(groups: Sequence[Group], wires: Wires) -> None:
+    """Ask every group to save and end, and wait for it; what they say meanwhile is passed on."""
     for group in groups:
         with contextlib.suppress(OSError):  # it has ended by itself
             os.write(_stdin(group.processes[0]), STOP)
-    for group in groups:
-        group.processes[0].wait()
+    while any(group.code is None for group in groups):
+        wires.listen(0.05)
 
 
 def _end(groups: Sequence[Group], folder: Path) -> None:
@@ -153,6 +188,7 @@ def _end(groups: Sequence[Group], folder: Path) -> None:
     limit = time.monotonic() + GRACE
     while time.monotonic() < limit and any(group.code is None for group in groups):
         time.sleep(0.05)
+    time.sleep(max(0.0, min(LAST_WORDS, limit - time.monotonic())))
     for group in groups:
         _kill(group)
     shutil.rmtree(folder, ignore_errors=True)
@@ -170,11 +206,9 @@ def _stdin(process: "subprocess.Popen[bytes]") -> int:
     return process.stdin.fileno()
 
 
-def _outcome(number: int, group: Group, tally: Tally) -> str | None:
+def _outcome(group: Group, tally: Tally) -> str | None:
     """Word how a group ended, where it did not end well."""
-    if group.code == 0:
+    if group.how is None:
         return None
-    codes = [process.returncode for process in group.processes]
-    how = ", ".join(f"killed by signal {-code}" if code < 0 else f"exit code {code}" for code in codes if code)
     left = len(tally.left(group.runs))
-    return f"process {number + 1} ended early ({how}): {left} of its {len(group.runs)} runs are missing"
+    return f"process {group.name} {group.how}: {left} of its {len(group.runs)} runs are missing"

@@ -43,6 +43,7 @@ def encode(assignment: Assignment) -> str:
             "save_delta": place.save_delta,
             "checkpoint_seconds": place.checkpoint_seconds,
             "own_data": {task: str(source.resolve()) for task, source in place.own_data.items()},
+            "track": place.track,
         },
         "retry_failed": assignment.retry_failed,
         "processes": assignment.processes,

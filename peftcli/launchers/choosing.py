@@ -46,11 +46,9 @@ def choose(launcher: str, given: Mapping[str, Any]) -> Launch:
 
 
 def _local(share: Share, place: Place, retry_failed: bool) -> list[str]:
-    from peftcli.running import sweep
-    from peftcli.running.progress import Progress
+    from peftcli.launchers import local
 
-    with Progress(len(share.wanted)) as progress:
-        sweep.train(share, place, progress)
+    local.run(share, place)
     return []
 
 
@@ -73,7 +71,7 @@ def _slurm(
     place: Place,
     retry_failed: bool,
 ) -> list[str] | None:
-    from peftcli.launchers import slurm
+    from peftcli.launchers import shares, slurm
     from peftcli.launchers.tally import Tally
     from peftcli.launchers.warming import warm
 
@@ -94,7 +92,7 @@ def _slurm(
     )
     if detach:
         return None
-    slurm.wait(submitted, tally)
+    slurm.wait(submitted, tally, partial(shares.cost, place.model))
     by_id = {run.id: run for run in runs}
     lines = []
     for number, cohorts in enumerate(submitted.shares):

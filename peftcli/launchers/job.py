@@ -19,9 +19,8 @@ def main() -> None:
 
 
 def _work(file: Path) -> int:
-    from peftcli.launchers import accelerate, assignments
+    from peftcli.launchers import accelerate, assignments, local
     from peftcli.running import sweep
-    from peftcli.running.progress import Progress
 
     own = assignments.decode(file)
     runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]
@@ -29,7 +28,7 @@ def _work(file: Path) -> int:
     share = replace(own.share, wanted=wanted)
     print(f"{len(wanted)} of {len(runs)} runs to train", file=sys.stderr, flush=True)
     if own.processes == 1:
-        sweep.train(share, own.place, Progress(len(wanted)))
+        local.run(share, own.place)
         return 0
     lines = accelerate.run(share, own.place, own.processes, own.each)
     print("\n".join(lines), file=sys.stderr)

@@ -103,13 +103,13 @@ def outlook(output: Path, missing: Iterable[str]) -> Outlook:
         for number, share in enumerate(submission.shares):
             job = found.get((submission.job, number))
             if job is not None:
-                own = _states(share, left, job, submission.at_once)
+                own = states_of(share, left, job, submission.at_once)
                 states = {**own, **{k: v for k, v in states.items() if own.get(k) != "running"}}
                 notes.append(_note(submission, number, job, own))
     return Outlook(states, notes)
 
 
-def _states(share: list[list[str]], left: set[str], job: Job, at_once: int) -> dict[str, str]:
+def states_of(share: list[list[str]], left: set[str], job: Job, at_once: int) -> dict[str, str]:
     """The states of a job's runs that have no record: of a job at work the first cohorts are running."""
     cohorts = [[own for own in cohort if own in left] for cohort in share]
     waiting = [cohort for cohort in cohorts if cohort]

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from getpass import getuser
 from pathlib import Path
@@ -22,11 +22,14 @@ from peftcli import files
 from peftcli.errors import UserError
 from peftcli.launchers import assignments, queue, shares
 from peftcli.launchers.assignments import Assignment
-from peftcli.launchers.queue import Submission
+from peftcli.launchers.queue import Job, Submission
 from peftcli.launchers.tally import Tally
+from peftcli.launchers.waiting import View
 from peftcli.launchers.worker import python_path
 from peftcli.running.execution import Place
+from peftcli.running.live import Board, Screen
 from peftcli.running.sweep import Share
+from peftcli.runs import Run
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 
 JOBS = 16  # where --max-jobs does not say otherwise
@@ -87,30 +90,42 @@ def check() -> None:
         raise UserError("--launcher slurm needs the package submitit: pip install 'peftcli[slurm]'") from None
 
 
-def wait(submission: Submission, tally: Tally) -> None:
-    """Wait until no job of a submission is queued or at work. Raises Stopped on a signal: the jobs go on."""
-    gone, due = 0, 0.0
-    with deferred(lambda: None):
+def wait(submission: Submission, tally: Tally, cost: Callable[[Sequence[Run]], float]) -> None:
+    """Wait until no job of a submission is queued or at work, and show them; `cost` is of a cohort.
+
+    Raises Stopped on a signal: the jobs go on.
+    """
+    gone, due, view = 0, 0.0, View(submission, tally, cost)
+    found = view.screen({})
+
+    def current() -> Screen:
+        return found
+
+    with Board() as board, deferred(lambda: None):
         while gone < 2:  # a job that is requeued may be away for a moment
             if asked():
                 print(f"the jobs of array {submission.job} go on; peftcli plan shows how far they are", file=sys.stderr)
                 raise Stopped
             if time.monotonic() >= due:
                 due = time.monotonic() + POLL_SECONDS
-                gone = 0 if _at_work(submission, tally) else gone + 1
+                jobs = _jobs(submission)
+                gone = gone + 1 if jobs == {} else 0
+                found = view.screen(jobs) if jobs is not None else _unanswered(found)
+            board.show(current)
             time.sleep(0.5)
 
 
-def _at_work(submission: Submission, tally: Tally) -> bool:
-    """Whether the queue still has jobs of a submission; it does where it gives no answer, since jobs go on without it."""
+def _unanswered(screen: Screen) -> Screen:
+    words = "squeue does not answer: "
+    return replace(screen, summary=words + screen.summary.removeprefix(words))
+
+
+def _jobs(submission: Submission) -> dict[tuple[str, int], Job] | None:
+    """The jobs the queue still has of a submission; None where it gives no answer, since jobs go on without it."""
     try:
-        jobs = queue.jobs([submission])
-    except (OSError, subprocess.SubprocessError) as error:
-        tally.show(f"squeue does not answer ({type(error).__name__})")
-        return True
-    working = sum(job.state == "RUNNING" for job in jobs.values())
-    tally.show(f"array {submission.job}: {working} jobs at work, {len(jobs) - working} queued")
-    return bool(jobs)
+        return queue.jobs([submission])
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _submit(folder: Path, count: int, request: Request, processes: int) -> str:

@@ -1,15 +1,11 @@
 """Counting, from the records alone, how many of a sweep's wanted runs have ended since it began. No torch."""
 
-import sys
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
 from peftcli.runs import Run
-
-SECONDS = 60.0  # between two lines of progress
 
 
 @dataclass
@@ -19,7 +15,7 @@ class Tally:
     runs: Sequence[Run]
     output: Path
     before: dict[Path, int] = field(default_factory=dict)
-    shown: float = field(default_factory=time.monotonic)
+    statuses: dict[Path, str] = field(default_factory=dict)  # of the runs that have ended, as far as asked for
 
     def __post_init__(self) -> None:
         self.before = {path: _changed(path) for path in self._paths(self.runs)}
@@ -28,12 +24,12 @@ class Tally:
         """Give those of these runs that have not ended yet."""
         return [run for run in runs if self._waiting(records.path(self.output, run))]
 
-    def show(self, doing: str) -> None:
-        """Print a line of progress, at most one a minute."""
-        if time.monotonic() - self.shown >= SECONDS:
-            self.shown = time.monotonic()
-            left = len(self.left(self.runs))
-            print(f"{doing} | {len(self.runs) - left} runs ended, {left} left", file=sys.stderr, flush=True)
+    def counts(self) -> tuple[int, int]:
+        """Give how many runs have completed, and how many have ended otherwise; each record is read once."""
+        ended = [path for path in self.before if not self._waiting(path)]
+        self.statuses |= {path: _status(path) for path in ended if path not in self.statuses}
+        done = sum(self.statuses[path] == "completed" for path in ended)
+        return done, len(ended) - done
 
     def _waiting(self, path: Path) -> bool:
         return path in self.before and _changed(path) == self.before[path]
@@ -48,3 +44,10 @@ def _changed(path: Path) -> int:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
+
+
+def _status(path: Path) -> str:
+    try:
+        return records.read(path).status
+    except records.Unreadable:
+        return "damaged"

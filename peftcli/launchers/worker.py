@@ -1,12 +1,14 @@
-"""One process of a sweep: `python -m peftcli.launchers.worker ASSIGNMENT RANK SIZE MEETING`, started by `accelerate`.
+"""One process of a sweep: `python -m peftcli.launchers.worker ASSIGNMENT RANK SIZE MEETING PIPE`, started by `accelerate`.
 
 Its standard input is its parent: a byte asks it to save and stop, and its end, that the parent is gone, ends it at once.
+The first process of a group tells its status on the pipe, an open descriptor's number.
 """
 
 import os
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 from peftcli import stopping
@@ -17,7 +19,8 @@ STOP = b"s"
 
 def main() -> None:
     """Train an assignment; exits with 0, 2 (bad input), 70 (the group came apart) or 75 (stopped, progress saved)."""
-    assignment, rank, size, meeting = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    assignment, meeting = Path(sys.argv[1]), Path(sys.argv[4])
+    rank, size, pipe = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[5])
     if rank == 0:
         stopping.install()
     else:
@@ -25,7 +28,7 @@ def main() -> None:
             signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_listen, args=(rank,), daemon=True, name="parent").start()
     try:
-        _work(assignment, rank, size, meeting)
+        _work(assignment, rank, size, meeting, pipe)
     except UserError as error:
         print(f"peftcli: {error}", file=sys.stderr)
         sys.exit(2)
@@ -37,17 +40,18 @@ def python_path() -> str:
     return given if own in given.split(os.pathsep) else os.pathsep.join(filter(None, (own, given)))
 
 
-def _work(file: Path, rank: int, size: int, meeting: Path) -> None:
+def _work(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     from peftcli.engine import parallel
+    from peftcli.launchers import shares, wires
     from peftcli.launchers.assignments import decode
-    from peftcli.running import sweep
-    from peftcli.running.progress import Progress
+    from peftcli.running import progress, sweep
 
     own = decode(file)
     if size > 1:
         parallel.join(meeting, rank, size)
-    progress = Progress(len(own.share.wanted))  # not entered: plain lines, since several processes share the terminal
-    sweep.train(own.share, own.place, progress)
+    tell = wires.teller(pipe) if rank == 0 else lambda status: None
+    cost = partial(shares.cost, own.place.model)
+    sweep.train(own.share, own.place, progress.start(own.share, cost, tell, wires.SECONDS))
 
 
 def _listen(rank: int) -> None:

@@ -79,8 +79,9 @@ class Checkpoints:
         return _state(tensors, words)
 
     def remove(self) -> None:
-        """Remove the file: its runs have ended."""
-        self.path.unlink(missing_ok=True)
+        """Remove the file, and parts of it that a process left which was stopped while writing: its runs have ended."""
+        for file in (self.path, *self.path.parent.glob(f".{self.path.name}.*.tmp")):
+            file.unlink(missing_ok=True)
 
     def _refuse(self, why: str) -> State | None:
         print(f"{self.path} {why}: these runs start over", file=sys.stderr)

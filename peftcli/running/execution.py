@@ -17,7 +17,8 @@ from peftcli.engine import parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.training import State
 from peftcli.errors import UserError
-from peftcli.running import environment, predictions
+from peftcli.parameters import trained_head
+from peftcli.running import environment, predictions, tracking
 from peftcli.running.checkpoints import Checkpoints
 from peftcli.runs import Run
 from peftcli.saved import deltas
@@ -28,7 +29,7 @@ from peftcli.shapes import heads
 class Place:
     """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as given.
 
-    `own_data` has the file or folder of each task that a recipe describes.
+    `own_data` has the file or folder of each task that a recipe describes; `track` names who else gets the curves.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Place:
     save_delta: bool = False
     checkpoint_seconds: float = 600.0
     own_data: Mapping[str, Path] = field(default_factory=dict)
+    track: str | None = None
 
     def source(self, run: Run) -> Path | None:
         """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
@@ -64,7 +66,8 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
         state = checkpoints.resume() or training.begin(cohort)
         parallel.wait()  # until all have read it
         with stopping.deferred(partial(_rescue, checkpoints, state)):
-            _train(cohort, state, checkpoints, watch)
+            with tracking.curves(place.output, runs, wanted if place.track else ()) as write:
+                _train(cohort, state, checkpoints, watch, write)
             if parallel.rank():  # the first process writes
                 return []
             cost = _cost(cohort, state, started)
@@ -120,9 +123,12 @@ def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], place: Place) -> 
     return Checkpoints(place.output, cohort, place.checkpoint_seconds, [own.fingerprint for own in prepared])
 
 
-def _train(cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch) -> None:
+def _train(
+    cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch, track: Callable[[State], None]
+) -> None:
     for current in training.train(cohort, state):
         watch(cohort, current)
+        track(current)
         if stopping.asked():
             checkpoints.save(current)
             print(f"stopped at step {current.step}, progress saved: run the command again to go on", file=sys.stderr)
@@ -135,6 +141,7 @@ def _rescue(checkpoints: Checkpoints, state: State) -> None:
     if state.lock.acquire(timeout=1.0):
         try:
             checkpoints.save(state)
+            print(f"stopped after step {state.step}, progress saved: run the command again to go on", file=sys.stderr)
         except UserError as error:
             print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
 
@@ -176,7 +183,7 @@ def _parameters(cohort: Cohort, row: int) -> dict[str, Any]:
     return {
         "total": anatomy.total,
         "trainable": trainable,
-        "head": anatomy.head_total,
+        "head": trained_head(anatomy, cohort.assembly.tuning),
         "trainable_percent": 100 * trainable / anatomy.total,
     }
 

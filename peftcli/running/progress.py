@@ -1,87 +1,89 @@
-"""What is shown while runs train: a live line on a terminal, else a plain line a minute. All of it on stderr."""
+"""How far one process is: counts its runs, measures its cohort in training, and tells whoever shows it."""
 
 from __future__ import annotations
 
-import sys
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+from peftcli.running.status import Status
+from peftcli.runs import Run
 
 if TYPE_CHECKING:
     from peftcli.engine.cohort import Cohort
     from peftcli.engine.training import State
+    from peftcli.running.sweep import Share
 
-PLAIN_SECONDS = 60.0
+LONGEST = 300  # characters of what is running: a telling is one short line
 
 
 @dataclass
 class Progress:
-    """Counts a sweep's runs and shows the cohort in training. Use as a context; `watch` is called after every update."""
+    """Tells a process's `status`, at most once in `every` seconds while a cohort trains. `cost` is of a cohort."""
 
-    total: int
-    done: int = 0
-    failed: int = 0
-    trained: int = 0
-    started: float = field(default_factory=time.monotonic)
-    _shown: float = 0.0
-    _began: tuple[float, int] | None = None  # when the cohort's first step was seen, and which it was
-    _live: Live | None = None
+    status: Status
+    cost: Callable[[Sequence[Run]], float]
+    tell: Callable[[Status], None]
+    every: float
+    began: float
+    _told: float = 0.0
+    _cost: float = 0.0  # of the cohort in training
+    _share: float = 0.0  # of it that was trained here
+    _first: tuple[float, int] | None = None  # when its first update here was seen, and which one that was
 
-    def __enter__(self) -> Progress:
-        console = Console(stderr=True)
-        if console.is_terminal:
-            self._live = Live(console=console, refresh_per_second=4, transient=True)
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
-
-    def begin(self) -> None:
-        """Say that a cohort starts."""
-        self._began, self._shown = None, self._shown or time.monotonic()
-
-    def end(self, statuses: list[str]) -> None:
-        """Count a cohort's ended runs."""
-        self.trained += len(statuses)
-        self.done += sum(status == "completed" for status in statuses)
-        self.failed += sum(status != "completed" for status in statuses)
+    def begin(self, cohort: Sequence[Run]) -> None:
+        """Say that a cohort starts: it is loaded first."""
+        self._first, self._share, self._cost = None, 0.0, self.cost(cohort)
+        more = f" and {len(cohort) - 1} more" if len(cohort) > 1 else ""
+        self.status = replace(self.status, running=f"{cohort[0].describe()[:LONGEST]}{more}")
+        self._tell(self.status)
 
     def watch(self, cohort: Cohort, state: State) -> None:
-        """Show a cohort after an update; cheap to call often."""
+        """Note an update; cheap to call often."""
         now = time.monotonic()
-        self._began = self._began or (now, state.step)
-        if self._live is None and now - self._shown < PLAIN_SECONDS:
-            return
-        if self._live is not None and now - self._shown < 0.25:
-            return
-        self._shown = now
-        line = self._line(cohort, state, now)
-        if self._live is not None:
-            self._live.update(Text(line))
-        else:
-            print(line, file=sys.stderr, flush=True)
+        since, first = self._first = self._first or (now, state.step)
+        self._share = (state.step - first + 1) / cohort.total
+        if now - self._told >= self.every:
+            rate = (state.step - first) / (now - since) if state.step > first else None
+            self._tell(self._training(cohort, state, rate))
 
-    def _line(self, cohort: Cohort, state: State, now: float) -> str:
-        first, more = cohort.runs[0], len(cohort.runs) - 1
+    def end(self, statuses: Iterable[str]) -> None:
+        """Count a cohort's ended runs, by the status of their records."""
+        ended = list(statuses)
+        done, own = sum(status == "completed" for status in ended), self.status
+        self.status = replace(
+            own,
+            running="",
+            done=own.done + done,
+            failed=own.failed + len(ended) - done,
+            worked=own.worked + self._cost * self._share,
+            left=max(0.0, own.left - self._cost),
+        )
+        self._tell(self.status)
+
+    def _training(self, cohort: Cohort, state: State, rate: float | None) -> Status:
+        """The status in the middle of a cohort, of which a part may have been trained by an earlier process."""
+        own = self.status
         losses = [history.training[-1]["loss"] for history in state.histories if history.training]
-        loss = f"loss {min(losses):.3f}" + (f" to {max(losses):.3f}" if more and losses else "") if losses else "loss -"
-        since, first_step = self._began or (now, state.step)
-        rate = (state.step - first_step) / max(1e-9, now - since)
-        left = self.total - self.done - self.failed
-        return (
-            f"{first.describe()}{f' and {more} more' if more else ''} | step {state.step}/{cohort.total} | {loss} | "
-            f"{rate:.1f} steps/s | {self.done} done, {self.failed} failed, {left} left{self._time_left(now, left)}"
+        return replace(
+            own,
+            step=state.step,
+            steps=cohort.total,
+            losses=(min(losses), max(losses)) if losses else None,
+            rate=rate,
+            worked=own.worked + self._cost * self._share,
+            left=max(0.0, own.left - self._cost * state.step / cohort.total),
         )
 
-    def _time_left(self, now: float, left: int) -> str:
-        if not self.trained:
-            return ""
-        seconds = (now - self.started) / self.trained * left
-        return f" | about {seconds / 60:.0f} min" if seconds >= 90 else f" | about {seconds:.0f} s"
+    def _tell(self, status: Status) -> None:
+        self._told = time.monotonic()
+        self.tell(replace(status, seconds=self._told - self.began))
+
+
+def start(
+    share: Share, cost: Callable[[Sequence[Run]], float], tell: Callable[[Status], None], every: float
+) -> Progress:
+    """Make the progress of a share that is about to be trained."""
+    left = sum(cost(cohort) for cohort in share.cohorts if any(run.id in share.wanted for run in cohort))
+    return Progress(Status(runs=len(share.wanted), left=left), cost, tell, every, time.monotonic())

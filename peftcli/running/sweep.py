@@ -72,7 +72,7 @@ def train(share: Share, place: Place, progress: Progress) -> list[Record]:
         wanted = [run for run in cohort if run.id in share.wanted]
         if not wanted:
             continue
-        progress.begin()
+        progress.begin(cohort)
         half = (len(cohort) + 1) // 2
         try:
             paths = run_cohort(cohort, wanted, place, progress.watch)

@@ -16,6 +16,8 @@ PLAIN = {
     "retry_failed": False,
     "allow_other_data": False,
     "keep_predictions": True,
+    "save_delta": False,
+    "track": None,
     "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
 }
 CHECKPOINTS = (600.0, 0.05)  # seconds between checkpoints: none in a run so short, and several in each

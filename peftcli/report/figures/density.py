@@ -83,9 +83,9 @@ def collect(spec: Density, model: str, after: Mapping[str, Path]) -> "tuple[dict
         if not file.exists():
             notes.append(f"After {label}: no saved weights at {file.name} (train with --save-delta).")
             continue
-        moved = weights.read(file, wanted)
+        moved = weights.moved(file, tensors)
         if not moved:
-            notes.append(f"After {label}: {file.name} holds none of these modules' tensors whole.")
+            notes.append(f"After {label}: {file.name} has moved none of these modules' weights.")
             continue
         found[f"after {label}"] = weights.by_module(tensors | moved, anatomy, spec.modules)
     return found, notes

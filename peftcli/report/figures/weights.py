@@ -21,6 +21,7 @@ ROLES = {
     "layernorm_attention": ("attention_layernorm",),
     "layernorm_ffn": ("ffn_layernorm",),
 }
+SPARSE = ("::index", "::values")  # behind a tensor's name, where a delta has the places that moved alone
 OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
 
@@ -40,7 +41,8 @@ def locate(model: str) -> Path | None:
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(model, "model.safetensors")
+    unpinned, commit = models.pin(model)
+    found = try_to_load_from_cache(unpinned, "model.safetensors", revision=commit)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -54,6 +56,23 @@ def read(source: Path, names: Iterable[str]) -> "Arrays":
     found: Arrays = {}
     for file in _files(source):
         found |= _read_file(file, wanted)
+    return found
+
+
+def moved(source: Path, base: "Arrays") -> "Arrays":
+    """Read what training moved of `base`, each tensor whole: stored so, or by the places where it differs.
+
+    Of a tensor NAME the latter has `NAME::index` (places in the flat tensor) and `NAME::values`. Raises UserError.
+    """
+    parts = read(source, [name + part for name in base for part in ("", *SPARSE)])
+    index, values = SPARSE
+    found = {name: parts[name] for name in base if name in parts}
+    for name in base:
+        if name + index in parts:
+            try:
+                found[name] = _patched(base[name], parts[name + index], parts[name + values])
+            except (KeyError, IndexError, ValueError):
+                raise UserError(f"{source}: what it holds of {name} does not fit the model") from None
     return found
 
 
@@ -72,6 +91,17 @@ def by_module(tensors: "Mapping[str, ndarray]", model: Anatomy, modules: Iterabl
 def names(model: Anatomy, modules: Iterable[str]) -> tuple[str, ...]:
     """Name every tensor of these modules."""
     return tuple(name for module in modules for name in model.names(ROLES[module]))
+
+
+def _patched(base: "ndarray", places: "ndarray", values: "ndarray") -> "ndarray":
+    """Give a tensor with other values at these places; in the finer of both number formats."""
+    import numpy as np
+
+    if places.shape != values.shape or (len(places) and places.min() < 0):
+        raise ValueError
+    flat = base.astype(np.result_type(base, values)).ravel()
+    flat[places] = values
+    return flat.reshape(base.shape)
 
 
 def _files(source: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from peftcli.report.figures import Drawing
-from peftcli.report.html import claims, facts, pictures, tables
+from peftcli.report.html import claims, differences, facts, pictures, tables
 from peftcli.report.html.elements import Markup, join, section, tag
 from peftcli.report.summary import Report
 
@@ -12,12 +12,13 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # nothi
 
 
 def render(report: Report, drawings: Sequence[Drawing]) -> str:
-    """Write the page, under 3 MB: table, figures, claims, what is missing, cost, recipe, environment.
+    """Write the page, under 3 MB: table, differences, figures, claims, what is missing, cost, recipe, environment.
 
     The same report gives the same bytes. Raises UserError where the recipe's file cannot be read.
     """
     parts = {
         "Table": ("table", tables.render(report.table)),
+        "Differences": ("differences", differences.render(report)),
         "Figures": ("figures", pictures.render(drawings)),
         "Claims": ("claims", claims.render(report.claims) if report.claims else Markup("")),
         "What is missing": ("missing", facts.missing(report)),

@@ -10,21 +10,25 @@ from peftcli.report.rendering.sheet import Line, Sheet, Text
 from peftcli.report.tables import Cell, Table
 
 
-def render(table: Table) -> Markup:
+def render(results: Table) -> Markup:
     """Write the table with its legend and notes. The printed number stands below ours wherever the paper has one."""
-    made = sheet.make(table, against=True)
-    head = tag("thead", *_heads(made))
-    body = tag("tbody", *(_row(lines, len(table.headers)) for lines in _rows(made.lines)))
-    caption = tag("caption", "Results", class_="unseen")
+    made = sheet.make(results, against=True)
     return join(
         [
             tag("p", _how_to_read(made), class_="where"),
-            scrolling("Results table", tag("table", caption, head, body, class_="results")),
+            table(made, "Results table", len(results.headers)),
             bullets(made.legend, class_="legend"),
             bullets(made.notes, class_="notes"),
-            fold("What each cell was made from", scrolling("Cells", _details(table))),
+            fold("What each cell was made from", scrolling("Cells", _details(results))),
         ]
     )
+
+
+def table(made: Sheet, name: str, leading: int) -> Markup:
+    """Write the lines of a sheet as a table that scrolls by itself; the `leading` cells of a line head it."""
+    head = tag("thead", *_heads(made, leading))
+    body = tag("tbody", *(_row(lines, leading) for lines in _rows(made.lines)))
+    return scrolling(name, tag("table", tag("caption", name, class_="unseen"), head, body, class_="results"))
 
 
 def _how_to_read(made: Sheet) -> str:
@@ -33,11 +37,12 @@ def _how_to_read(made: Sheet) -> str:
     return "In each cell: ours, below it the number the paper printed, and ours minus printed."
 
 
-def _heads(made: Sheet) -> Iterator[Markup]:
-    """Write a line of headings a level; columns under the same word share one."""
+def _heads(made: Sheet, leading: int) -> Iterator[Markup]:
+    """Write a line of headings a level; columns under the same word share one. Behind the `leading` ones are numbers."""
     levels = len(made.heads[0]) if made.heads else 1
     for level in range(levels):
-        cells = [tag("th", word, scope="col", rowspan=levels) for word in made.stub] if level == 0 else []
+        stub = [(word, None if at < leading else "number") for at, word in enumerate(made.stub) if level == 0]
+        cells = [tag("th", word, scope="col", rowspan=levels, class_=class_) for word, class_ in stub]
         for _, group in groupby(made.heads, key=lambda head, level=level: head[: level + 1]):  # type: ignore[misc]
             own = list(group)
             scope = "col" if len(own) == 1 else "colgroup"

@@ -1,0 +1,20 @@
+"""A sweep in this process alone, shown while it trains."""
+
+from functools import partial
+
+from peftcli.launchers import shares
+from peftcli.running import progress, sweep
+from peftcli.running.execution import Place
+from peftcli.running.live import LIVE_SECONDS, Board
+from peftcli.running.status import Status, screen
+from peftcli.running.sweep import Share
+
+
+def run(share: Share, place: Place) -> None:
+    """Train a share. Raises UserError, Stopped."""
+    with Board() as board:
+
+        def tell(status: Status) -> None:
+            board.show(lambda: screen({"1": status}))
+
+        sweep.train(share, place, progress.start(share, partial(shares.cost, place.model), tell, LIVE_SECONDS))

@@ -1,0 +1,84 @@
+"""Differences in the HTML report: every number in them equals one counted by hand, and scipy's."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+from scipy import stats
+
+from peftcli import tasks
+from peftcli.recipe import Recipe
+from peftcli.report import agreement, html, summary
+from tests.made import runs, small, unsynced, write
+from tests.outline import Outline
+
+TASKS = ("rte", "cola")  # of the second no predictions are kept
+CHANCE = {"full": 0.85, "layernorm": 0.7, "bitfit": 0.6}
+SEEDS = 6
+
+
+def right(strategy: str, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, len(strategy)]).random(90) < CHANCE[strategy]
+
+
+def filled(folder: Path, kept: bool = True, **table: str) -> Recipe:
+    made = small(strategies=list(CHANCE), tasks=list(TASKS), learning_rates=[1e-3], seeds=SEEDS, table=table)
+    labels = np.arange(90) % 2
+    with unsynced():
+        for run in runs(made):
+            own = right(run.strategy, run.seed)
+            record = write(folder, run, {"validation": {tasks.get(run.task).metrics[0]: float(own.mean())}})
+            if kept and run.task == "rte" and (run.strategy, run.seed) != ("bitfit", 2):
+                logits = np.eye(2, dtype=np.float16)[np.where(own, labels, 1 - labels)]
+                parts = {"logits": logits, "labels": labels, "numbers": np.arange(90)}
+                named = {f"validation.{name}": part for name, part in parts.items()}
+                save_file(named, record.with_suffix(agreement.ENDING))
+    return made
+
+
+def page_of(made: Recipe, folder: Path) -> str:
+    return html.render(summary.summarise(made, folder, False), [])
+
+
+def rows(page: str, name: str) -> list[list[str]]:
+    """The words of a table's body, row by row."""
+    body = page.split(f">{name}</caption>")[1].split("<tbody>")[1].split("</tbody>")[0]
+    found = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", body)]
+    return [[re.sub(r"<[^>]+>", "", cell) for cell in row] for row in found]
+
+
+def test_differences_and_their_tests_are_scipy_s(tmp_path: Path) -> None:
+    page = page_of(filled(tmp_path, reference="full"), tmp_path)
+    expected = []
+    for strategy in ("layernorm", "bitfit"):
+        ours, theirs = ([100 * right(name, seed).mean() for seed in range(SEEDS)] for name in (strategy, "full"))
+        p_value = stats.wilcoxon(ours, theirs, method="exact").pvalue
+        words = f"{np.mean(ours) - np.mean(theirs):+.1f} ({p_value:.2g})"
+        expected.append([strategy, words, words])
+    assert rows(page, "Differences from the reference") == expected
+    assert "ours minus full" in Outline(page).words
+    assert f"With {SEEDS} seeds the smallest p" in Outline(page).words
+
+
+def test_answers_are_compared_example_by_example_and_seed_by_seed(tmp_path: Path) -> None:
+    page = page_of(filled(tmp_path, reference="full"), tmp_path)
+    expected = []
+    for strategy in ("layernorm", "bitfit"):
+        words = []
+        for seed in range(SEEDS):
+            ours, theirs = right(strategy, seed), right("full", seed)
+            more, less = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+            p_value = stats.binomtest(more, more + less).pvalue
+            words.append("" if (strategy, seed) == ("bitfit", 2) else f"{more - less:+d} ({p_value:.2g})")
+        expected.append([strategy, "rte", "90", *words])
+    assert rows(page, "Answers on the same examples") == expected
+
+
+def test_a_page_says_where_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    page = page_of(filled(tmp_path / "a", kept=False, reference="full"), tmp_path / "a")
+    assert "No predictions of the same examples are at hand" in page
+    assert "Answers on the same examples" not in page
+    assert 'href="#differences"' in page
+    alone = page_of(filled(tmp_path / "b"), tmp_path / "b")
+    assert 'href="#differences"' not in alone
