@@ -1,4 +1,4 @@
-"""Dropout whose mask is a hash of where it falls, so that none is stored: the backward pass draws it again."""
+"""Dropout whose mask is a hash of where it falls: a large one is not stored, the backward pass draws it again."""
 
 from typing import Any
 
@@ -7,20 +7,27 @@ from torch import Tensor, nn
 
 from peftcli.engine import noise
 
-BLOCK = 1 << 17  # elements
+BLOCK = 1 << 18  # elements
 MOST_REPEATS = 1024  # of a shared layer
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, probability: float) -> Tensor:
-        ctx.save_for_backward(rows)
-        ctx.probability = probability
-        return _dropped(x, rows, probability)
+        ctx.probability, ctx.small = probability, x.device.type == "cpu" and x.numel() <= BLOCK
+        if not ctx.small:
+            ctx.save_for_backward(rows)
+            return _by_block(x, rows, probability)
+        multipliers = _multipliers(x, rows, probability)
+        ctx.save_for_backward(multipliers)
+        return (x * multipliers).to(x.dtype)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        return _dropped(gradients[0], ctx.saved_tensors[0], ctx.probability), None, None
+        (gradient,), (saved,) = gradients, ctx.saved_tensors
+        if not ctx.small:
+            return _by_block(gradient, saved, ctx.probability), None, None
+        return (gradient * saved).to(gradient.dtype), None, None
 
 
 def drop(x: Tensor, rows: Tensor, probability: float) -> Tensor:
@@ -29,15 +36,18 @@ def drop(x: Tensor, rows: Tensor, probability: float) -> Tensor:
     return result
 
 
-def _dropped(x: Tensor, rows: Tensor, probability: float) -> Tensor:
+def _multipliers(x: Tensor, rows: Tensor, probability: float) -> Tensor:
+    return noise.multipliers(rows, x.shape[-1], probability, torch.promote_types(x.dtype, torch.float32))
+
+
+def _by_block(x: Tensor, rows: Tensor, probability: float) -> Tensor:
     """On a processor block by block, which the passes over one find in its cache."""
-    width, wide = x.shape[-1], torch.promote_types(x.dtype, torch.float32)
-    if x.device.type != "cpu" or x.numel() <= BLOCK:
-        return noise.multipliers(rows, width, probability, wide).mul_(x).to(x.dtype)
-    numbers, found = rows.expand(x.shape[:-1]).reshape(-1), torch.empty(x.shape, dtype=x.dtype)
-    parts = (part.split(max(1, BLOCK // width)) for part in (x.reshape(-1, width), numbers, found.view(-1, width)))
-    for given, number, result in zip(*parts, strict=True):
-        torch.mul(given, noise.multipliers(number, width, probability, wide), out=result)
+    if x.device.type != "cpu":
+        return _multipliers(x, rows, probability).mul_(x).to(x.dtype)
+    width, found = x.shape[-1], torch.empty(x.shape, dtype=x.dtype)
+    flat = (x.reshape(-1, width), rows.expand(x.shape[:-1]).reshape(-1), found.view(-1, width))
+    for given, numbers, result in zip(*(part.split(max(1, BLOCK // width)) for part in flat), strict=True):
+        torch.mul(given, _multipliers(given, numbers, probability), out=result)
     return found
 
 
