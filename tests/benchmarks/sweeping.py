@@ -4,16 +4,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peftcli import files, plan, recipe, records
+import pandas
+import yaml
 
-RUNS = 100
+from peftcli import files, plan, recipe, records
+from peftcli.data import demo
+
+RUNS, EVALUATED = 100, 64  # evaluation is arithmetic: a short one leaves what a run costs beside it
 RECIPE: dict[str, Any] = {
     "title": "one-step runs",
     "model": "minilm",
-    "tasks": ["demo"],
+    "tasks": [{"name": "short", "data": "data", "text": ["sentence1", "sentence2"], "label": "label"}],
     "strategies": ["layernorm"],
     "learning_rates": [1e-4 * k for k in range(1, 11)],
     "seeds": 10,
@@ -22,47 +27,52 @@ RECIPE: dict[str, Any] = {
 FRESH = """
 import sys, tempfile
 from transformers import (AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments)
-from datasets import Dataset
+from datasets import load_dataset
 from peftcli import models
-from peftcli.data import demo
 folder = str(models.minilm_folder())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
 for name, parameter in model.named_parameters():
     parameter.requires_grad_("classifier" in name or ("LayerNorm" in name and "encoder" in name))
-def read(split):
-    rows = Dataset.from_list(demo.rows(split))
-    return rows.map(lambda r: tokenizer(r["sentence1"], r["sentence2"], padding="max_length", max_length=128), batched=True)
+files = {split: f"{sys.argv[1]}/data/{split}.csv" for split in ("train", "validation")}
 with tempfile.TemporaryDirectory() as out:
+    rows = load_dataset("csv", data_files=files, cache_dir=out).map(
+        lambda r: tokenizer(r["sentence1"], r["sentence2"], padding="max_length", max_length=128), batched=True)
     arguments = TrainingArguments(out, per_device_train_batch_size=16, max_steps=1, report_to=[], save_strategy="no",
                                   use_cpu=True, disable_tqdm=True)
-    trainer = Trainer(model, arguments, train_dataset=read("train"), eval_dataset=read("validation"))
+    trainer = Trainer(model, arguments, train_dataset=rows["train"], eval_dataset=rows["validation"])
     trainer.train()
     trainer.evaluate()
 """
 
 
-def sweep_seconds() -> float:
-    """Seconds a run of a sweep of 100 one-step runs with their evaluation, in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "one_step.yaml"
-        file.write_text(_yaml())
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "peftcli", "sweep", str(file), "--output", folder]
-        subprocess.run(command, check=True, capture_output=True)
-        return (time.perf_counter() - start) / RUNS
+def one_step_seconds() -> tuple[Callable[[], float], Callable[[], float]]:
+    """Two timers, in seconds a run: 100 one-step runs in a sweep; one in a fresh process of the Trainer, padding to 128.
+
+    Both read the same files, the task demo's with its first 64 validation examples, and evaluate after the step.
+    """
+    folder = Path(tempfile.mkdtemp())
+    (folder / "data").mkdir()
+    for split, most in (("train", None), ("validation", EVALUATED)):
+        pandas.DataFrame(demo.rows(split)[:most]).to_csv(folder / "data" / f"{split}.csv", index=False)
+    (folder / "one_step.yaml").write_text(yaml.safe_dump(RECIPE))
+    sweep = [sys.executable, "-m", "peftcli", "sweep", str(folder / "one_step.yaml"), "--output"]
+    fresh = [sys.executable, "-W", "ignore", "-c", FRESH, str(folder)]
+    return (
+        lambda: _seconds([*sweep, tempfile.mkdtemp(dir=folder)]) / RUNS,
+        lambda: _seconds(fresh),
+    )
 
 
-def fresh_seconds() -> float:
-    """Seconds of one step and its evaluation in a fresh process of the Trainer, padding to 128."""
+def _seconds(command: list[str]) -> float:
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-W", "ignore", "-c", FRESH], check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
 
 def record_seconds(repeats: int = 200) -> tuple[float, float]:
     """Seconds to skip a finished run and to write a record, its fsync left out."""
-    run = plan.expand(recipe.build(dict(RECIPE), Path("one_step.yaml"), {}))[0].run
+    run = plan.expand(recipe.build({**RECIPE, "tasks": ["demo"]}, Path("one_step.yaml"), {}))[0].run
     body: dict[str, Any] = dict.fromkeys(records.KEYS[4:])
     training = [{"step": step, "epoch": step / 10, "loss": 0.5} for step in range(200)]
     body |= {"status": "completed", "training": training, "evaluations": []}
@@ -85,9 +95,3 @@ def _median(action: Any, repeats: int) -> float:
         action()
         times.append(time.perf_counter() - start)
     return sorted(times)[repeats // 2]
-
-
-def _yaml() -> str:
-    import yaml
-
-    return yaml.safe_dump(RECIPE)
