@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 200  # characters of a bad value that an error shows: a path fits
+
 
 class UserError(Exception):
     """A mistake the user can mend: its message is one line, printed to stderr with exit code 2."""
@@ -19,4 +21,5 @@ def unknown(what: str, bad: object, legal: Iterable[object]) -> UserError:
     names = [str(name) for name in legal]
     close = difflib.get_close_matches(str(bad), names, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return UserError(f"unknown {what} {str(bad)[:80]!r}: {hint}known: {', '.join(names) or 'none'}")
+    shown = str(bad) if len(str(bad)) <= LONGEST else f"{str(bad)[:LONGEST]}…"
+    return UserError(f"unknown {what} {shown!r}: {hint}known: {', '.join(names) or 'none'}")

@@ -112,7 +112,7 @@ def _list(runs: tuple[str, ...]) -> str:
 
 
 def _pair(mean: float | None, std: float | None, view: View) -> str:
-    return f"{number(mean, view)}±{number(std, view)}"
+    return number(mean, view) if std is None else f"{number(mean, view)}±{number(std, view)}"
 
 
 def number(value: float | None, view: View) -> str:
