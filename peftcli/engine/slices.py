@@ -1,7 +1,8 @@
 """A process's slice of every run's batch, where several processes train one cohort.
 
 A slice is a stretch of the run's whole batch, and knows what lies in front of it, so that dropout falls on the same
-tokens as in one process; losses are divided by what the whole batch has.
+tokens as in one process (in an encoder that runs padded, the mask depends on the number of processes); losses are divided by
+what the whole batch has.
 """
 
 from collections.abc import Sequence
