@@ -55,7 +55,8 @@ class Assembly:
         """Cut the matrix into its pieces by name, each [runs, *shape]."""
         widths = [piece.stop - piece.start for piece in self.pieces]
         cut = flat.split(widths, dim=1) if self.pieces else ()
-        return {p.name: part.view(-1, *p.shape) for p, part in zip(self.pieces, cut, strict=True)}
+        pairs = zip(self.pieces, cut, strict=True)
+        return {p.name: part if len(p.shape) == 1 else part.view(-1, *p.shape) for p, part in pairs}
 
     def tensors(self, flat: Tensor, moment: Moment) -> dict[str, Tensor]:
         """Give the network's tensors at these values, by pre-trained name (inserted ones by their module's)."""

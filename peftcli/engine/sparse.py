@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Places:
-    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` of it."""
+    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` [1, elements]."""
 
     index: Tensor
     rows: Tensor
@@ -25,22 +25,26 @@ class _SparseLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Give y [runs, tokens, out]."""
         rows, columns = index // x.shape[-1], index % x.shape[-1]
-        ctx.save_for_backward(x, delta, rows, columns, weight)
+        entered = _pick(x, columns)
+        ctx.picked = columns.shape[1] <= x.shape[2]
+        ctx.save_for_backward(entered if ctx.picked else x, delta, rows, columns, weight)
         ctx.shared_bias = bias.ndim == 1
         y = F.linear(x, weight, bias) if bias.ndim == 1 else F.linear(x, weight).add_(bias[:, None])
-        return y.scatter_add_(2, _each_token(rows, x), x.gather(2, _each_token(columns, x)).mul_(delta[:, None]))
+        return y.scatter_add_(2, _each_token(rows, x), entered * delta[:, None])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
+        """Give the gradients of x, delta and the bias."""
         gradient = gradients[0]
-        x, delta, rows, columns, weight = ctx.saved_tensors
-        arrived = gradient.gather(2, _each_token(rows, x))
-        to_delta = (arrived * x.gather(2, _each_token(columns, x))).sum(1)
+        kept, delta, rows, columns, weight = ctx.saved_tensors
+        arrived = _pick(gradient, rows)
+        to_delta = (arrived * (kept if ctx.picked else _pick(kept, columns))).sum(1)
         to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_x = (gradient @ weight).scatter_add_(2, _each_token(columns, x), arrived.mul_(delta[:, None]))
+            to_x = (gradient @ weight).scatter_add_(2, _each_token(columns, gradient), arrived.mul_(delta[:, None]))
         return to_x, to_delta, None, None, to_bias
 
 
@@ -49,19 +53,23 @@ class _PatchedLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, value: Tensor, patched: Tensor, places: Places, bias: Tensor) -> Tensor:
-        patched.view(-1).scatter_(0, places.index, value[0].to(patched.dtype))
-        ctx.save_for_backward(x, patched)
+        """Give y [1, tokens, out]."""
+        patched.view(-1).scatter_(0, places.index, value.view(-1).to(patched.dtype))
+        ctx.picked = places.columns.shape[1] <= x.shape[2]
+        ctx.save_for_backward(_pick(x, places.columns) if ctx.picked else x, patched)
         ctx.places, ctx.precision = places, value.dtype
         return F.linear(x, patched, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
-        gradient, places = gradients[0], ctx.places
-        x, patched = ctx.saved_tensors
-        products = gradient[0].index_select(1, places.rows) * x[0].index_select(1, places.columns)
+        """Give the gradients of x, of the elements and of the bias."""
+        gradient = gradients[0]
+        kept, patched = ctx.saved_tensors
+        entered = kept if ctx.picked else _pick(kept, ctx.places.columns)
+        products = _pick(gradient, ctx.places.rows).mul_(entered)
         to_bias = gradient.sum((0, 1)) if ctx.needs_input_grad[4] else None
         to_x = gradient @ patched if ctx.needs_input_grad[0] else None
-        return to_x, products.sum(0, keepdim=True, dtype=ctx.precision), None, None, to_bias
+        return to_x, products.sum(1, dtype=ctx.precision), None, None, to_bias
 
 
 def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor) -> Tensor:
@@ -81,6 +89,11 @@ def patched_linear(x: Tensor, value: Tensor, patched: Tensor, places: Places, bi
     """
     result: Tensor = _PatchedLinear.apply(x, value, patched, places, bias.to(x.dtype))
     return result
+
+
+def _pick(x: Tensor, columns: Tensor) -> Tensor:
+    """Read the selected columns of every token. For the backward pass they are kept instead of x where they are fewer."""
+    return x.gather(2, _each_token(columns, x))
 
 
 def _each_token(chosen: Tensor, x: Tensor) -> Tensor:
