@@ -109,8 +109,9 @@ class Assembly:
         base, found = self.values(self.flat), {}
         for name, index in self.index.items():
             if isinstance(self._module(name), SparseLinear | SparseEmbedding) and name.endswith("weight"):
-                dead = index == self.network.anatomy.by_name[name].size
-                found[name] = (base[name], index.masked_fill(dead, 0), dead if bool(dead.any()) else None)
+                size = self.network.anatomy.by_name[name].size
+                dead = index == size
+                found[name] = (base[name], index.clamp(max=size - 1), dead if bool(dead.any()) else None)
         return found
 
     def _module(self, name: str) -> nn.Module:

@@ -52,7 +52,7 @@ def _gather(module: Any, places: Tensor, density: float) -> None:
         _placeholders(module, ("value",))
         module.register_buffer("patched", module.weight.detach().clone(), persistent=False)
         own, width = places[0].to(module.weight.device), module.in_features
-        setattr(module, "places", Places(own, own[None] // width, own[None] % width))  # noqa: B010 (a module takes tensors only)
+        setattr(module, "places", Places(own[None], own[None, None] // width, own[None, None] % width))  # noqa: B010 (a module takes tensors only)
 
 
 def _placeholders(module: nn.Module, names: Sequence[str] | dict[str, tuple[int, ...]]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peftcli.engine.dropout import RepeatedDropout, RunDropout
+from peftcli.engine.products import product
 from peftcli.engine.sparse import Places, patched_linear, sparse_linear
 
 
@@ -22,11 +23,11 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     weight = single(weight, 2).to(x.dtype)
     bias = None if bias is None else single(bias, 1).to(x.dtype)
     if weight.ndim == 2 and (bias is None or bias.ndim == 1):
-        return F.linear(x, weight, bias)
+        return product(x, weight, bias)
     if bias is None:
         return torch.bmm(x, weight.mT)
     if weight.ndim == 2:
-        return F.linear(x, weight) + bias[:, None]
+        return product(x, weight, None) + bias[:, None]
     return torch.baddbmm(bias.expand(len(x), -1)[:, None], x, weight.mT)
 
 
@@ -121,23 +122,24 @@ class RunEmbedding(nn.Embedding):
 
 
 class SparseEmbedding(RunEmbedding):
-    """An embedding of which each run trains a few elements: only the rows of a batch's own ids are put together."""
+    """An embedding of which each run trains a few elements: those that a batch's own ids meet are found and added."""
 
     delta: Tensor  # [runs, elements]
-    delta_index: Tensor  # [runs, elements], places in the flat weight
+    delta_index: Tensor  # [runs, elements], places in the flat weight, ascending
 
     def forward(self, ids: Tensor) -> Tensor:
         """Give [runs, tokens, hidden]."""
-        present, place = torch.unique(ids, return_inverse=True)
-        width = self.weight.shape[-1]
-        slot = torch.full((self.weight.shape[-2],), len(present), device=ids.device)
-        slot[present] = torch.arange(len(present), device=ids.device)
-        at = slot[self.delta_index // width] * width + self.delta_index % width
-        base = self.weight.index_select(-2, present)
-        changes = self.delta.new_zeros(len(ids), (len(present) + 1) * width).scatter_add(1, at, self.delta)
-        rows = (base + changes.view(len(ids), -1, width)[:, :-1]).to(base.dtype)
-        offsets = torch.arange(len(ids), device=ids.device)[:, None] * len(present)
-        return F.embedding(place + offsets, rows.flatten(0, 1))
+        base = super().forward(ids)
+        rows, width = self.weight.shape[-2:]
+        before = torch.arange(len(ids), device=ids.device)[:, None] * rows
+        trained, wanted = (self.delta_index // width + before).flatten(), (ids + before).flatten()
+        first, last = (torch.searchsorted(trained, wanted, right=right) for right in (False, True))
+        met = last - first
+        token = torch.repeat_interleave(met)
+        element = torch.arange(len(token), device=ids.device) + (last - met.cumsum(0)).index_select(0, token)
+        place = token * width + (self.delta_index % width).flatten().index_select(0, element)
+        changes = self.delta.flatten().index_select(0, element)
+        return base.to(changes.dtype).flatten().scatter_add(0, place, changes).view(base.shape).to(base.dtype)
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {

@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from peftcli.engine.products import multiply
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` [1, elements]."""
+    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` [1, 1, elements]."""
 
     index: Tensor
     rows: Tensor
@@ -27,24 +28,26 @@ class _SparseLinear(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Give y [runs, tokens, out]."""
         rows, columns = index // x.shape[-1], index % x.shape[-1]
-        entered = _pick(x, columns)
+        entered = _at(columns[:, None], x)
         ctx.picked = columns.shape[1] <= x.shape[2]
         ctx.save_for_backward(entered if ctx.picked else x, delta, rows, columns, weight)
         ctx.shared_bias = bias.ndim == 1
-        y = F.linear(x, weight, bias) if bias.ndim == 1 else F.linear(x, weight).add_(bias[:, None])
+        y = multiply(x, weight, bias) if bias.ndim == 1 else multiply(x, weight).add_(bias[:, None])
         return y.scatter_add_(2, _each_token(rows, x), entered * delta[:, None])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
         """Give the gradients of x, delta and the bias."""
-        gradient = gradients[0]
+        gradient = gradients[0].contiguous()
         kept, delta, rows, columns, weight = ctx.saved_tensors
-        arrived = _pick(gradient, rows)
-        to_delta = (arrived * (kept if ctx.picked else _pick(kept, columns))).sum(1)
+        arrived = _at(rows[:, None], gradient)
+        to_delta = (arrived * (kept if ctx.picked else _at(columns[:, None], kept))).sum(1)
         to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_x = (gradient @ weight).scatter_add_(2, _each_token(columns, gradient), arrived.mul_(delta[:, None]))
+            to_x = multiply(gradient, weight.T).scatter_add_(
+                2, _each_token(columns, gradient), arrived.mul_(delta[:, None])
+            )
         return to_x, to_delta, None, None, to_bias
 
 
@@ -54,22 +57,27 @@ class _PatchedLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, value: Tensor, patched: Tensor, places: Places, bias: Tensor) -> Tensor:
         """Give y [1, tokens, out]."""
-        patched.view(-1).scatter_(0, places.index, value.view(-1).to(patched.dtype))
-        ctx.picked = places.columns.shape[1] <= x.shape[2]
-        ctx.save_for_backward(_pick(x, places.columns) if ctx.picked else x, patched)
+        patched.put_(places.index, value.to(patched.dtype))
+        ctx.picked = places.columns.shape[2] <= x.shape[2]
+        ctx.save_for_backward(_at(places.columns, x) if ctx.picked else x, patched)
         ctx.places, ctx.precision = places, value.dtype
-        return F.linear(x, patched, bias)
+        return multiply(x, patched, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
         """Give the gradients of x, of the elements and of the bias."""
-        gradient = gradients[0]
+        gradient = gradients[0].contiguous()
         kept, patched = ctx.saved_tensors
-        entered = kept if ctx.picked else _pick(kept, ctx.places.columns)
-        products = _pick(gradient, ctx.places.rows).mul_(entered)
-        to_bias = gradient.sum((0, 1)) if ctx.needs_input_grad[4] else None
-        to_x = gradient @ patched if ctx.needs_input_grad[0] else None
-        return to_x, products.sum(1, dtype=ctx.precision), None, None, to_bias
+        entered = kept if ctx.picked else _at(ctx.places.columns, kept)
+        to_value = _at(ctx.places.rows, gradient).mul_(entered).sum(1, dtype=ctx.precision)
+        to_x, _, _, _, to_bias = ctx.needs_input_grad
+        return (
+            multiply(gradient, patched.T) if to_x else None,
+            to_value,
+            None,
+            None,
+            gradient.sum((0, 1)) if to_bias else None,
+        )
 
 
 def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor) -> Tensor:
@@ -91,9 +99,9 @@ def patched_linear(x: Tensor, value: Tensor, patched: Tensor, places: Places, bi
     return result
 
 
-def _pick(x: Tensor, columns: Tensor) -> Tensor:
-    """Read the selected columns of every token. For the backward pass they are kept instead of x where they are fewer."""
-    return x.gather(2, _each_token(columns, x))
+def _at(columns: Tensor, x: Tensor) -> Tensor:
+    """Read the selected columns [runs, 1, elements] of every token of x [runs, tokens, width]."""
+    return x.gather(2, columns.expand(-1, x.shape[1], -1))
 
 
 def _each_token(chosen: Tensor, x: Tensor) -> Tensor:

@@ -1,0 +1,66 @@
+"""The product of tokens with one weight, by oneDNN on processors that torch's own library, MKL, leaves half used.
+
+MKL keeps AVX-512 for Intel's processors. Which library multiplies follows from the machine and the shapes alone, never from a
+timing: the same run has the same bits.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+LEAST = 1 << 22  # multiplications of a product; below it oneDNN's preparation is not worth it (measured: results/bench)
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Give x W^T + b."""
+        to_x, to_weight = ctx.needs_input_grad[:2]
+        ctx.save_for_backward(x if to_weight else None, weight if to_x else None)
+        return multiply(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Give the gradients of x, the weight and the bias."""
+        gradient = gradients[0].contiguous()
+        x, weight = ctx.saved_tensors
+        flat = gradient.flatten(0, -2)
+        to_x = None if weight is None else multiply(gradient, weight.T)
+        to_weight = None if x is None else multiply(flat.T, x.flatten(0, -2).T)
+        to_bias = flat.sum(0) if ctx.needs_input_grad[2] else None
+        return to_x, to_weight, to_bias
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Give x W^T + b for x [..., in], a weight [out, in] and a bias [out] or None; gradients reach all three."""
+    if not _by_onednn(x, weight):
+        return F.linear(x, weight, bias)
+    result: Tensor = _Product.apply(x.contiguous(), weight, bias)
+    return result
+
+
+def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Give the same without gradients, for use inside a function that has its own."""
+    if not _by_onednn(x, weight):
+        return F.linear(x, weight, bias)
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+    return result
+
+
+def _by_onednn(x: Tensor, weight: Tensor) -> bool:
+    large = x.numel() * weight.shape[0] >= LEAST
+    return large and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and onednn_is_faster()
+
+
+@cache
+def onednn_is_faster() -> bool:
+    """Whether this is an AMD processor with AVX-512, and a torch that has both libraries."""
+    both = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+    described = Path("/proc/cpuinfo")
+    amd = described.is_file() and "AuthenticAMD" in described.read_text(errors="replace")
+    wide = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return both and amd and wide and hasattr(torch.ops.mkldnn, "_linear_pointwise")
