@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 RECIPE_ARGS ?=
-# Tests use one thread each, so that numbers do not depend on how many cores a machine has.
+# Tests use one thread each, so that numbers do not depend on how many cores a machine has. Stealing work keeps a module's tests
+# together, so that what they share is made once.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 .PHONY: demo test coverage test-chaos test-slurm bench lint format report table1 clean
@@ -13,11 +14,11 @@ demo: $(VENV)/ready
 	$(BIN)/peftcli report recipes/demo.yaml
 
 test: $(VENV)/ready
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not bench and not chaos and not slurm"
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 
 # The tests once more, with every line counted that they run, in the processes they start too: the total, least covered first.
 coverage: $(VENV)/ready
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not bench and not chaos and not slurm" --cov --cov-report=
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm" --cov --cov-report=
 	$(BIN)/python -m coverage report --sort=cover --skip-covered
 
 test-chaos: $(VENV)/ready

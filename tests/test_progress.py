@@ -23,6 +23,7 @@ from peftcli.running.live import Board, Screen
 from peftcli.running.status import Status, duration, screen, seconds_left
 from peftcli.running.sweep import Share
 from tests import folders, made
+from tests.test_tracking import assert_same
 
 TRAINING = {"epochs": 2, "batch_size": 8, "max_train_samples": 64, "max_length": 32}
 
@@ -200,8 +201,10 @@ def _read(descriptor: int) -> bytes:
 
 
 @pytest.mark.parametrize("options", [[], ["--launcher", "accelerate", "--processes", "2"]])
-def test_a_sweep_on_a_terminal_draws_what_it_does(options, recipe, environment, tmp_path):
-    given = [str(recipe), "--output", str(tmp_path / "out"), "--cohort", "1", *options]
+def test_a_sweep_on_a_terminal_draws_what_it_does_and_tracks_every_process_s_runs(
+    options, recipe, environment, tmp_path
+):
+    given = [str(recipe), "--output", str(tmp_path / "out"), "--cohort", "1", "--track", "tensorboard", *options]
     code, drawn = on_terminal({**environment, "NO_COLOR": "1"}, "sweep", *given)
     assert code == 0
     for word in ("process", "running", "steps/s", "demo ", "0 failed", "2 of 2 runs completed"):
@@ -209,6 +212,8 @@ def test_a_sweep_on_a_terminal_draws_what_it_does(options, recipe, environment, 
     assert "\x1b[3" not in drawn  # no colour
     rows = {line.split()[0] for line in drawn.replace("\r", "\n").splitlines() if "demo " in line and "/16" in line}
     assert len(rows) >= 1
+    for planned in plan.expand(load(recipe)):
+        assert_same(tmp_path / "out", planned.run)
 
 
 def test_costs_of_a_real_share_are_positive(recipe):
