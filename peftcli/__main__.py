@@ -10,6 +10,10 @@ def main() -> None:
         from peftcli.cli import run
 
         run()
+    except SystemExit as ended:
+        if ended.code == stopping.STOPPED:
+            stopping.leave()
+        raise
     finally:
         stopping.settle()
 

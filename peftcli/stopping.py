@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,6 +55,14 @@ def settle() -> None:
     """Let no signal change the exit code once it is decided: Python would drop its handlers first when it ends."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def leave() -> None:
+    """End the program as stopped, without the second that the interpreter takes to end: all is saved and unwound."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # whoever read it may be gone
+            stream.flush()
+    os._exit(STOPPED)
 
 
 def asked() -> bool:
