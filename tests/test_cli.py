@@ -177,12 +177,16 @@ def test_training_twice_gives_the_same_bits(trained):
     assert predictions.read_bytes() == bytes_before
 
 
-def test_seeds_make_runs_of_their_own(trained):
-    done, files = trained("--strategy", "layernorm", "--set", "steps=3", "--seed", "0", "--seed", "1")
-    assert len(files) == 2
+def test_seeds_make_runs_of_their_own(tiny_folder, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+    arguments = ["--task", "demo", "--model", tiny_folder, "--strategy", "layernorm", "--set", "steps=3"]
+    given = ["train", *arguments, "--seed", "0", "--seed", "1", "--output", tmp_path / "results"]
+    code, out, _ = call(given, monkeypatch, capsys)
+    files = list((tmp_path / "results").rglob("*.json"))
+    assert (code, len(files)) == (0, 2)
     losses = [json.loads(file.read_text())["training"][0]["loss"] for file in files]
     assert losses[0] != losses[1]
-    assert done.stdout.count("completed") == 2
+    assert out.count("completed") == 2
 
 
 def test_version_and_help(monkeypatch, capsys):

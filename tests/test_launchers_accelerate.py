@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from peftcli import merge, plan, records, stopping
+from peftcli.commands import sweep as command
 from peftcli.errors import UserError
 from peftcli.recipe import load
 from tests import folders
+from tests.test_execution import PLAIN
 
 SHORT = {
     "strategies": ["layernorm", "bitfit"],
@@ -30,8 +32,8 @@ def contents(output: Path) -> dict[str, Any]:
 
 
 def sweep(environment: dict[str, str], recipe: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "peftcli", "sweep", str(recipe), "--output", str(output), *options]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    started = [sys.executable, "-m", "peftcli", "sweep", str(recipe), "--output", str(output), *options]
+    return subprocess.Popen(started, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def children(process: "subprocess.Popen[str]", count: int) -> list[int]:
@@ -81,6 +83,7 @@ def test_the_same_records_by_any_number_of_processes(
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.chaos
 def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, environment, tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT)
     options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
@@ -96,10 +99,11 @@ def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, envir
     assert found.items() <= alone.items()
 
 
-def test_two_processes_that_train_each_run_together_find_the_same(environment, tiny_folder, tmp_path):
+def test_two_processes_that_train_each_run_together_find_the_same(environment, tiny_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", environment["PEFTCLI_CACHE_DIR"])
     exact = {**SHORT, "training": {**SHORT["training"], "precision": "float64"}}
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact)
-    assert sweep(environment, recipe, tmp_path / "one", "--cohort", "2").wait(120) == 0
+    assert command.run(str(recipe), tmp_path / "one", None, 2, [], [], **PLAIN) == 0
     options = ["--cohort", "2", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
     assert sweep(environment, recipe, tmp_path / "two", *options).wait(120) == 0
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LEAST = 1 << 22  # multiplications of a product; below it oneDNN's preparation is not worth it (measured: results/bench)
+LEAST = 1 << 22  # multiplications of a product; fewer take either library less than 0.1 ms
 
 
 class _Product(torch.autograd.Function):
