@@ -20,6 +20,7 @@ class _Loader(yaml.SafeLoader):
     """The safe loader with YAML 1.2's numbers and booleans, and duplicate keys refused."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Give a mapping; raises UserError naming a key that stands twice, and its line."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:

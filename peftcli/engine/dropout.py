@@ -14,6 +14,7 @@ MOST_REPEATS = 1024  # of a shared layer
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, probability: float) -> Tensor:
+        """Give x with elements dropped."""
         ctx.probability, ctx.small = probability, x.device.type == "cpu" and x.numel() <= BLOCK
         if not ctx.small:
             ctx.save_for_backward(rows)
@@ -24,6 +25,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        """Give the gradient of x, with the same elements dropped."""
         (gradient,), (saved,) = gradients, ctx.saved_tensors
         if not ctx.small:
             return _by_block(gradient, saved, ctx.probability), None, None
