@@ -11,7 +11,7 @@ from peftcli.engine.products import multiply
 
 @dataclass(frozen=True)
 class Places:
-    """Where a weight's selected elements are: `index` [elements] in the flat weight, `rows` and `columns` [1, 1, elements]."""
+    """Where a weight's selected elements are: `index` [1, elements] in the flat weight, `rows` and `columns` [1, 1, elements]."""
 
     index: Tensor
     rows: Tensor
@@ -27,9 +27,9 @@ class _SparseLinear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Give y [runs, tokens, out]."""
-        rows, columns = index // x.shape[-1], index % x.shape[-1]
-        entered = _at(columns[:, None], x)
-        ctx.picked = columns.shape[1] <= x.shape[2]
+        rows, columns = (index // x.shape[2])[:, None], (index % x.shape[2])[:, None]
+        entered = _at(columns, x)
+        ctx.picked = columns.shape[2] <= x.shape[2]
         ctx.save_for_backward(entered if ctx.picked else x, delta, rows, columns, weight)
         ctx.shared_bias = bias.ndim == 1
         y = multiply(x, weight, bias) if bias.ndim == 1 else multiply(x, weight).add_(bias[:, None])
@@ -40,8 +40,8 @@ class _SparseLinear(torch.autograd.Function):
         """Give the gradients of x, delta and the bias."""
         gradient = gradients[0].contiguous()
         kept, delta, rows, columns, weight = ctx.saved_tensors
-        arrived = _at(rows[:, None], gradient)
-        to_delta = (arrived * (kept if ctx.picked else _at(columns[:, None], kept))).sum(1)
+        arrived = _at(rows, gradient)
+        to_delta = (arrived * (kept if ctx.picked else _at(columns, kept))).sum(1)
         to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:
@@ -101,8 +101,8 @@ def patched_linear(x: Tensor, value: Tensor, patched: Tensor, places: Places, bi
 
 def _at(columns: Tensor, x: Tensor) -> Tensor:
     """Read the selected columns [runs, 1, elements] of every token of x [runs, tokens, width]."""
-    return x.gather(2, columns.expand(-1, x.shape[1], -1))
+    return x.gather(2, _each_token(columns, x))
 
 
 def _each_token(chosen: Tensor, x: Tensor) -> Tensor:
-    return chosen[:, None].expand(-1, x.shape[1], -1)
+    return chosen.expand(-1, x.shape[1], -1)

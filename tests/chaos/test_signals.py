@@ -93,15 +93,14 @@ def test_signals_at_random_moments(
 def test_a_second_signal_ends_at_once(
     recipe: Path, undisturbed: tuple[Path, float], environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """Soon after the system itself could have ended the process, whose memory it takes that system a while to free."""
     generator, seconds = random.Random(1), undisturbed[1]
     for number in range(disturbed.count(5)):
         after = first_moment(environment) + generator.uniform(0, 0.7) * seconds
-        started = command(recipe, tmp_path / f"out{number}")
-        code, took, _ = signalled(started, environment, after, [signal.SIGTERM, signal.SIGINT])
-        killed, at_best, _ = signalled(started, environment, after, [signal.SIGKILL])
-        assert (code, killed) == (75, -signal.SIGKILL)
-        assert took < at_best + 1.5
+        code, took, _ = signalled(
+            command(recipe, tmp_path / f"out{number}"), environment, after, [signal.SIGTERM, signal.SIGINT]
+        )
+        assert code == 75
+        assert took < 2
 
 
 def test_a_signal_during_a_long_step_saves_what_the_last_one_left(tmp_path: Path, environment: dict[str, str]) -> None:
