@@ -135,10 +135,13 @@ def assemble(network: Network, tuning: Tuning, models: Sequence[Pretrained]) -> 
     starts = [{**model.weights, **(tuning.start(model) if tuning.start else {})} for model in models]
     whole = [name for name in masks[0] if masks[0][name] is None]
     sparse = sorted({name for mask in masks for name, places in mask.items() if places is not None})
-    index = {name: _stack_places([m.get(name) for m in masks], network.anatomy.by_name[name].size) for name in sparse}
+    device = next(network.parameters()).device
+    index = {
+        name: _stack_places([m.get(name) for m in masks], network.anatomy.by_name[name].size).to(device)
+        for name in sparse
+    }
     values = [_start_values(network, tuning, model, start, whole, index, run)
               for run, (model, start) in enumerate(zip(models, starts, strict=True))]  # fmt: skip
-    device = next(network.parameters()).device
     pieces = cut(values[0])
     flat = torch.stack([torch.cat([v.reshape(-1).float() if v.dtype == torch.bfloat16 else v.reshape(-1)
                                    for v in value.values()]) for value in values])  # fmt: skip
