@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from peftcli.engine import dropout, noise
+from peftcli import noise
+from peftcli.engine import dropout
 from peftcli.engine.dropout import RunDropout, drop
 
 CPU = torch.device("cpu")

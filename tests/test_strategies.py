@@ -10,7 +10,7 @@ import torch
 from peftcli import plan, recipe, tasks
 from peftcli.engine import training
 from peftcli.engine.batches import build
-from peftcli.engine.noise import step_keys
+from peftcli.noise import step_keys
 from peftcli.strategies import STRATEGIES, gated, registry
 from peftcli.tuning import Moment
 from tests import tiny

@@ -15,8 +15,8 @@ from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import Batch, build, chosen
 from peftcli.engine.gradients import training_gradient
 from peftcli.engine.network import Network
-from peftcli.engine.noise import seed_key, site_keys, step_keys
 from peftcli.engine.pretrained import Pretrained, fresh_tensors, generator
+from peftcli.noise import seed_key, site_keys, step_keys
 from peftcli.runs import Run
 from peftcli.schedule import Schedule, schedule
 from peftcli.settings import Training

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peftcli.engine import noise
+from peftcli import noise
 
 BLOCK = 1 << 18  # elements
 MOST_REPEATS = 1024  # of a shared layer

@@ -10,7 +10,7 @@ from peftcli.data.examples import Array
 from peftcli.engine import losses
 from peftcli.engine.batches import Batch, chosen
 from peftcli.engine.network import Network
-from peftcli.engine.noise import seed_key, step_keys
+from peftcli.noise import seed_key, step_keys
 from peftcli.runs import Run
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.activations import ACT2FN
 
-from peftcli.engine import noise as noises
+from peftcli import noise as noises
 from peftcli.engine import padded
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch

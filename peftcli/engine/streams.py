@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from peftcli import noise
 from peftcli.data.examples import Array, Examples, pieces
-from peftcli.engine import noise
 from peftcli.engine.dropout import RunDropout, attention_dropout, drop
 
 ATTENTION = "peftcli_streams"

@@ -15,8 +15,8 @@ from peftcli.engine import optimizer, parallel
 from peftcli.engine.batches import Batch
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import Scored, collapsed, measure, score
-from peftcli.engine.noise import step_keys
 from peftcli.engine.optimizer import Moments
+from peftcli.noise import step_keys
 from peftcli.tuning import Moment
 
 

@@ -63,7 +63,7 @@ def gate(log_alpha: Tensor, noise: Tensor | None) -> Tensor:
 
 
 def _gated(names: tuple[str, ...], values: Values, start: Values, moment: Moment) -> Values:
-    from peftcli.engine.noise import uniform
+    from peftcli.noise import uniform
 
     weights = {name: value for name, value in values.items() if not name.startswith(GATE)}
     for site, name in enumerate(names):

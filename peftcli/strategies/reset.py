@@ -71,7 +71,7 @@ def _draw_anew(model: Pretrained) -> Mapping[str, Tensor]:
 def _mix(share: float, when: str, values: Values, start: Values, moment: Moment) -> Values:
     if share == 0 or moment.training != (when == "training"):
         return values
-    from peftcli.engine.noise import uniform
+    from peftcli.noise import uniform
 
     mixed = {}
     for site, (name, value) in enumerate(values.items()):
