@@ -8,13 +8,15 @@ from typing import Any
 
 import torch
 
-from peftcli import inventory, models, parameters, plan
-from peftcli.data import hub, loading, own_data
+from peftcli import inventory, parameters, plan
+from peftcli.data import loading, own_data
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import hub
+from peftcli.models.tensors import architecture
 from peftcli.recipe import Entry, Recipe
 from peftcli.running import environment, sizing
 from peftcli.runs import Run
-from peftcli.shapes.architectures import architecture
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
 VALUES_BYTES = 16  # for a trained number: itself, its gradient and Adam's two moments in float32

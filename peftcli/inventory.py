@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from peftcli import models, tasks
-from peftcli.data import corpora, hub, loading, own_data, tokens
+from peftcli import tasks
+from peftcli.data import corpora, loading, own_data, tokens
 from peftcli.engine.backbone import locate
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import hub
 from peftcli.recipe import Entry, Recipe
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

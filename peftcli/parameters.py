@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
-from peftcli import models, plan
+from peftcli import plan
 from peftcli.data import own_data
+from peftcli.models import anatomy, heads
+from peftcli.models import catalogue as models
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.heads import Style
 from peftcli.recipe import Entry, Recipe
 from peftcli.report import published, views
 from peftcli.runs import Run
-from peftcli.shapes import anatomy, heads
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.heads import Style
 from peftcli.strategies import registry
 from peftcli.tuning import Elements, Tuning
 

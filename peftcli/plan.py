@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, models, protocols, records, tasks
+from peftcli import documents, protocols, records, tasks
 from peftcli.data import own_data
 from peftcli.errors import UserError, unknown
+from peftcli.models import catalogue as models
 from peftcli.protocols import Setting
 from peftcli.recipe import Entry, Recipe
 from peftcli.runs import Run

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from peftcli import models, tasks
-from peftcli.data import corpora, hub, loading
+from peftcli import tasks
+from peftcli.data import corpora, loading
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import hub
 from peftcli.runs import Run
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from peftcli import documents, models, tasks
+from peftcli import documents, tasks
 from peftcli.data import own_data
 from peftcli.errors import UserError, unknown
+from peftcli.models import catalogue as models
 from peftcli.settings import NAMES, LearningRate, Seed
 from peftcli.validation import first_error
 

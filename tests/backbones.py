@@ -10,7 +10,7 @@ from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import build
 from peftcli.engine.network import Network
-from peftcli.shapes import heads
+from peftcli.models import heads
 from tests import tiny
 
 COMMON: dict[str, Any] = {"vocab_size": 61, "max_position_embeddings": 40, "pad_token_id": 1}

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from peftcli import models, parameters
+from peftcli import parameters
 from peftcli.errors import UserError
-from peftcli.shapes import architectures
-from peftcli.shapes.families import FAMILIES
+from peftcli.models import catalogue as models
+from peftcli.models import tensors as architectures
+from peftcli.models.families import FAMILIES
 from tests import backbones, tiny
 
 TOTALS = {  # of the published checkpoints' own AutoModel

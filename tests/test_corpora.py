@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from peftcli import tasks
-from peftcli.data import corpora, demo, hub
+from peftcli.data import corpora, demo
 from peftcli.errors import UserError
+from peftcli.models import hub
 from tests.material import REAL, needs_data, write_split
 
 RTE, CB = tasks.get("rte"), tasks.get("cb")

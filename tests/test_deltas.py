@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from peftcli import records
 from peftcli.commands import evaluate
 from peftcli.errors import UserError
-from peftcli.models import KNOWN
+from peftcli.models.catalogue import KNOWN
+from peftcli.models.tensors import parameters
 from peftcli.saved import deltas, restoring
 from peftcli.saved.deltas import Company, Delta
-from peftcli.shapes.architectures import parameters
 from tests import folders, tiny, trained
 
 STRATEGIES = (

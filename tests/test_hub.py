@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from peftcli.data import hub
+from peftcli.models import hub
 from tests import hub_server
 from tests.material import write_split
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peftcli import inventory, recipe
-from peftcli.data import hub
+from peftcli.models import hub
 from tests import folders
 
 

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from peftcli import models, tasks
+from peftcli import tasks
 from peftcli.data import demo, loading, tokencache, tokens
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
 from tests.material import REAL, bert, needs_data, needs_minilm, run, write_split
 
 SIZES = {

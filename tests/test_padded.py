@@ -11,7 +11,7 @@ from peftcli.engine.backbone import load
 from peftcli.engine.batches import build
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.network import Network
-from peftcli.shapes.families import FAMILIES
+from peftcli.models.families import FAMILIES
 from tests import backbones, tiny
 
 SITES = ("backbone.embeddings.dropout", "backbone.encoder.layer.1.attention.self.dropout")

@@ -7,7 +7,7 @@ import pytest
 
 from peftcli import parameters, recipe
 from peftcli.errors import UserError
-from peftcli.models import KNOWN
+from peftcli.models.catalogue import KNOWN
 from peftcli.parameters import count
 
 BERT, CASED, LARGE, ROBERTA = "bert-base-uncased", "bert-base-cased", "bert-large-cased", "roberta-base"

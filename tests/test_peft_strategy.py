@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import models, parameters
+from peftcli import parameters
 from peftcli.engine import training
 from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
 from peftcli.recipe import parse_strategy
 from peftcli.strategies import registry
 from tests import backbones, tiny
@@ -223,6 +224,6 @@ def test_counts_of_bert_base_need_no_weights() -> None:
 
 
 def _bert() -> Any:
-    from peftcli.shapes import architectures
+    from peftcli.models import tensors as architectures
 
     return architectures.parameters(models.KNOWN["bert-base-uncased"], True)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import models, parameters, snapshots
-from peftcli.data import hub
+from peftcli import parameters
 from peftcli.engine import backbone
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import files as snapshots
+from peftcli.models import hub
 from peftcli.report.figures import weights
 
 COMMIT, OTHER = "a" * 40, "b" * 40

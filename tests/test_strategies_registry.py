@@ -6,9 +6,9 @@ import pytest
 
 import peftcli.strategies
 from peftcli.errors import UserError
-from peftcli.models import KNOWN
-from peftcli.shapes.anatomy import Anatomy, anatomy
-from peftcli.shapes.heads import parameters
+from peftcli.models.anatomy import Anatomy, anatomy
+from peftcli.models.catalogue import KNOWN
+from peftcli.models.heads import parameters
 from peftcli.strategies import registry
 from peftcli.tuning import Elements, Mask, Tuning
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from peftcli import documents, models, recipe, tasks
+from peftcli import documents, recipe, tasks
+from peftcli.models import catalogue as models
 from peftcli.strategies import STRATEGIES
 
 KINDS = ("strategies", "tasks", "models", "recipes")

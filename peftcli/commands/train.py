@@ -4,8 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, models, plan, readiness, recipe, records, tasks
+from peftcli import documents, plan, readiness, recipe, records, tasks
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
 from peftcli.records import Record
 from peftcli.running import tracking
 from peftcli.runs import Run

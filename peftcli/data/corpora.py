@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.data import demo, hub, own_files, treebank
+from peftcli.data import demo, own_files, treebank
 from peftcli.errors import UserError, unknown
+from peftcli.models import hub
 from peftcli.tasks import Task
 
 if TYPE_CHECKING:

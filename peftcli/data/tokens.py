@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from peftcli import models
-from peftcli.data import hub, spans
+from peftcli.data import spans
 from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import SPAN_PLACES, Rows
 from peftcli.errors import UserError, unknown
+from peftcli.models import catalogue as models
+from peftcli.models import hub
 from peftcli.tasks import Kind
 
 if TYPE_CHECKING:

@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peftcli import files, models, snapshots
-from peftcli.data import hub
+from peftcli import files
 from peftcli.engine import padded
 from peftcli.engine.modules import accept_runs
 from peftcli.engine.streams import ATTENTION, stream_attention
 from peftcli.errors import UserError
-from peftcli.shapes import architectures
+from peftcli.models import catalogue as models
+from peftcli.models import files as snapshots
+from peftcli.models import hub
+from peftcli.models import tensors as architectures
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from peftcli.engine.batches import Batch
 from peftcli.engine.dropout import RunDropout, restart
 from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
 from peftcli.engine.streams import Layout, Stream
-from peftcli.shapes import architectures, heads
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.architectures import Parameter
+from peftcli.models import heads
+from peftcli.models import tensors as architectures
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import Parameter
 
 
 class Head(nn.Module):

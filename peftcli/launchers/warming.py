@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import torch
 
-from peftcli import models
 from peftcli.data.loading import prepare
 from peftcli.engine import backbone as backbones
+from peftcli.models import catalogue as models
 from peftcli.running.execution import Place
 from peftcli.runs import Run
 

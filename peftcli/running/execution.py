@@ -10,19 +10,20 @@ from typing import Any
 
 import torch
 
-from peftcli import models, records, stopping
+from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.engine import backbone as backbones
 from peftcli.engine import parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.training import State
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import heads
 from peftcli.parameters import trained_head
 from peftcli.running import environment, predictions, tracking
 from peftcli.running.checkpoints import Checkpoints
 from peftcli.runs import Run
 from peftcli.saved import deltas
-from peftcli.shapes import heads
 
 
 @dataclass(frozen=True)

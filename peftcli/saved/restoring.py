@@ -7,7 +7,6 @@ from math import prod
 import torch
 from torch import Tensor
 
-from peftcli import models
 from peftcli.data import own_data
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
@@ -15,9 +14,10 @@ from peftcli.engine.batches import Batch
 from peftcli.engine.installing import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import heads
 from peftcli.running import environment
 from peftcli.saved.deltas import INDEX, VALUES, Delta
-from peftcli.shapes import heads
 from peftcli.strategies import registry
 from peftcli.tasks import Task
 from peftcli.tuning import Moment, Tuning

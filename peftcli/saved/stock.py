@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peftcli.errors import UserError
+from peftcli.models import heads
 from peftcli.runs import Run
-from peftcli.shapes import heads
 from peftcli.tasks import Task
 from peftcli.tuning import Bottleneck
 

@@ -3,8 +3,8 @@
 from typing import Literal
 
 from peftcli.errors import UserError
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.architectures import ATTENTION, LAYER
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import ATTENTION, LAYER
 from peftcli.strategies.options import Count, Groups, Positive, Rate
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Bottleneck, Lora, Tuning

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.errors import UserError
-from peftcli.shapes.anatomy import Anatomy
+from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.options import Count, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from peftcli.shapes.anatomy import Anatomy
+from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Tuning
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from peftcli.errors import UserError, unknown
-from peftcli.shapes.anatomy import Anatomy
+from peftcli.models.anatomy import Anatomy
 from peftcli.tuning import Elements, Mask, Tuning
 from peftcli.validation import first_error
 

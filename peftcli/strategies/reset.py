@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from peftcli.shapes.anatomy import Anatomy
+from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.options import Count, Rate, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares

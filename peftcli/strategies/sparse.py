@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.errors import UserError
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.architectures import LAYERNORMS
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import LAYERNORMS
 from peftcli.strategies.options import Count, Share
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Elements, Mask, Tuning

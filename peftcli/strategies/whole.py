@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.architectures import ATTENTION, FEEDFORWARD, LAYER, LAYERNORMS
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import ATTENTION, FEEDFORWARD, LAYER, LAYERNORMS
 from peftcli.strategies.options import Layers
 from peftcli.strategies.registry import strategy
 from peftcli.tuning import Mask

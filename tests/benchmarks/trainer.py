@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from peftcli import models
+from peftcli.models import catalogue as models
 from peftcli.strategies import registry
 from tests.benchmarks.workload import BATCH, backbone, examples
 

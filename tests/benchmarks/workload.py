@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from peftcli import models
 from peftcli.data.examples import Examples
 from peftcli.engine import backbone as backbones
 from peftcli.engine import training
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.models import catalogue as models
 from peftcli.plan import defaults
 from peftcli.runs import Run
 from peftcli.settings import Training

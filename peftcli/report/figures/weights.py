@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import models
 from peftcli.errors import UserError
-from peftcli.shapes import anatomy as anatomies
-from peftcli.shapes.anatomy import Anatomy
-from peftcli.shapes.architectures import ATTENTION, FEEDFORWARD
+from peftcli.models import anatomy as anatomies
+from peftcli.models import catalogue as models
+from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import ATTENTION, FEEDFORWARD
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -2,9 +2,9 @@
 
 from typing import Any, Literal
 
-from peftcli.shapes import parts
-from peftcli.shapes.architectures import Parameter, architecture, complete, number, tensors
-from peftcli.shapes.parts import layernorm, linear
+from peftcli.models import parts
+from peftcli.models.parts import layernorm, linear
+from peftcli.models.tensors import Parameter, architecture, complete, number, tensors
 
 Style = Literal["stock", "linear", "pooled_dense"]
 

@@ -5,7 +5,7 @@ A new architecture is one row in `FAMILIES`; its sizes are keys of its config.
 
 from collections.abc import Callable
 
-from peftcli.shapes.parts import Architecture, Config, Head, Part, embedding, embeddings, layernorm, linear
+from peftcli.models.parts import Architecture, Config, Head, Part, embedding, embeddings, layernorm, linear
 
 
 def _widened(config: Config, layer: int) -> bool:

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peftcli import models
-from peftcli.data import hub
 from peftcli.errors import UserError
+from peftcli.models import catalogue as models
+from peftcli.models import hub
 
 # What a model is read from: its config, its tokenizer, and safetensors where there are any.
 READ = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")

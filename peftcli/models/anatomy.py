@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import Any
 
 from peftcli.errors import UserError
-from peftcli.shapes import architectures
-from peftcli.shapes.architectures import LAYER, Parameter
+from peftcli.models import tensors as architectures
+from peftcli.models.tensors import LAYER, Parameter
 
 
 @dataclass(frozen=True)

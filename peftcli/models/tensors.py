@@ -8,8 +8,8 @@ from math import prod
 from typing import Any
 
 from peftcli.errors import UserError, unknown
-from peftcli.shapes.families import FAMILIES
-from peftcli.shapes.parts import Architecture, Part, Size
+from peftcli.models.families import FAMILIES
+from peftcli.models.parts import Architecture, Part, Size
 
 ATTENTION = (
     "query",
