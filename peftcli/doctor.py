@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from peftcli import inventory, parameters, plan
-from peftcli.data import loading, own_data
+from peftcli.data import loading
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import hub
@@ -17,6 +17,7 @@ from peftcli.models.tensors import architecture
 from peftcli.recipe import Entry, Recipe
 from peftcli.running import environment, sizing
 from peftcli.runs import Run
+from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
 VALUES_BYTES = 16  # for a trained number: itself, its gradient and Adam's two moments in float32

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from peftcli import tasks
-from peftcli.data import corpora, loading, own_data, tokens
+from peftcli.data import corpora, loading, tokens
 from peftcli.engine.backbone import locate
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.recipe import Entry, Recipe
+from peftcli.tasks import own_data
+from peftcli.tasks import registry as tasks
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model")

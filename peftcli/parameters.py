@@ -6,7 +6,6 @@ from math import prod
 from typing import Any, TypeVar
 
 from peftcli import plan
-from peftcli.data import own_data
 from peftcli.models import anatomy, heads
 from peftcli.models import catalogue as models
 from peftcli.models.anatomy import Anatomy
@@ -15,6 +14,7 @@ from peftcli.recipe import Entry, Recipe
 from peftcli.report import published, views
 from peftcli.runs import Run
 from peftcli.strategies import registry
+from peftcli.tasks import own_data
 from peftcli.tuning import Elements, Tuning
 
 Listed = TypeVar("Listed", Recipe, Entry)

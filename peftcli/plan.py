@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, protocols, records, tasks
-from peftcli.data import own_data
+from peftcli import documents, protocols, records
 from peftcli.errors import UserError, unknown
 from peftcli.models import catalogue as models
 from peftcli.protocols import Setting
@@ -17,6 +16,8 @@ from peftcli.recipe import Entry, Recipe
 from peftcli.runs import Run
 from peftcli.settings import NAMES, Training
 from peftcli.strategies import registry
+from peftcli.tasks import own_data
+from peftcli.tasks import registry as tasks
 from peftcli.validation import first_error
 
 Origins = dict[str, str]  # setting -> where its value came from

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from peftcli import tasks
 from peftcli.data import corpora, loading
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.runs import Run
+from peftcli.tasks import registry as tasks
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 

@@ -6,11 +6,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from peftcli import documents, tasks
-from peftcli.data import own_data
+from peftcli import documents
 from peftcli.errors import UserError, unknown
 from peftcli.models import catalogue as models
 from peftcli.settings import NAMES, LearningRate, Seed
+from peftcli.tasks import own_data
+from peftcli.tasks import registry as tasks
 from peftcli.validation import first_error
 
 SHIPPED = Path(__file__).parent / "recipes"

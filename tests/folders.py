@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from peftcli.data import demo
+from peftcli.tasks import demo
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 SIZES: dict[str, Any] = {

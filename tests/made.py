@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from peftcli import parameters, plan, recipe, records, tasks
+from peftcli import parameters, plan, recipe, records
 from peftcli.plan import Planned
 from peftcli.recipe import Recipe
 from peftcli.report import grid, published, selection, views
 from peftcli.report.published import Published
 from peftcli.runs import Run
+from peftcli.tasks import registry as tasks
 
 SCALES = {"percent": 100.0, "fraction": 1.0}
 PARAMETERS = {"total": 1_000_000, "trainable": 1000, "head": 10, "trainable_percent": 0.1}

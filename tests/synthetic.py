@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from peftcli import plan, records, tasks
+from peftcli import plan, records
 from peftcli.plan import Planned
 from peftcli.recipe import Recipe
+from peftcli.tasks import registry as tasks
 from tests import made
 
 STATES = ("completed", "diverged", "failed", "missing", "collapsed")

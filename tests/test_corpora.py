@@ -6,10 +6,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from peftcli import tasks
-from peftcli.data import corpora, demo
+from peftcli.data import corpora
 from peftcli.errors import UserError
 from peftcli.models import hub
+from peftcli.tasks import demo
+from peftcli.tasks import registry as tasks
 from tests.material import REAL, needs_data, write_split
 
 RTE, CB = tasks.get("rte"), tasks.get("cb")

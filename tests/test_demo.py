@@ -12,8 +12,8 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from peftcli.data import demo
 from peftcli.errors import UserError
+from peftcli.tasks import demo
 
 DIGESTS = {
     "train": "5292f3d55923a15982a8c3cf9a77b1fd38808c3cde1a254b4a42ff258d134aef",

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from peftcli import cli, doctor, parameters, recipe, tasks
+from peftcli import cli, doctor, parameters, recipe
 from peftcli.commands import doctor as command
 from peftcli.running import sizing
+from peftcli.tasks import registry as tasks
 from tests import folders
 
 TEXT = """

@@ -8,12 +8,12 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
-from peftcli.data import demo
 from peftcli.data.loading import prepare
 from peftcli.engine.evaluation import score
 from peftcli.errors import UserError
 from peftcli.saved import export, restoring
 from peftcli.saved.deltas import Delta
+from peftcli.tasks import demo
 from tests import folders, tiny, trained
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert")

@@ -7,9 +7,9 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy import stats
 
-from peftcli import tasks
 from peftcli.recipe import Recipe
 from peftcli.report import agreement, html, summary
+from peftcli.tasks import registry as tasks
 from tests.made import runs, small, unsynced, write
 from tests.outline import Outline
 

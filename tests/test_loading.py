@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from peftcli import tasks
-from peftcli.data import demo, loading, tokencache, tokens
+from peftcli.data import loading, tokencache, tokens
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
+from peftcli.tasks import demo
+from peftcli.tasks import registry as tasks
 from tests.material import REAL, bert, needs_data, needs_minilm, run, write_split
 
 SIZES = {

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sklearn_metrics
 
-from peftcli import metrics
 from peftcli.errors import UserError
-from peftcli.tasks import TASKS
+from peftcli.tasks import metrics
+from peftcli.tasks.registry import TASKS
 
 ROOT = Path(__file__).resolve().parents[1]
 NER = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from peftcli import parameters, plan, recipe
-from peftcli.data import loading, own_data, own_files, tabular
+from peftcli.data import loading
 from peftcli.errors import UserError
 from peftcli.report import reporting
 from peftcli.runs import Run
+from peftcli.tasks import own_data, own_files, tabular
 from tests import folders, trained
 
 ROWS = [

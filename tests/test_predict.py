@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from peftcli import tasks
 from peftcli.commands import predict
-from peftcli.data import demo
 from peftcli.errors import UserError
 from peftcli.saved import deltas, export
+from peftcli.tasks import demo
+from peftcli.tasks import registry as tasks
 from tests import folders, trained
 from tests.material import write_split
 from tests.test_own_data import write

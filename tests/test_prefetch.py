@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from peftcli import tasks
+from peftcli.tasks import registry as tasks
 from tests import folders, hub_server
 from tests.hub_server import COMMIT, peftcli
 from tests.material import write_split

@@ -10,7 +10,7 @@ from peftcli.plan import defaults
 from peftcli.protocols import Override, Setting
 from peftcli.settings import NAMES, Training
 from peftcli.strategies import registry
-from peftcli.tasks import TASKS
+from peftcli.tasks.registry import TASKS
 
 PAPERS = ("transferability", "freezing", "effectiveness", "spafit")
 READINGS = [

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import peftcli
-from peftcli import cli, files, plan, recipe, records, tasks
+from peftcli import cli, files, plan, recipe, records
+from peftcli.tasks import registry as tasks
 from tests import folders, hub_server, readme
 from tests.material import needs_minilm, write_split
 

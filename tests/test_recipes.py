@@ -16,7 +16,7 @@ from peftcli.report.claims import vocabulary
 from peftcli.report.figures import spec
 from peftcli.settings import NAMES
 from peftcli.strategies import registry
-from peftcli.tasks import COLUMNS
+from peftcli.tasks.registry import COLUMNS
 
 RECIPES = recipe.shipped()
 PUBLISHED = sorted(str(file.relative_to(recipe.root()).with_suffix("")) for file in recipe.root().rglob("*.csv"))

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Features, Value
 
-from peftcli import tasks
 from peftcli.data import rows
 from peftcli.errors import UserError
+from peftcli.tasks import registry as tasks
 
 RTE, STSB, CONLL, WSC = (tasks.get(name) for name in ("rte", "stsb", "conll2003", "wsc"))
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import plan, recipe, tasks
+from peftcli import plan, recipe
 from peftcli.engine import training
 from peftcli.engine.batches import build
 from peftcli.noise import step_keys
 from peftcli.strategies import STRATEGIES, gated, registry
+from peftcli.tasks import registry as tasks
 from peftcli.tuning import Moment
 from tests import tiny
 

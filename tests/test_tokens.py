@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from peftcli import tasks
 from peftcli.data import corpora, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import hub
+from peftcli.tasks import registry as tasks
 from tests.material import REAL, bert, needs_data, needs_minilm, roberta
 
 TEXTS = ["the cat sat", "John's cats, what a result!", "", "this happened"]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import tasks
 from peftcli.data import rows, treebank
 from peftcli.errors import UserError
+from peftcli.tasks import registry as tasks
 from tests.material import REAL, needs_data
 
 TREE = "\n( (S (NP (DT the) (NN cat) )\n     (VP (VBD sat) (-NONE- *T*-1) ) (. .) ))\n( (NP (NN cat) ))\n"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from peftcli import plan, recipe
-from peftcli.data import demo, own_data
 from peftcli.records import Record
 from peftcli.running import sweep
 from peftcli.running.execution import Place
 from peftcli.saved import deltas
+from peftcli.tasks import demo, own_data
 from tests import folders, tiny
 
 EXTRA: dict[str, dict[str, Any]] = {

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from peftcli import plan
-from peftcli.data import own_data
 from peftcli.launchers.walltime import minutes
 from peftcli.recipe import find, load, parse_set
 from peftcli.running import sizing
+from peftcli.tasks import own_data
 
 
 def show(

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from peftcli import documents, recipe, tasks
+from peftcli import documents, recipe
 from peftcli.models import catalogue as models
 from peftcli.strategies import STRATEGIES
+from peftcli.tasks import registry as tasks
 
 KINDS = ("strategies", "tasks", "models", "recipes")
 

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import files, tasks
-from peftcli.data import own_data
+from peftcli import files
 from peftcli.errors import UserError, unknown
+from peftcli.tasks import own_data
+from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from peftcli.saved.predicting import Prediction

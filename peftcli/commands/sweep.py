@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli import plan, readiness, records
-from peftcli.data import own_data
 from peftcli.recipe import find, load, parse_set
 from peftcli.running import sizing, tracking
 from peftcli.runs import Run
+from peftcli.tasks import own_data
 
 if TYPE_CHECKING:
     from peftcli.launchers.choosing import Launch

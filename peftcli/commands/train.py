@@ -4,13 +4,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, plan, readiness, recipe, records, tasks
+from peftcli import documents, plan, readiness, recipe, records
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.records import Record
 from peftcli.running import tracking
 from peftcli.runs import Run
 from peftcli.strategies import registry
+from peftcli.tasks import registry as tasks
 
 WHOLE = ("full", "feedforward", "multihead", "mixout", "childpruning", "diffpruning")
 

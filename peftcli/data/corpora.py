@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.data import demo, own_files, treebank
+from peftcli.data import treebank
 from peftcli.errors import UserError, unknown
 from peftcli.models import hub
-from peftcli.tasks import Task
+from peftcli.tasks import demo, own_files
+from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,14 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.data import corpora, own_data, rows, splits, tokencache, tokens
+from peftcli.data import corpora, rows, splits, tokencache, tokens
 from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
 from peftcli.runs import Run, canonical
 from peftcli.settings import Training
-from peftcli.tasks import Task
+from peftcli.tasks import own_data
+from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from peftcli.data.examples import Array
 from peftcli.errors import UserError, unknown
-from peftcli.tasks import Task
+from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,7 +16,7 @@ from peftcli.data.rows import SPAN_PLACES, Rows
 from peftcli.errors import UserError, unknown
 from peftcli.models import catalogue as models
 from peftcli.models import hub
-from peftcli.tasks import Kind
+from peftcli.tasks.registry import Kind
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding, PreTrainedTokenizerFast

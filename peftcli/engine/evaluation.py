@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from peftcli import metrics
 from peftcli.data.examples import Array, Examples
 from peftcli.engine import losses, parallel
 from peftcli.engine.batches import Batch, build
+from peftcli.tasks import metrics
 
 TOKENS = {"cpu": 2048, "cuda": 8192}  # about so many of all runs together in one pass; a processor's cache is small
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from peftcli import parameters
-from peftcli.data import own_data
 from peftcli.runs import Run
 from peftcli.schedule import schedule
 from peftcli.settings import Training
+from peftcli.tasks import own_data
 
 Cohort = tuple[Run, ...]
 UNKNOWN = 10_000  # examples to train on, where a task's row does not say

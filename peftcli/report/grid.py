@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peftcli import tasks
 from peftcli.errors import UserError, unknown
 from peftcli.recipe import Recipe
 from peftcli.report.selection import Outcome, chooser
 from peftcli.report.views import View
+from peftcli.tasks import registry as tasks
 
 Key = tuple[str, ...]  # the words of a row or column, outermost first
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from peftcli import tasks
 from peftcli.recipe import Recipe
 from peftcli.report import statistics
 from peftcli.report.tables import Cell, Table
 from peftcli.report.views import View
+from peftcli.tasks import registry as tasks
 
 Named = Callable[[Cell], tuple[str, ...]]
 LISTED = 8  # runs named in one note; more are counted

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from peftcli import records, tasks
+from peftcli import records
 from peftcli.plan import Planned
 from peftcli.report import statistics
 from peftcli.runs import Run
 from peftcli.settings import Training
+from peftcli.tasks import registry as tasks
 
 State = Literal["missing", "completed", "diverged", "failed", "damaged"]
 Scores = Mapping[str, Mapping[str, Any]]  # split -> metric -> fraction

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from peftcli import parameters, tasks
-from peftcli.data import own_data
+from peftcli import parameters
 from peftcli.errors import UserError
 from peftcli.recipe import Recipe
 from peftcli.report import cells, grid, notes, published, ranks, statistics, views
@@ -12,6 +11,8 @@ from peftcli.report.published import Published
 from peftcli.report.selection import Outcome
 from peftcli.report.tables import Cell, Column, Parameters, Row, RowAverage, Table
 from peftcli.report.views import View
+from peftcli.tasks import own_data
+from peftcli.tasks import registry as tasks
 
 HEADERS = {"strategy": "Strategy", "task": "Task", "learning_rate": "Learning rate"}
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 
 from peftcli import files, parameters, plan, records
-from peftcli.data import own_data
 from peftcli.engine.backbone import fetch_config
 from peftcli.errors import UserError
 from peftcli.records import Record
@@ -16,6 +15,7 @@ from peftcli.running.environment import device
 from peftcli.running.execution import Place, run_cohort
 from peftcli.running.progress import Progress
 from peftcli.runs import Run
+from peftcli.tasks import own_data
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from peftcli.data import corpora, loading, own_data, rows, tabular, tokens
+from peftcli.data import corpora, loading, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.engine import backbone as backbones
 from peftcli.engine.evaluation import Scored, score
 from peftcli.errors import unknown
 from peftcli.saved import restoring
 from peftcli.saved.deltas import Delta
-from peftcli.tasks import Task
+from peftcli.tasks import own_data, tabular
+from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,6 @@ from math import prod
 import torch
 from torch import Tensor
 
-from peftcli.data import own_data
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
@@ -19,7 +18,8 @@ from peftcli.models import heads
 from peftcli.running import environment
 from peftcli.saved.deltas import INDEX, VALUES, Delta
 from peftcli.strategies import registry
-from peftcli.tasks import Task
+from peftcli.tasks import own_data
+from peftcli.tasks.registry import Task
 from peftcli.tuning import Moment, Tuning
 
 

@@ -12,7 +12,7 @@ import pandas
 import yaml
 
 from peftcli import files, plan, recipe, records
-from peftcli.data import demo
+from peftcli.tasks import demo
 
 RUNS, EVALUATED = 100, 64  # evaluation is arithmetic: a short one leaves what a run costs beside it
 RECIPE: dict[str, Any] = {

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from peftcli import tasks
 from peftcli.report import grid
 from peftcli.report.figures import lines, style
 from peftcli.report.figures.lines import Across, At, Line, Panel
@@ -11,6 +10,7 @@ from peftcli.report.figures.points import Point, describe, notes, points
 from peftcli.report.figures.spec import LowData
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.words import axis
+from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

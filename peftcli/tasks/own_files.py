@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftcli import files
-from peftcli.data import tabular
 from peftcli.errors import UserError, unknown
-from peftcli.tasks import Task
+from peftcli.tasks import tabular
+from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from peftcli import metrics, tasks
-from peftcli.data import own_files
 from peftcli.errors import UserError, unknown
 from peftcli.runs import Run
-from peftcli.tasks import Task
+from peftcli.tasks import metrics, own_files
+from peftcli.tasks import registry as tasks
+from peftcli.tasks.registry import Task
 from peftcli.validation import first_error
 
 COLUMN = "label_column"  # what a recipe's entry keeps a described task's `label` under

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from peftcli.data import demo
 from peftcli.errors import UserError, unknown
+from peftcli.tasks import demo
 
 Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
 
