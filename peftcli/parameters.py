@@ -14,8 +14,8 @@ from peftcli.recipe import Entry, Recipe
 from peftcli.report import published, views
 from peftcli.runs import Run
 from peftcli.strategies import registry
+from peftcli.strategies.tuning import Elements, Tuning
 from peftcli.tasks import own_data
-from peftcli.tuning import Elements, Tuning
 
 Listed = TypeVar("Listed", Recipe, Entry)
 

@@ -12,8 +12,8 @@ from peftcli.engine import training
 from peftcli.engine.batches import build
 from peftcli.noise import step_keys
 from peftcli.strategies import STRATEGIES, gated, registry
+from peftcli.strategies.tuning import Moment
 from peftcli.tasks import registry as tasks
-from peftcli.tuning import Moment
 from tests import tiny
 
 MODELS = ("bert", "roberta")

@@ -10,7 +10,7 @@ from peftcli.models.anatomy import Anatomy, anatomy
 from peftcli.models.catalogue import KNOWN
 from peftcli.models.heads import parameters
 from peftcli.strategies import registry
-from peftcli.tuning import Elements, Mask, Tuning
+from peftcli.strategies.tuning import Elements, Mask, Tuning
 
 SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "schema.json").read_text())
 NAMES = (

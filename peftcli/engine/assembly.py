@@ -16,7 +16,7 @@ from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, draw
 from peftcli.parameters import inserted
-from peftcli.tuning import Elements, Moment, Tuning
+from peftcli.strategies.tuning import Elements, Moment, Tuning
 
 
 @dataclass(frozen=True)

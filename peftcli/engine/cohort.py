@@ -21,7 +21,7 @@ from peftcli.runs import Run
 from peftcli.schedule import Schedule, schedule
 from peftcli.settings import Training
 from peftcli.strategies import registry
-from peftcli.tuning import Moment
+from peftcli.strategies.tuning import Moment
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from peftcli.engine import padded
 from peftcli.engine.dropout import RepeatedDropout
 from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError, unknown
-from peftcli.tuning import Injection
+from peftcli.strategies.tuning import Injection
 
 if TYPE_CHECKING:
     from peft import PeftConfig

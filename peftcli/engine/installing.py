@@ -11,7 +11,7 @@ from peftcli.engine.dropout import RunDropout
 from peftcli.engine.modules import AdapterLinear, LoraLinear, PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.sparse import Places
-from peftcli.tuning import Bottleneck, Lora, Tuning
+from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
 
 GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (measured: results/bench)
 

@@ -17,7 +17,7 @@ from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import Scored, collapsed, measure, score
 from peftcli.engine.optimizer import Moments
 from peftcli.noise import step_keys
-from peftcli.tuning import Moment
+from peftcli.strategies.tuning import Moment
 
 
 @dataclass

@@ -19,7 +19,7 @@ from peftcli.errors import UserError
 from peftcli.saved import restoring, stock
 from peftcli.saved.deltas import Delta
 from peftcli.saved.restoring import Restored
-from peftcli.tuning import Lora
+from peftcli.strategies.tuning import Lora
 
 
 def write(delta: Delta, model: str, folder: Path, form: str) -> None:

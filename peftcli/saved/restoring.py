@@ -18,9 +18,9 @@ from peftcli.models import heads
 from peftcli.running import environment
 from peftcli.saved.deltas import INDEX, VALUES, Delta
 from peftcli.strategies import registry
+from peftcli.strategies.tuning import Moment, Tuning
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
-from peftcli.tuning import Moment, Tuning
 
 
 @dataclass(frozen=True)

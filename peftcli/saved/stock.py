@@ -6,8 +6,8 @@ from typing import Any
 from peftcli.errors import UserError
 from peftcli.models import heads
 from peftcli.runs import Run
+from peftcli.strategies.tuning import Bottleneck
 from peftcli.tasks.registry import Task
-from peftcli.tuning import Bottleneck
 
 # By architecture the stock sequence classifier's name of each module of our head.
 HEADS: dict[str, dict[str, str]] = {

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.models.anatomy import Anatomy
-from peftcli.strategies.options import Count, Number, Positive, Share
+from peftcli.strategies.option_types import Count, Number, Positive, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import part, shares
-from peftcli.tuning import Moment, Tuning
+from peftcli.strategies.tuning import Moment, Tuning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.tuning import Values
+    from peftcli.strategies.tuning import Values
 
 STRETCH = 3.0  # the hard-concrete gate is stretched over [-3, 3], then cut to [0, 1]
 OPEN = 1e4  # a gate this far out is decided: exactly 1, or (negative) exactly 0, whatever the noise

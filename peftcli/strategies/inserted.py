@@ -5,9 +5,9 @@ from typing import Literal
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, LAYER
-from peftcli.strategies.options import Count, Groups, Positive, Rate
+from peftcli.strategies.option_types import Count, Groups, Positive, Rate
 from peftcli.strategies.registry import strategy
-from peftcli.tuning import Bottleneck, Lora, Tuning
+from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
 
 Role = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 VARIANTS = {"I": ("query", "key", "value"), "II": ATTENTION}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
-from peftcli.strategies.options import Count, Share
+from peftcli.strategies.option_types import Count, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
-from peftcli.tuning import Elements, Mask, Moment, Tuning
+from peftcli.strategies.tuning import Elements, Mask, Moment, Tuning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from peftcli.engine.pretrained import Pretrained
-    from peftcli.tuning import Values
+    from peftcli.strategies.tuning import Values
 
 ANCHOR = "anchor::"
 FREE = 1e4  # an anchor of this value holds nothing: its element trains

@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.registry import strategy
-from peftcli.tuning import Tuning
+from peftcli.strategies.tuning import Tuning
 
 Type = Annotated[str, AfterValidator(lambda name: name.upper().replace("-", "_"))]
 

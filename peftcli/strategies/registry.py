@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from peftcli.errors import UserError, unknown
 from peftcli.models.anatomy import Anatomy
-from peftcli.tuning import Elements, Mask, Tuning
+from peftcli.strategies.tuning import Elements, Mask, Tuning
 from peftcli.validation import first_error
 
 

@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.models.anatomy import Anatomy
-from peftcli.strategies.options import Count, Rate, Share
+from peftcli.strategies.option_types import Count, Rate, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
-from peftcli.tuning import Moment, Tuning
+from peftcli.strategies.tuning import Moment, Tuning
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from peftcli.engine.pretrained import Pretrained
-    from peftcli.tuning import Values
+    from peftcli.strategies.tuning import Values
 
 
 @strategy

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import LAYERNORMS
-from peftcli.strategies.options import Count, Share
+from peftcli.strategies.option_types import Count, Share
 from peftcli.strategies.registry import strategy
-from peftcli.tuning import Elements, Mask, Tuning
+from peftcli.strategies.tuning import Elements, Mask, Tuning
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,9 +4,9 @@ from typing import Literal
 
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, FEEDFORWARD, LAYER, LAYERNORMS
-from peftcli.strategies.options import Layers
+from peftcli.strategies.option_types import Layers
 from peftcli.strategies.registry import strategy
-from peftcli.tuning import Mask
+from peftcli.strategies.tuning import Mask
 
 
 @strategy
