@@ -180,7 +180,7 @@ def report(
 ) -> None:
     """Make a recipe's tables from the records."""
     from peftcli import files
-    from peftcli.recipe import find, load, parse_set
+    from peftcli.experiment.recipe import find, load, parse_set
     from peftcli.report.reporting import report as make
 
     if against not in (None, "paper"):

@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 
-from peftcli import inventory, parameters, plan
+from peftcli import inventory
 from peftcli.data import loading
 from peftcli.errors import UserError
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import parameters, plan
+from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.models.tensors import architecture
-from peftcli.recipe import Entry, Recipe
-from peftcli.running import environment, sizing
-from peftcli.runs import Run
+from peftcli.running import environment
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations

@@ -10,9 +10,9 @@ from typing import Any
 from peftcli.data import corpora, loading, tokens
 from peftcli.engine.backbone import locate
 from peftcli.errors import UserError
+from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.models import catalogue as models
 from peftcli.models import hub
-from peftcli.recipe import Entry, Recipe
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 

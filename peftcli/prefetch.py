@@ -11,10 +11,10 @@ from typing import Any
 
 from peftcli.data import corpora
 from peftcli.errors import UserError
+from peftcli.experiment.recipe import Recipe
 from peftcli.models import catalogue as models
 from peftcli.models import files as snapshots
 from peftcli.models import hub
-from peftcli.recipe import Recipe
 from peftcli.tasks import registry as tasks
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens

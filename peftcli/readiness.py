@@ -5,9 +5,9 @@ from pathlib import Path
 
 from peftcli.data import corpora, loading
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import hub
-from peftcli.runs import Run
 from peftcli.tasks import registry as tasks
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.runs import Run
+from peftcli.experiment.run import Run
 
 Status = Literal["completed", "diverged", "failed"]
 DONE = ("completed", "diverged")

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from peftcli import recipe as recipes
-from peftcli.plan import Planned
+from peftcli.experiment import recipe as recipes
+from peftcli.experiment.plan import Planned
 from peftcli.report import figures
 from peftcli.report.figures import weights
 from tests import synthetic

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from peftcli import parameters, plan, recipe, records
-from peftcli.plan import Planned
-from peftcli.recipe import Recipe
+from peftcli import records
+from peftcli.experiment import parameters, plan, recipe
+from peftcli.experiment.plan import Planned
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import Run
 from peftcli.report import grid, published, selection, views
 from peftcli.report.published import Published
-from peftcli.runs import Run
 from peftcli.tasks import registry as tasks
 
 SCALES = {"percent": 100.0, "fraction": 1.0}

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from peftcli.plan import defaults
-from peftcli.runs import Run
-from peftcli.settings import Training
+from peftcli.experiment.plan import defaults
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import Training
 
 REAL = Path(os.environ.get("PEFTCLI_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 needs_data = pytest.mark.skipif(not (REAL / "glue").is_dir(), reason="no real data: PEFTCLI_TEST_DATA names its folder")

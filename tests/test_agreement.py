@@ -8,11 +8,11 @@ import pytest
 from safetensors.numpy import save_file
 from scipy import stats
 
-from peftcli import plan
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import Run
 from peftcli.report import agreement, selection, tabulation
-from peftcli.runs import Run
 from tests.made import runs, small, unsynced, write
 
 LABELS = np.arange(60) % 2

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from peftcli import parameters
 from peftcli.errors import UserError
+from peftcli.experiment import parameters
 from peftcli.models import catalogue as models
 from peftcli.models import tensors as architectures
 from peftcli.models.families import FAMILIES

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import plan
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import Run
 from peftcli.report import selection, tabulation
 from peftcli.report.tables import Cell
-from peftcli.runs import Run
 from tests.made import fill, runs, small, unsynced, write
 
 

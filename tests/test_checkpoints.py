@@ -31,7 +31,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(autouse=True)
 def _losses_wait_to_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("peftcli.schedule.LOGGED", 4)  # every six updates, so that most checkpoints hold some
+    monkeypatch.setattr(
+        "peftcli.experiment.schedule.LOGGED", 4
+    )  # every six updates, so that most checkpoints hold some
 
 
 def made(strategy: str, settings: str) -> Cohort:

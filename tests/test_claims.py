@@ -9,7 +9,7 @@ from statistics import fmean
 
 import pytest
 
-from peftcli import plan, recipe
+from peftcli.experiment import plan, recipe
 from peftcli.report import published, selection, summary, tabulation
 from peftcli.report.claims import judging, vocabulary
 from peftcli.report.claims.verdicts import Judged

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import plan
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import differences, selection, tabulation
 from peftcli.report.tables import Table
 from tests.made import fill, runs, small

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from peftcli import cli, doctor, parameters, recipe
+from peftcli import cli, doctor
 from peftcli.commands import doctor as command
-from peftcli.running import sizing
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import parameters, recipe
 from peftcli.tasks import registry as tasks
 from tests import folders
 

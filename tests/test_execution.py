@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import plan, records
+from peftcli import records
 from peftcli.commands import sweep as command
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State
 from peftcli.errors import UserError
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import load
+from peftcli.experiment.run import Run
 from peftcli.launchers import choosing
-from peftcli.recipe import load
-from peftcli.running import execution, sizing, sweep
+from peftcli.running import execution, sweep
 from peftcli.running.execution import Place
 from peftcli.running.progress import Progress
 from peftcli.running.status import Status
-from peftcli.runs import Run
 from tests import folders, tiny
 
 PLAIN = {

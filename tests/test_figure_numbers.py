@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli import recipe as recipes
+from peftcli.experiment import recipe as recipes
 from peftcli.report import figures, published
 from peftcli.report.figures import bars, curves, layers, low_data, mask_change, points, rank_scatter, sparsity
 from peftcli.report.figures.curves import Curve

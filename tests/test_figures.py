@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from peftcli import recipe as recipes
 from peftcli.errors import UserError
+from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
 from peftcli.report.figures import style
 from tests import synthetic

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import peftcli
-from peftcli import plan
 from peftcli.errors import UserError
+from peftcli.experiment import plan
 from peftcli.report import selection, tabulation
 from tests.made import fill, runs, small, unsynced, write
 from tests.test_cells import value

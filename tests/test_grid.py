@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import plan, recipe
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan, recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import grid, selection, views
 from peftcli.report.grid import Grid
 from tests.made import small

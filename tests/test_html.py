@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from peftcli import recipe as recipes
-from peftcli.plan import Planned
+from peftcli.experiment import recipe as recipes
+from peftcli.experiment.plan import Planned
 from peftcli.report import figures, html, summary
 from peftcli.report.figures import Drawing
 from peftcli.report.html import elements, pictures

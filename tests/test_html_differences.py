@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy import stats
 
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import agreement, html, summary
 from peftcli.tasks import registry as tasks
 from tests.made import runs, small, unsynced, write

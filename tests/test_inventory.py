@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import inventory, recipe
+from peftcli import inventory
+from peftcli.experiment import recipe
 from peftcli.models import hub
 from tests import folders
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peftcli import plan, recipe
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
 from peftcli.launchers import assignments, choosing, queue, shares, slurm
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.walltime import minutes

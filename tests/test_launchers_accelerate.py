@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from peftcli import merge, plan, records, stopping
+from peftcli import merge, records, stopping
 from peftcli.commands import sweep as command
 from peftcli.errors import UserError
-from peftcli.recipe import load
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import load
 from tests import folders
 from tests.test_execution import PLAIN
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import parameters
 from peftcli.engine import training
 from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
-from peftcli.runs import Run
+from peftcli.experiment import parameters
+from peftcli.experiment.run import Run
 from tests import tiny
 from tests.test_training import stock_classifier, stock_name
 

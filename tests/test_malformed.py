@@ -11,8 +11,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peftcli import cli, plan, records
-from peftcli.recipe import load
+from peftcli import cli, records
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import load
 from tests import folders, made
 
 ANYTHING = st.recursive(

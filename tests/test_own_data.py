@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from peftcli import parameters, plan, recipe
 from peftcli.data import loading
 from peftcli.errors import UserError
+from peftcli.experiment import parameters, plan, recipe
+from peftcli.experiment.run import Run
 from peftcli.report import reporting
-from peftcli.runs import Run
 from peftcli.tasks import own_data, own_files, tabular
 from tests import folders, trained
 

@@ -6,7 +6,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from peftcli import recipe
+from peftcli.experiment import recipe
 
 ROOT = Path(__file__).parent.parent
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import parameters, recipe
 from peftcli.errors import UserError
+from peftcli.experiment import parameters, recipe
+from peftcli.experiment.parameters import count
 from peftcli.models.catalogue import KNOWN
-from peftcli.parameters import count
 
 BERT, CASED, LARGE, ROBERTA = "bert-base-uncased", "bert-base-cased", "bert-large-cased", "roberta-base"
 

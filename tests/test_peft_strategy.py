@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import parameters
 from peftcli.engine import training
 from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
+from peftcli.experiment import parameters
+from peftcli.experiment.recipe import parse_strategy
 from peftcli.models import catalogue as models
-from peftcli.recipe import parse_strategy
 from peftcli.strategies import registry
 from tests import backbones, tiny
 from tests.test_training import trained

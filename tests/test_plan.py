@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import plan, recipe, records
+from peftcli import records
 from peftcli.errors import UserError
-from peftcli.plan import Planned
+from peftcli.experiment import plan, recipe
+from peftcli.experiment.plan import Planned
 
 SMALL: dict[str, Any] = {
     "title": "x",

@@ -14,10 +14,10 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from peftcli import plan
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import load
 from peftcli.launchers import shares
 from peftcli.launchers.wires import Wires, teller
-from peftcli.recipe import load
 from peftcli.running import live, progress, status
 from peftcli.running.live import Board, Screen
 from peftcli.running.status import Status, duration, screen, seconds_left

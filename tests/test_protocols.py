@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 import yaml
 
-from peftcli import protocols, recipe
 from peftcli.errors import UserError
-from peftcli.plan import defaults
-from peftcli.protocols import Override, Setting
-from peftcli.settings import NAMES, Training
+from peftcli.experiment import protocols, recipe
+from peftcli.experiment.plan import defaults
+from peftcli.experiment.protocols import Override, Setting
+from peftcli.experiment.settings import NAMES, Training
 from peftcli.strategies import registry
 from peftcli.tasks.registry import TASKS
 

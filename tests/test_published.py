@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import plan, recipe
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
+from peftcli.experiment.run import Run
 from peftcli.report import published
-from peftcli.runs import Run
 from tests.made import TABLES, load
 
 

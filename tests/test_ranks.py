@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas
 import pytest
 
-from peftcli import plan
+from peftcli.experiment import plan
 from peftcli.report import selection, tabulation
 from peftcli.report.tables import Table
 from tests.made import fill, from_published, load, small

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import peftcli
-from peftcli import cli, files, plan, recipe, records
+from peftcli import cli, files, records
+from peftcli.experiment import plan, recipe
 from peftcli.tasks import registry as tasks
 from tests import folders, hub_server, readme
 from tests.material import needs_minilm, write_split
@@ -200,7 +201,7 @@ def test_recipes_are_recipes(text: str, folder: Path) -> None:
 
 
 def test_the_strategy_shown_is_a_strategy() -> None:
-    from peftcli import parameters
+    from peftcli.experiment import parameters
     from peftcli.strategies import registry, whole
 
     (block,) = (b for b in readme.groups()["A strategy"] if b.language == "python")

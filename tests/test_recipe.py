@@ -6,9 +6,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peftcli import plan, recipe
 from peftcli.errors import UserError
-from peftcli.settings import NAMES
+from peftcli.experiment import plan, recipe
+from peftcli.experiment.settings import NAMES
 
 SMALL: dict[str, Any] = {
     "title": "x",

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from peftcli import documents, parameters, plan, protocols, recipe, runs
-from peftcli.plan import Planned
+from peftcli import documents
+from peftcli.experiment import parameters, plan, protocols, recipe
+from peftcli.experiment import run as runs
+from peftcli.experiment.plan import Planned
+from peftcli.experiment.settings import NAMES
 from peftcli.report import grid, published, selection, views
 from peftcli.report.claims import vocabulary
 from peftcli.report.figures import spec
-from peftcli.settings import NAMES
 from peftcli.strategies import registry
 from peftcli.tasks.registry import COLUMNS
 

@@ -11,8 +11,8 @@ import pytest
 
 from peftcli import records
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.records import Unreadable
-from peftcli.runs import Run
 from tests import faults, tiny
 
 RUN = tiny.run("lora", seed=3)

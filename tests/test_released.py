@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import parameters
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort, Data
 from peftcli.engine.training import State
-from peftcli.runs import Run
+from peftcli.experiment import parameters
+from peftcli.experiment.run import Run
 from peftcli.strategies.gated import GATE
 from tests import tiny
 

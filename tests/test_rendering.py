@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import reporting
 from peftcli.report.rendering import latex, markdown
 from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write

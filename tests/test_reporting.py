@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import plan, recipe
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
 from peftcli.report import reporting, summary
 from peftcli.report.rendering import words
 from tests.made import fill, from_published, runs, small, unsynced, write

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import runs
-from peftcli.plan import defaults
-from peftcli.runs import Run
-from peftcli.settings import NAMES, Training
+from peftcli.experiment import run as runs
+from peftcli.experiment.plan import defaults
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import NAMES, Training
 from peftcli.strategies import registry
 
 

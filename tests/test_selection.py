@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from peftcli import plan, records
-from peftcli.plan import Planned
+from peftcli import records
+from peftcli.experiment import plan
+from peftcli.experiment.plan import Planned
 from peftcli.report import selection
 from peftcli.report.selection import Outcome
 from tests.made import runs, small, write

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import parameters
 from peftcli.engine import backbone
 from peftcli.errors import UserError
+from peftcli.experiment import parameters
 from peftcli.models import catalogue as models
 from peftcli.models import files as snapshots
 from peftcli.models import hub

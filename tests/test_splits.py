@@ -7,7 +7,7 @@ import pytest
 
 from peftcli.data.splits import divide, held_out
 from peftcli.errors import UserError
-from peftcli.settings import Training
+from peftcli.experiment.settings import Training
 from tests.material import run
 
 

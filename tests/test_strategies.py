@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from peftcli import plan, recipe
 from peftcli.engine import training
 from peftcli.engine.batches import build
+from peftcli.experiment import plan, recipe
 from peftcli.noise import step_keys
 from peftcli.strategies import STRATEGIES, gated, registry
 from peftcli.strategies.tuning import Moment

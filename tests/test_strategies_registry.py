@@ -12,7 +12,7 @@ from peftcli.models.heads import parameters
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Elements, Mask, Tuning
 
-SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "schema.json").read_text())
+SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "experiment/schema.json").read_text())
 NAMES = (
     "full", "frozen", "multihead", "feedforward", "layernorm", "layernorm_attention", "layernorm_ffn", "bitfit",
     "random", "layernorm_outlier", "layernorm_random", "magpruning", "sam", "initbias_bitfit", "reinit_bitfit",

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli import parameters, plan
-from peftcli.recipe import Recipe
+from peftcli.experiment import parameters, plan
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import selection, tabulation
 from peftcli.report.rendering import sheet
 from peftcli.report.tables import Table

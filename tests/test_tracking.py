@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from peftcli import merge, plan, records
+from peftcli import merge, records
 from peftcli.commands import sweep as command
 from peftcli.errors import UserError
-from peftcli.recipe import load
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import load
+from peftcli.experiment.run import Run
 from peftcli.records import Record
 from peftcli.running import execution, sweep, tracking
 from peftcli.running.execution import Place
-from peftcli.runs import Run
 from tests import folders
 from tests.test_execution import PLAIN
 from tests.trained import Quiet

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import summary
 from peftcli.report.claims.verdicts import Judged
 from tests.made import fill, runs, small, write

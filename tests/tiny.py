@@ -10,9 +10,9 @@ from peftcli.data.examples import Examples
 from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
-from peftcli.plan import defaults
-from peftcli.runs import Run
-from peftcli.settings import Training
+from peftcli.experiment.plan import defaults
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import Training
 from peftcli.strategies import registry
 
 SIZES: dict[str, Any] = {

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from peftcli import plan, recipe
+from peftcli.experiment import plan, recipe
 from peftcli.records import Record
 from peftcli.running import sweep
 from peftcli.running.execution import Place

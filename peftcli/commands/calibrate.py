@@ -5,10 +5,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli import plan
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import find, load, parse_set
 from peftcli.launchers.walltime import minutes
-from peftcli.recipe import find, load, parse_set
-from peftcli.running import sizing
 from peftcli.tasks import own_data
 
 

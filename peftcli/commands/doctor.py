@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli.recipe import find, load, parse_set
+from peftcli.experiment.recipe import find, load, parse_set
 
 
 def show(

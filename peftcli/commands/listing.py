@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from peftcli import documents, recipe
+from peftcli import documents
+from peftcli.experiment import recipe
 from peftcli.models import catalogue as models
 from peftcli.strategies import STRATEGIES
 from peftcli.tasks import registry as tasks

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from peftcli import parameters
 from peftcli.errors import UserError
-from peftcli.recipe import find, load, parse_set, parse_strategy
+from peftcli.experiment import parameters
+from peftcli.experiment.recipe import find, load, parse_set, parse_strategy
 from peftcli.strategies import registry
 
 

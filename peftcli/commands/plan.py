@@ -5,11 +5,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from peftcli import parameters, plan
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import parameters, plan
+from peftcli.experiment.cohort_size import ON_PROCESSOR
+from peftcli.experiment.recipe import Recipe, find, load, parse_set
 from peftcli.launchers import queue
-from peftcli.recipe import Recipe, find, load, parse_set
-from peftcli.running import sizing
-from peftcli.running.sizing import ON_PROCESSOR
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from peftcli.recipe import find, load, parse_set
+from peftcli.experiment.recipe import find, load, parse_set
 
 
 def run(name: str, data_dir: Path | None, overrides: list[str]) -> int:

@@ -4,10 +4,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli import plan, readiness, records
-from peftcli.recipe import find, load, parse_set
-from peftcli.running import sizing, tracking
-from peftcli.runs import Run
+from peftcli import readiness, records
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import find, load, parse_set
+from peftcli.experiment.run import Run
+from peftcli.running import tracking
 from peftcli.tasks import own_data
 
 if TYPE_CHECKING:

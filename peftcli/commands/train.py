@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, plan, readiness, recipe, records
+from peftcli import documents, readiness, records
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
+from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.records import Record
 from peftcli.running import tracking
-from peftcli.runs import Run
 from peftcli.strategies import registry
 from peftcli.tasks import registry as tasks
 
@@ -98,7 +99,7 @@ def _train(
 
 def _check_tuning(model: str, run: Run) -> None:
     """Ask the strategy what it selects before anything heavy is loaded, where the model's sizes are known."""
-    from peftcli import parameters
+    from peftcli.experiment import parameters
 
     task = tasks.get(run.task)
     try:

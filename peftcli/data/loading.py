@@ -12,8 +12,8 @@ from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
-from peftcli.runs import Run, canonical
-from peftcli.settings import Training
+from peftcli.experiment.run import Run, canonical
+from peftcli.experiment.settings import Training
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from peftcli.data.examples import Array
 from peftcli.errors import UserError
+from peftcli.experiment.settings import Training
 from peftcli.seeds import generator
-from peftcli.settings import Training
 
 
 def divide(size: int, training: Training, seed: int) -> tuple[Array, Array]:

@@ -14,7 +14,7 @@ from peftcli import files
 from peftcli.data.examples import Examples
 from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
-from peftcli.runs import canonical
+from peftcli.experiment.run import canonical
 
 CACHE_DIR = "PEFTCLI_CACHE_DIR"
 FORMAT = 1  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise

@@ -15,7 +15,7 @@ from peftcli.engine.installing import install
 from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, draw
-from peftcli.parameters import inserted
+from peftcli.experiment.parameters import inserted
 from peftcli.strategies.tuning import Elements, Moment, Tuning
 
 

@@ -16,10 +16,10 @@ from peftcli.engine.batches import Batch, build, chosen
 from peftcli.engine.gradients import training_gradient
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, fresh_tensors, generator
+from peftcli.experiment.run import Run
+from peftcli.experiment.schedule import Schedule, schedule
+from peftcli.experiment.settings import Training
 from peftcli.noise import seed_key, site_keys, step_keys
-from peftcli.runs import Run
-from peftcli.schedule import Schedule, schedule
-from peftcli.settings import Training
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Moment
 

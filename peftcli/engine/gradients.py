@@ -10,8 +10,8 @@ from peftcli.data.examples import Array
 from peftcli.engine import losses
 from peftcli.engine.batches import Batch, chosen
 from peftcli.engine.network import Network
+from peftcli.experiment.run import Run
 from peftcli.noise import seed_key, step_keys
-from peftcli.runs import Run
 
 
 def training_gradient(

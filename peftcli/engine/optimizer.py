@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from peftcli.engine.assembly import Assembly
-from peftcli.settings import Training
+from peftcli.experiment.settings import Training
 
 BLOCK = 1 << 18  # elements: the passes over a block find it in the processor's cache
 

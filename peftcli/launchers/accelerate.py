@@ -18,6 +18,7 @@ from pathlib import Path
 
 from peftcli import files, stopping
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.launchers import assignments, shares
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.tally import Tally
@@ -28,7 +29,6 @@ from peftcli.running.execution import Place
 from peftcli.running.live import Board
 from peftcli.running.status import Status
 from peftcli.running.sweep import Share
-from peftcli.runs import Run
 
 GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
 LAST_WORDS = 0.3  # seconds of them in which the launcher passes on what they said, and tidies the terminal

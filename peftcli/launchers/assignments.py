@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.runs import Run
+from peftcli.experiment.run import Run
 
 if TYPE_CHECKING:
     from peftcli.running.execution import Place

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from peftcli import parameters
-from peftcli.runs import Run
-from peftcli.schedule import schedule
-from peftcli.settings import Training
+from peftcli.experiment import parameters
+from peftcli.experiment.run import Run
+from peftcli.experiment.schedule import schedule
+from peftcli.experiment.settings import Training
 from peftcli.tasks import own_data
 
 Cohort = tuple[Run, ...]

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from peftcli import files
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.launchers import assignments, queue, shares
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.queue import Job, Submission
@@ -29,7 +30,6 @@ from peftcli.launchers.worker import python_path
 from peftcli.running.execution import Place
 from peftcli.running.live import Board, Screen
 from peftcli.running.sweep import Share
-from peftcli.runs import Run
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 
 JOBS = 16  # where --max-jobs does not say otherwise

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
-from peftcli.runs import Run
+from peftcli.experiment.run import Run
 
 
 @dataclass

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 
+from peftcli.experiment.run import Run
 from peftcli.launchers import queue
 from peftcli.launchers.queue import Job, Submission
 from peftcli.launchers.tally import Tally
 from peftcli.running.live import Screen
 from peftcli.running.status import seconds_left, summary
-from peftcli.runs import Run
 
 COLUMNS = ("job", "state", "node", "running", "left")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from peftcli import records
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.records import Record
 from peftcli.report import selection
-from peftcli.runs import Run
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from peftcli.errors import UserError, unknown
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report.selection import Outcome, chooser
 from peftcli.report.views import View
 from peftcli.tasks import registry as tasks

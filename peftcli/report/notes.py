@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import statistics
 from peftcli.report.tables import Cell, Table
 from peftcli.report.views import View

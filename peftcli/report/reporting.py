@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from peftcli import plan
 from peftcli.errors import unknown
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import selection
 from peftcli.report.rendering import data, latex, markdown, terminal
 from peftcli.report.summary import Report, of_outcomes, summarise

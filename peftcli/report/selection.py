@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from peftcli import records
-from peftcli.plan import Planned
+from peftcli.experiment.plan import Planned
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import Training
 from peftcli.report import statistics
-from peftcli.runs import Run
-from peftcli.settings import Training
 from peftcli.tasks import registry as tasks
 
 State = Literal["missing", "completed", "diverged", "failed", "damaged"]

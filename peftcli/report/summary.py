@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli import plan
-from peftcli import recipe as recipes
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment import recipe as recipes
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import canonical
 from peftcli.report import selection, tabulation
 from peftcli.report.claims import judging, vocabulary
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.selection import Outcome
 from peftcli.report.tables import Table
-from peftcli.runs import canonical
 
 STATES = ("completed", "diverged", "failed", "damaged", "missing")
 

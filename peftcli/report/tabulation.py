@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from peftcli import parameters
 from peftcli.errors import UserError
-from peftcli.recipe import Recipe
+from peftcli.experiment import parameters
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import cells, grid, notes, published, ranks, statistics, views
 from peftcli.report.grid import Grid, Key, Place
 from peftcli.report.published import Published

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from peftcli.errors import UserError, unknown
-from peftcli.recipe import Recipe
-from peftcli.settings import NAMES
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.settings import NAMES
 from peftcli.strategies import registry
 from peftcli.validation import first_error
 

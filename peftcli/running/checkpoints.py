@@ -22,7 +22,7 @@ from peftcli.engine.evaluation import Scored
 from peftcli.engine.optimizer import Moments
 from peftcli.engine.training import History, State
 from peftcli.errors import UserError
-from peftcli.runs import canonical
+from peftcli.experiment.run import canonical
 
 FORMAT = 1  # raised whenever a state is stored otherwise, or the same runs would go on otherwise
 

@@ -17,12 +17,12 @@ from peftcli.engine import parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.training import State
 from peftcli.errors import UserError
+from peftcli.experiment.parameters import trained_head
+from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
-from peftcli.parameters import trained_head
 from peftcli.running import environment, predictions, tracking
 from peftcli.running.checkpoints import Checkpoints
-from peftcli.runs import Run
 from peftcli.saved import deltas
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from peftcli.experiment.run import Run
 from peftcli.running.status import Status
-from peftcli.runs import Run
 
 if TYPE_CHECKING:
     from peftcli.engine.cohort import Cohort

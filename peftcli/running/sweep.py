@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import torch
 
-from peftcli import files, parameters, plan, records
+from peftcli import files, records
 from peftcli.engine.backbone import fetch_config
 from peftcli.errors import UserError
+from peftcli.experiment import cohort_size as sizing
+from peftcli.experiment import parameters, plan
+from peftcli.experiment.run import Run
 from peftcli.records import Record
-from peftcli.running import sizing
 from peftcli.running.environment import device
 from peftcli.running.execution import Place, run_cohort
 from peftcli.running.progress import Progress
-from peftcli.runs import Run
 from peftcli.tasks import own_data
 
 

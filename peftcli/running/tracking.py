@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftcli import records
 from peftcli.errors import UserError, unknown
-from peftcli.runs import Run
+from peftcli.experiment.run import Run
 
 if TYPE_CHECKING:
     from peftcli.engine.training import History, State

@@ -17,7 +17,7 @@ from peftcli import files
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State, last_evaluated
 from peftcli.errors import UserError
-from peftcli.runs import Run, canonical
+from peftcli.experiment.run import Run, canonical
 
 FORMAT = 1
 INDEX, VALUES = "::index", "::values"

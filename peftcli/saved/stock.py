@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peftcli.errors import UserError
+from peftcli.experiment.run import Run
 from peftcli.models import heads
-from peftcli.runs import Run
 from peftcli.strategies.tuning import Bottleneck
 from peftcli.tasks.registry import Task
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from peftcli.errors import UserError, unknown
-from peftcli.runs import Run
+from peftcli.experiment.run import Run
 from peftcli.tasks import metrics, own_files
 from peftcli.tasks import registry as tasks
 from peftcli.tasks.registry import Task

@@ -14,10 +14,10 @@ from peftcli.engine import backbone as backbones
 from peftcli.engine import training
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.experiment.plan import defaults
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import Training
 from peftcli.models import catalogue as models
-from peftcli.plan import defaults
-from peftcli.runs import Run
-from peftcli.settings import Training
 from peftcli.strategies import registry
 
 BATCH = 16

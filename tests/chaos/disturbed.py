@@ -17,7 +17,7 @@ from peftcli import records
 from peftcli.__main__ import main
 from peftcli.data import loading
 from peftcli.engine import backbone
-from peftcli.recipe import load
+from peftcli.experiment.recipe import load
 from peftcli.report import reporting
 from peftcli.running import execution
 

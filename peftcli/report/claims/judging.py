@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from peftcli.errors import UserError
+from peftcli.experiment.recipe import Recipe
 from peftcli.models import catalogue as models
-from peftcli.recipe import Recipe
 from peftcli.report.claims import comparing, counting, testing, vocabulary
 from peftcli.report.claims.evidence import Evidence, gather
 from peftcli.report.claims.verdicts import Finding, Judged, Verdict

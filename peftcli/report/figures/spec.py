@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from peftcli.errors import UserError, unknown
-from peftcli.settings import LearningRate
+from peftcli.experiment.settings import LearningRate
 from peftcli.validation import first_error
 
 Names = Annotated[list[str], Field(min_length=1)]

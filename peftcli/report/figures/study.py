@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from peftcli import plan, records
+from peftcli import records
 from peftcli.errors import unknown
-from peftcli.recipe import Recipe
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Recipe
 from peftcli.report import grid, published, selection, views
 from peftcli.report.grid import Place, TaskColumn
 from peftcli.report.published import Published

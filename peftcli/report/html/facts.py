@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from peftcli import documents, files
-from peftcli.recipe import Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.report.html.elements import Markup, bullets, fold, join, pairs, preformatted, tag
 from peftcli.report.summary import Report
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from peftcli import documents
 from peftcli.errors import UserError, unknown
-from peftcli.settings import NAMES
+from peftcli.experiment.settings import NAMES
 from peftcli.validation import first_error
 
 Source = Literal["stated", "code", "derived", "assumed"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import ceil
 
-from peftcli.settings import Training
+from peftcli.experiment.settings import Training
 
 LOGGED = 200  # training losses kept in a record, at most about so many
 

@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from peftcli import documents
 from peftcli.errors import UserError, unknown
+from peftcli.experiment.settings import NAMES, LearningRate, Seed
 from peftcli.models import catalogue as models
-from peftcli.settings import NAMES, LearningRate, Seed
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 from peftcli.validation import first_error
 
-SHIPPED = Path(__file__).parent / "recipes"
-REPOSITORY = Path(__file__).parent.parent / "recipes"
+SHIPPED = Path(__file__).parents[1] / "recipes"
+REPOSITORY = Path(__file__).parents[2] / "recipes"
 Rates = list[LearningRate]
 Seeds = list[Seed]
 

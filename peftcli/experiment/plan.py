@@ -8,13 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, protocols, records
+from peftcli import documents, records
 from peftcli.errors import UserError, unknown
+from peftcli.experiment import protocols
+from peftcli.experiment.protocols import Setting
+from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.run import Run
+from peftcli.experiment.settings import NAMES, Training
 from peftcli.models import catalogue as models
-from peftcli.protocols import Setting
-from peftcli.recipe import Entry, Recipe
-from peftcli.runs import Run
-from peftcli.settings import NAMES, Training
 from peftcli.strategies import registry
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from peftcli.settings import LearningRate, Seed, Training
+from peftcli.experiment.settings import LearningRate, Seed, Training
 
 
 class Run(BaseModel):

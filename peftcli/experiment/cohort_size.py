@@ -7,7 +7,7 @@ from pathlib import Path
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.runs import Run, canonical
+from peftcli.experiment.run import Run, canonical
 
 ON_PROCESSOR = 8  # measured: more together gain little on two cores (results/bench)
 ON_GPU = 32

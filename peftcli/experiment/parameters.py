@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeVar
 
-from peftcli import plan
+from peftcli.experiment import plan
+from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.run import Run
 from peftcli.models import anatomy, heads
 from peftcli.models import catalogue as models
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.heads import Style
-from peftcli.recipe import Entry, Recipe
 from peftcli.report import published, views
-from peftcli.runs import Run
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Elements, Tuning
 from peftcli.tasks import own_data

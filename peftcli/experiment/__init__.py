@@ -1,0 +1,1 @@
+"""From a recipe to its runs: protocols, settings, plans, counts. No torch."""
