@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import records
 from peftcli.commands import calibrate
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
+from peftcli.records import record as records
 from peftcli.running import calibration, sweep
 from peftcli.running.calibration import Timing
 from peftcli.running.execution import Place

@@ -9,11 +9,11 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from peftcli import records
 from peftcli.commands import evaluate
 from peftcli.errors import UserError
 from peftcli.models.catalogue import KNOWN
 from peftcli.models.tensors import parameters
+from peftcli.records import record as records
 from peftcli.saved import deltas, restoring
 from peftcli.saved.deltas import Company, Delta
 from tests import folders, tiny, trained

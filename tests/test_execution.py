@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli import records
 from peftcli.commands import sweep as command
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
@@ -20,6 +19,7 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
 from peftcli.launchers import choosing
+from peftcli.records import record as records
 from peftcli.running import execution, sweep
 from peftcli.running.execution import Place
 from peftcli.running.progress import Progress

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from peftcli import merge, records, stopping
+from peftcli import stopping
 from peftcli.commands import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
+from peftcli.records import merge
+from peftcli.records import record as records
 from tests import folders
 from tests.test_execution import PLAIN
 

@@ -11,9 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peftcli import cli, records
+from peftcli import cli
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
+from peftcli.records import record as records
 from tests import folders, made
 
 ANYTHING = st.recursive(

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import records
 from peftcli.commands import merge as command
 from peftcli.errors import UserError
-from peftcli.merge import merge
+from peftcli.records import record as records
+from peftcli.records.merge import merge
 from tests import made
 from tests.material import run
 

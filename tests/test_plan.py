@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from peftcli import records
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.plan import Planned
+from peftcli.records import record as records
 
 SMALL: dict[str, Any] = {
     "title": "x",

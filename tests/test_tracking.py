@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from peftcli import merge, records
 from peftcli.commands import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
-from peftcli.records import Record
+from peftcli.records import merge
+from peftcli.records import record as records
+from peftcli.records.record import Record
 from peftcli.running import execution, sweep, tracking
 from peftcli.running.execution import Place
 from tests import folders

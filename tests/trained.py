@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from peftcli.experiment import plan, recipe
-from peftcli.records import Record
+from peftcli.records.record import Record
 from peftcli.running import sweep
 from peftcli.running.execution import Place
 from peftcli.saved import deltas

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peftcli.merge import merge
+from peftcli.records.merge import merge
 
 
 def run(sources: Sequence[Path], output: Path) -> int:

@@ -4,12 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, readiness, records
+from peftcli import documents, readiness
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
-from peftcli.records import Record
+from peftcli.records import record as records
+from peftcli.records.record import Record
 from peftcli.running import tracking
 from peftcli.strategies import registry
 from peftcli.tasks import registry as tasks

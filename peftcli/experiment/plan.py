@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from peftcli import documents, records
+from peftcli import documents
 from peftcli.errors import UserError, unknown
 from peftcli.experiment import protocols
 from peftcli.experiment.protocols import Setting
@@ -16,6 +16,7 @@ from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.models import catalogue as models
+from peftcli.records import record as records
 from peftcli.strategies import registry
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks

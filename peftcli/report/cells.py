@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from peftcli import records
 from peftcli.errors import UserError
+from peftcli.records import record as records
 from peftcli.report import published, selection, statistics
 from peftcli.report.grid import Place
 from peftcli.report.published import Published

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from peftcli import records, stopping
+from peftcli import stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.engine import backbone as backbones
 from peftcli.engine import parallel, training
@@ -21,6 +21,7 @@ from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
+from peftcli.records import record as records
 from peftcli.running import environment, predictions, tracking
 from peftcli.running.checkpoints import Checkpoints
 from peftcli.saved import deltas

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import torch
 
-from peftcli import files, records
+from peftcli import files
 from peftcli.engine.backbone import fetch_config
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.run import Run
-from peftcli.records import Record
+from peftcli.records import record as records
+from peftcli.records.record import Record
 from peftcli.running.environment import device
 from peftcli.running.execution import Place, run_cohort
 from peftcli.running.progress import Progress

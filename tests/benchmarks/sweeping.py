@@ -11,8 +11,9 @@ from typing import Any
 import pandas
 import yaml
 
-from peftcli import files, records
+from peftcli import files
 from peftcli.experiment import plan, recipe
+from peftcli.records import record as records
 from peftcli.tasks import demo
 
 RUNS, EVALUATED = 100, 64  # evaluation is arithmetic: a short one leaves what a run costs beside it

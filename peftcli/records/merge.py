@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli import files, records
+from peftcli import files
 from peftcli.errors import UserError
-from peftcli.records import Record
+from peftcli.records import record as records
+from peftcli.records.record import Record
 
 SHOWN = 5
 

@@ -1,0 +1,1 @@
+"""The one file of an ended run: written, read, joined. No torch."""
