@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from peftcli.engine import training
-from peftcli.engine.installing import GATHER_BELOW
+from peftcli.engine.inserting import GATHER_BELOW
 from tests import tiny
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "matmul", "linear"}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from peftcli.engine import products
+from peftcli.engine import matmul as products
 
 needs_onednn = pytest.mark.skipif(
     not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="this torch was built without oneDNN"

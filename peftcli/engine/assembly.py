@@ -11,7 +11,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from peftcli.engine.installing import install
+from peftcli.engine.inserting import install
 from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import Pretrained, draw

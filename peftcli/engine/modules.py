@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peftcli.engine.dropout import RepeatedDropout, RunDropout
-from peftcli.engine.products import product
+from peftcli.engine.matmul import product
 from peftcli.engine.sparse import Places, patched_linear, sparse_linear
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from peftcli.engine.products import multiply
+from peftcli.engine.matmul import multiply
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
-from peftcli.engine.installing import install
+from peftcli.engine.inserting import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
