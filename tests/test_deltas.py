@@ -10,12 +10,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from peftcli.commands import evaluate
+from peftcli.deltas import file as deltas
+from peftcli.deltas import restoring
+from peftcli.deltas.file import Company, Delta
 from peftcli.errors import UserError
 from peftcli.models.catalogue import KNOWN
 from peftcli.models.tensors import parameters
 from peftcli.records import record as records
-from peftcli.saved import deltas, restoring
-from peftcli.saved.deltas import Company, Delta
 from tests import folders, tiny, trained
 
 STRATEGIES = (

@@ -9,10 +9,10 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 from peftcli.data.loading import prepare
+from peftcli.deltas import export, restoring
+from peftcli.deltas.file import Delta
 from peftcli.engine.evaluation import score
 from peftcli.errors import UserError
-from peftcli.saved import export, restoring
-from peftcli.saved.deltas import Delta
 from peftcli.tasks import demo
 from tests import folders, tiny, trained
 

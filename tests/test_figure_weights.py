@@ -75,7 +75,8 @@ def test_weights_that_moved_in_places_are_put_into_the_others(tmp_path: Path) ->
 def test_a_real_delta_of_random_weights_gives_the_weights_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from peftcli.saved import deltas, restoring
+    from peftcli.deltas import file as deltas
+    from peftcli.deltas import restoring
     from tests import folders, trained
 
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))

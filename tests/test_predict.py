@@ -11,8 +11,9 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from peftcli.commands import predict
+from peftcli.deltas import export
+from peftcli.deltas import file as deltas
 from peftcli.errors import UserError
-from peftcli.saved import deltas, export
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests import folders, trained
@@ -139,7 +140,7 @@ def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
 
 
 def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
-    from peftcli.saved.predicting import Prediction
+    from peftcli.deltas.predicting import Prediction
 
     wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
     assert predict.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"

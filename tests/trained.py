@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
 from peftcli.records.record import Record
 from peftcli.running import sweep
 from peftcli.running.execution import Place
-from peftcli.saved import deltas
 from peftcli.tasks import demo, own_data
 from tests import folders, tiny
 

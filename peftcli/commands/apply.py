@@ -11,7 +11,8 @@ def run(file: Path, model: str | None, folder: Path, form: str) -> str:
     """Write the folder and say what is in it. Raises UserError."""
     if form not in FORMATS:
         raise unknown("value of --format", form, FORMATS)
-    from peftcli.saved import deltas, export
+    from peftcli.deltas import export
+    from peftcli.deltas import file as deltas
 
     delta = deltas.read(file)
     export.write(delta, model or delta.model, folder, form)

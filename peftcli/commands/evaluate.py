@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
-    from peftcli.saved.deltas import Delta
+    from peftcli.deltas.file import Delta
 
 
 def show(
     file: Path, task: str | None, model: str | None, data_dir: Path | None, allow_other_data: bool, as_json: bool
 ) -> str:
     """Evaluate a delta on its task's splits; as text or JSON. Raises UserError."""
-    from peftcli.saved import deltas
+    from peftcli.deltas import file as deltas
 
     delta = deltas.read(file)
     if task is not None and task != delta.run.task:
@@ -38,8 +38,8 @@ def evaluate(
     has the shape it had, and on the same machine every bit is the same. Raises UserError.
     """
     from peftcli.data.loading import prepare
+    from peftcli.deltas.restoring import restore
     from peftcli.engine.evaluation import collapsed, measure, score
-    from peftcli.saved.restoring import restore
 
     company, run = delta.company, delta.run
     data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in company.seeds]

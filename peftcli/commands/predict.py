@@ -11,7 +11,7 @@ from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
-    from peftcli.saved.predicting import Prediction
+    from peftcli.deltas.predicting import Prediction
 
 FORMATS = ("tsv", "jsonl")
 NUMBERED = ("cola", "sst2", "mrpc", "qqp", "wnli")  # whose labels the GLUE server takes as numbers
@@ -34,7 +34,8 @@ def run(
     form = form or ("jsonl" if to is not None and to.suffix in (".jsonl", ".ndjson") else "tsv")
     if form not in FORMATS:
         raise unknown("value of --format", form, FORMATS)
-    from peftcli.saved import deltas, predicting
+    from peftcli.deltas import file as deltas
+    from peftcli.deltas import predicting
 
     delta = deltas.read(file)
     if task is not None and task != delta.run.task:

@@ -12,6 +12,7 @@ import torch
 
 from peftcli import stopping
 from peftcli.data.loading import Prepared, prepare
+from peftcli.deltas import file as deltas
 from peftcli.engine import backbone as backbones
 from peftcli.engine import parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
@@ -24,7 +25,6 @@ from peftcli.models import heads
 from peftcli.records import record as records
 from peftcli.running import environment, predictions, tracking
 from peftcli.running.checkpoints import Checkpoints
-from peftcli.saved import deltas
 
 
 @dataclass(frozen=True)

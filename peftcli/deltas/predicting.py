@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from peftcli.data import corpora, loading, rows, tokens
 from peftcli.data.rows import Rows
+from peftcli.deltas import restoring
+from peftcli.deltas.file import Delta
 from peftcli.engine import backbone as backbones
 from peftcli.engine.evaluation import Scored, score
 from peftcli.errors import unknown
-from peftcli.saved import restoring
-from peftcli.saved.deltas import Delta
 from peftcli.tasks import own_data, tabular
 from peftcli.tasks.registry import Task
 

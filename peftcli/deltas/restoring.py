@@ -7,6 +7,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from peftcli.deltas.file import INDEX, VALUES, Delta
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
@@ -16,7 +17,6 @@ from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import heads
 from peftcli.running import environment
-from peftcli.saved.deltas import INDEX, VALUES, Delta
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Moment, Tuning
 from peftcli.tasks import own_data

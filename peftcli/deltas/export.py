@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from peftcli.data import tokens
+from peftcli.deltas import restoring, stock
+from peftcli.deltas.file import Delta
+from peftcli.deltas.restoring import Restored
 from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import quiet_transformers
 from peftcli.errors import UserError
-from peftcli.saved import restoring, stock
-from peftcli.saved.deltas import Delta
-from peftcli.saved.restoring import Restored
 from peftcli.strategies.tuning import Lora
 
 
