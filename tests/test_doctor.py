@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from peftcli import cli, doctor
+from peftcli import cli
 from peftcli.commands import doctor as command
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, recipe
+from peftcli.preflight import doctor
 from peftcli.tasks import registry as tasks
 from tests import folders
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import inventory
 from peftcli.experiment import recipe
 from peftcli.models import hub
+from peftcli.preflight import offline as inventory
 from tests import folders
 
 

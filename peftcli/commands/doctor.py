@@ -13,7 +13,8 @@ def show(
 ) -> tuple[str, int]:
     """Describe the machine, and the recipe's needs on it; the exit code is 1 where the sweep would be stopped."""
     recipe = None if name is None else load(find(name), parse_set(overrides))
-    from peftcli import doctor, inventory
+    from peftcli.preflight import doctor
+    from peftcli.preflight import offline as inventory
 
     found: dict[str, Any] = {"machine": doctor.machine(output)}
     if recipe is not None:
@@ -54,7 +55,7 @@ def _text(found: dict[str, Any]) -> str:
 
 
 def _item(item: dict[str, Any], here: dict[str, Any]) -> str:
-    from peftcli.inventory import is_missing
+    from peftcli.preflight.offline import is_missing
 
     what = f"{item['kind']} {item['name']}: {item['where']}"
     if item["ready"]:

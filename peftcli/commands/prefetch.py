@@ -9,7 +9,7 @@ from peftcli.experiment.recipe import find, load, parse_set
 def run(name: str, data_dir: Path | None, overrides: list[str]) -> int:
     """Fetch, check, and say what an offline node will find; the exit code is 1 where something is missing still."""
     recipe = load(find(name), parse_set(overrides))
-    from peftcli import prefetch
+    from peftcli.preflight import prefetch
 
     for fetched in prefetch.fetch(recipe, data_dir):
         print(f"{fetched.kind} {fetched.name} {fetched.revision} = {fetched.commit}: "

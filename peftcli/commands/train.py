@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents, readiness
+from peftcli import documents
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
+from peftcli.preflight import availability as readiness
 from peftcli.records import record as records
 from peftcli.records.record import Record
 from peftcli.running import tracking

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from peftcli import inventory
 from peftcli.data import loading
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
@@ -18,6 +17,7 @@ from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.models.tensors import architecture
+from peftcli.preflight import offline as inventory
 from peftcli.running import environment
 from peftcli.tasks import own_data
 

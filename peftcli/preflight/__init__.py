@@ -1,0 +1,1 @@
+"""What would stop a sweep, said before it starts."""
