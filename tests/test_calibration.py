@@ -11,10 +11,10 @@ from peftcli.commands import calibrate
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records
-from peftcli.running import calibration, sweep
-from peftcli.running.calibration import Timing
-from peftcli.running.execution import Place
-from peftcli.running.sweep import Share
+from peftcli.runner import calibration, sweep
+from peftcli.runner.calibration import Timing
+from peftcli.runner.cohort import Place
+from peftcli.runner.sweep import Share
 from tests import folders
 
 TRAINING = {"epochs": 30, "batch_size": 8, "max_train_samples": 64, "evaluate_every": "3 epochs"}

@@ -13,8 +13,8 @@ from peftcli.engine import training
 from peftcli.engine.cohort import Cohort, Data
 from peftcli.engine.training import State
 from peftcli.errors import UserError
-from peftcli.running import execution
-from peftcli.running.checkpoints import Checkpoints
+from peftcli.runner import cohort as execution
+from peftcli.runner.checkpoints import Checkpoints
 from tests import faults, tiny
 
 STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning", "magpruning", "mixout")
@@ -190,7 +190,7 @@ def test_other_data_other_weights_and_another_version_start_over(
     assert Checkpoints(tmp_path, cohort, 600, ["data"]).resume() is not None
     assert Checkpoints(tmp_path, cohort, 600, ["other"]).resume() is None
     assert "other data" in capsys.readouterr().err
-    monkeypatch.setattr("peftcli.running.checkpoints.FORMAT", 0)
+    monkeypatch.setattr("peftcli.runner.checkpoints.FORMAT", 0)
     assert Checkpoints(tmp_path, cohort, 600, ["data"]).resume() is None
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0.1")

@@ -20,10 +20,11 @@ from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
 from peftcli.launchers import choosing
 from peftcli.records import record as records
-from peftcli.running import execution, sweep
-from peftcli.running.execution import Place
-from peftcli.running.progress import Progress
-from peftcli.running.status import Status
+from peftcli.runner import cohort as execution
+from peftcli.runner import sweep
+from peftcli.runner.cohort import Place
+from peftcli.runner.progress import Progress
+from peftcli.runner.status import Status
 from tests import folders, tiny
 
 PLAIN = {

@@ -93,8 +93,8 @@ def test_sbatch_options_are_taken_but_for_those_set_here():
 
 
 def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
-    from peftcli.running.execution import Place
-    from peftcli.running.sweep import Share
+    from peftcli.runner.cohort import Place
+    from peftcli.runner.sweep import Share
 
     runs = made.runs(made.small())
     share = Share(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")

@@ -72,8 +72,8 @@ def test_the_same_records_by_any_number_of_processes(
     processes, alone, environment, tiny_folder, tmp_path, monkeypatch, capfd
 ):
     from peftcli.launchers import accelerate
-    from peftcli.running import sweep as sweeps
-    from peftcli.running.execution import Place
+    from peftcli.runner import sweep as sweeps
+    from peftcli.runner.cohort import Place
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

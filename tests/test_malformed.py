@@ -118,7 +118,7 @@ def test_records(
         code, said = ran([command, str(file), "--output", str(output)], monkeypatch, capsys)
         assert code == 0 or is_one_line(code, said), (command, code, said)
     with monkeypatch.context() as patch:
-        patch.setattr("peftcli.running.sweep.train", lambda *_: [])
+        patch.setattr("peftcli.runner.sweep.train", lambda *_: [])
         code, said = ran(["sweep", str(file), "--output", str(output), "--cohort", "1"], patch, capsys)
     assert code == 1 or is_one_line(code, said), (code, said)
     assert place.read_bytes() == content

@@ -18,10 +18,11 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.launchers import shares
 from peftcli.launchers.wires import Wires, teller
-from peftcli.running import live, progress, status
-from peftcli.running.live import Board, Screen
-from peftcli.running.status import Status, duration, screen, seconds_left
-from peftcli.running.sweep import Share
+from peftcli.runner import display as live
+from peftcli.runner import progress, status
+from peftcli.runner.display import Board, Screen
+from peftcli.runner.status import Status, duration, screen, seconds_left
+from peftcli.runner.sweep import Share
 from tests import folders, made
 from tests.test_tracking import assert_same
 

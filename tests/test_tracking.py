@@ -19,8 +19,9 @@ from peftcli.experiment.run import Run
 from peftcli.records import merge
 from peftcli.records import record as records
 from peftcli.records.record import Record
-from peftcli.running import execution, sweep, tracking
-from peftcli.running.execution import Place
+from peftcli.runner import cohort as execution
+from peftcli.runner import sweep, tracking
+from peftcli.runner.cohort import Place
 from tests import folders
 from tests.test_execution import PLAIN
 from tests.trained import Quiet

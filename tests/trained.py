@@ -8,8 +8,8 @@ from typing import Any
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
 from peftcli.records.record import Record
-from peftcli.running import sweep
-from peftcli.running.execution import Place
+from peftcli.runner import sweep
+from peftcli.runner.cohort import Place
 from peftcli.tasks import demo, own_data
 from tests import folders, tiny
 

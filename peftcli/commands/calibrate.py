@@ -25,9 +25,9 @@ def show(
     recipe = load(find(name), parse_set(overrides))
     runs = [planned.run for planned in plan.expand(recipe)]
     limit = None if walltime is None else minutes(walltime) * 60
-    from peftcli.running import calibration, sweep
-    from peftcli.running.environment import device
-    from peftcli.running.execution import Place
+    from peftcli.runner import calibration, sweep
+    from peftcli.runner.cohort import Place
+    from peftcli.runner.environment import device
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     place = Place(recipe.model, output, data_dir, own_data=described)

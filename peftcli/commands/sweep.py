@@ -10,7 +10,7 @@ from peftcli.experiment.recipe import find, load, parse_set
 from peftcli.experiment.run import Run
 from peftcli.preflight import availability as readiness
 from peftcli.records import record as records
-from peftcli.running import tracking
+from peftcli.runner import tracking
 from peftcli.tasks import own_data
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def run(
     planned = plan.expand(recipe)
     chosen = plan.select(planned, only)
     readiness.check(recipe.model, [p.run for p in chosen], data_dir, allow_other_data)
-    from peftcli.running import sweep
-    from peftcli.running.execution import Place
+    from peftcli.runner import sweep
+    from peftcli.runner.cohort import Place
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     place = Place(

@@ -12,7 +12,7 @@ from peftcli.models import catalogue as models
 from peftcli.preflight import availability as readiness
 from peftcli.records import record as records
 from peftcli.records.record import Record
-from peftcli.running import tracking
+from peftcli.runner import tracking
 from peftcli.strategies import registry
 from peftcli.tasks import registry as tasks
 
@@ -91,8 +91,8 @@ def _train(
     track: str | None,
 ) -> None:
     from peftcli.launchers import local
-    from peftcli.running import sweep
-    from peftcli.running.execution import Place
+    from peftcli.runner import sweep
+    from peftcli.runner.cohort import Place
 
     place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
     together = sweep.cohorts(runs, place, sweep.default_size())

@@ -16,7 +16,7 @@ from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import heads
-from peftcli.running import environment
+from peftcli.runner import environment
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Moment, Tuning
 from peftcli.tasks import own_data

@@ -24,11 +24,11 @@ from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.wires import Wires
 from peftcli.launchers.worker import STOP, python_path
-from peftcli.running import status
-from peftcli.running.execution import Place
-from peftcli.running.live import Board
-from peftcli.running.status import Status
-from peftcli.running.sweep import Share
+from peftcli.runner import status
+from peftcli.runner.cohort import Place
+from peftcli.runner.display import Board
+from peftcli.runner.status import Status
+from peftcli.runner.sweep import Share
 
 GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
 LAST_WORDS = 0.3  # seconds of them in which the launcher passes on what they said, and tidies the terminal

@@ -12,8 +12,8 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 
 if TYPE_CHECKING:
-    from peftcli.running.execution import Place
-    from peftcli.running.sweep import Share
+    from peftcli.runner.cohort import Place
+    from peftcli.runner.sweep import Share
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ def encode(assignment: Assignment) -> str:
 
 def decode(file: Path) -> Assignment:
     """Read an assignment. Raises UserError for a file that is not one."""
-    from peftcli.running.execution import Place
-    from peftcli.running.sweep import Share
+    from peftcli.runner.cohort import Place
+    from peftcli.runner.sweep import Share
 
     try:
         document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from peftcli.running.execution import Place
-    from peftcli.running.sweep import Share
+    from peftcli.runner.cohort import Place
+    from peftcli.runner.sweep import Share
 
     # Takes a share and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
     Launch = Callable[[Share, Place, bool], list[str] | None]

@@ -20,7 +20,7 @@ def main() -> None:
 
 def _work(file: Path) -> int:
     from peftcli.launchers import accelerate, assignments, local
-    from peftcli.running import sweep
+    from peftcli.runner import sweep
 
     own = assignments.decode(file)
     runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]

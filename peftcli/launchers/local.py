@@ -3,11 +3,11 @@
 from functools import partial
 
 from peftcli.launchers import shares
-from peftcli.running import progress, sweep
-from peftcli.running.execution import Place
-from peftcli.running.live import LIVE_SECONDS, Board
-from peftcli.running.status import Status, screen
-from peftcli.running.sweep import Share
+from peftcli.runner import progress, sweep
+from peftcli.runner.cohort import Place
+from peftcli.runner.display import LIVE_SECONDS, Board
+from peftcli.runner.status import Status, screen
+from peftcli.runner.sweep import Share
 
 
 def run(share: Share, place: Place) -> None:

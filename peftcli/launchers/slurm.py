@@ -27,9 +27,9 @@ from peftcli.launchers.queue import Job, Submission
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.waiting import View
 from peftcli.launchers.worker import python_path
-from peftcli.running.execution import Place
-from peftcli.running.live import Board, Screen
-from peftcli.running.sweep import Share
+from peftcli.runner.cohort import Place
+from peftcli.runner.display import Board, Screen
+from peftcli.runner.sweep import Share
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 
 JOBS = 16  # where --max-jobs does not say otherwise

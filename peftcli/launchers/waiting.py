@@ -8,8 +8,8 @@ from peftcli.experiment.run import Run
 from peftcli.launchers import queue
 from peftcli.launchers.queue import Job, Submission
 from peftcli.launchers.tally import Tally
-from peftcli.running.live import Screen
-from peftcli.running.status import seconds_left, summary
+from peftcli.runner.display import Screen
+from peftcli.runner.status import seconds_left, summary
 
 COLUMNS = ("job", "state", "node", "running", "left")
 

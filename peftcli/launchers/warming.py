@@ -8,7 +8,7 @@ from peftcli.data.loading import prepare
 from peftcli.engine import backbone as backbones
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
-from peftcli.running.execution import Place
+from peftcli.runner.cohort import Place
 
 
 def warm(runs: Iterable[Run], place: Place) -> None:

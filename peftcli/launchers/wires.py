@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from peftcli.running.status import Status, decode, encode
+from peftcli.runner.status import Status, decode, encode
 
 SECONDS = 1.0  # between two tellings
 PART = 1 << 16  # bytes read at once

@@ -44,7 +44,7 @@ def _work(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     from peftcli.engine import parallel
     from peftcli.launchers import shares, wires
     from peftcli.launchers.assignments import decode
-    from peftcli.running import progress, sweep
+    from peftcli.runner import progress, sweep
 
     own = decode(file)
     if size > 1:

@@ -18,7 +18,7 @@ from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.models.tensors import architecture
 from peftcli.preflight import offline as inventory
-from peftcli.running import environment
+from peftcli.runner import environment
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations

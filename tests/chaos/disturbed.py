@@ -19,7 +19,7 @@ from peftcli.engine import backbone
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records
 from peftcli.report import reporting
-from peftcli.running import execution
+from peftcli.runner import cohort as execution
 
 SCALE = float(os.environ.get("PEFTCLI_CHAOS", "1"))
 VARYING = ("seconds", "peak_memory_bytes")

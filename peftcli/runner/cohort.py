@@ -23,8 +23,8 @@ from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
 from peftcli.records import record as records
-from peftcli.running import environment, predictions, tracking
-from peftcli.running.checkpoints import Checkpoints
+from peftcli.runner import environment, predictions, tracking
+from peftcli.runner.checkpoints import Checkpoints
 
 
 @dataclass(frozen=True)

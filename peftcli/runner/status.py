@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from peftcli.running.live import Screen
+from peftcli.runner.display import Screen
 
 FIRST_GUESS = 3.0  # seconds of work before its end is guessed
 COLUMNS = ("process", "running", "step", "loss", "steps/s")

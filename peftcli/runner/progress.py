@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from peftcli.experiment.run import Run
-from peftcli.running.status import Status
+from peftcli.runner.status import Status
 
 if TYPE_CHECKING:
     from peftcli.engine.cohort import Cohort
     from peftcli.engine.training import State
-    from peftcli.running.sweep import Share
+    from peftcli.runner.sweep import Share
 
 LONGEST = 300  # characters of what is running: a telling is one short line
 

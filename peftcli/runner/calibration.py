@@ -15,7 +15,7 @@ from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import measure, score
 from peftcli.engine.training import State
 from peftcli.experiment.run import Run
-from peftcli.running.execution import Place, ready
+from peftcli.runner.cohort import Place, ready
 
 WARM_STEPS = 2  # not timed: the first steps allocate
 SECONDS = 3.0  # about so long is timed, within these numbers of steps

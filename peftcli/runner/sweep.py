@@ -14,9 +14,9 @@ from peftcli.experiment import parameters, plan
 from peftcli.experiment.run import Run
 from peftcli.records import record as records
 from peftcli.records.record import Record
-from peftcli.running.environment import device
-from peftcli.running.execution import Place, run_cohort
-from peftcli.running.progress import Progress
+from peftcli.runner.cohort import Place, run_cohort
+from peftcli.runner.environment import device
+from peftcli.runner.progress import Progress
 from peftcli.tasks import own_data
 
 
