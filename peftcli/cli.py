@@ -121,7 +121,7 @@ def sweep(
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
     from peftcli.commands import sweep as command
-    from peftcli.launchers.choosing import choose
+    from peftcli.launchers.launch import choose
 
     if retry not in (None, "failed"):
         raise unknown("value of --retry", retry, ["failed"])

@@ -18,7 +18,7 @@ from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
-from peftcli.launchers import choosing
+from peftcli.launchers import launch as choosing
 from peftcli.records import record as records
 from peftcli.runner import cohort as execution
 from peftcli.runner import sweep

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
-from peftcli.launchers import assignments, choosing, queue, shares, slurm
+from peftcli.launchers import assignments, shares, slurm
+from peftcli.launchers import launch as choosing
+from peftcli.launchers import slurm_queue as queue
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.walltime import minutes
 from tests import made
@@ -203,7 +205,7 @@ def test_runs_count_as_ended_once_their_record_is_new(tmp_path):
 
 
 def test_what_is_shown_of_jobs_comes_from_the_queue_and_the_records(tmp_path, monkeypatch):
-    from peftcli.launchers import waiting
+    from peftcli.launchers import slurm_watch as waiting
     from peftcli.launchers.tally import Tally
 
     runs = made.runs(made.small())[:6]

@@ -17,7 +17,7 @@ from rich.text import Text
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.launchers import shares
-from peftcli.launchers.wires import Wires, teller
+from peftcli.launchers.pipes import Wires, teller
 from peftcli.runner import display as live
 from peftcli.runner import progress, status
 from peftcli.runner.display import Board, Screen

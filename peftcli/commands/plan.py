@@ -9,7 +9,7 @@ from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.cohort_size import ON_PROCESSOR
 from peftcli.experiment.recipe import Recipe, find, load, parse_set
-from peftcli.launchers import queue
+from peftcli.launchers import slurm_queue as queue
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)

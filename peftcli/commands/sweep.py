@@ -14,7 +14,7 @@ from peftcli.runner import tracking
 from peftcli.tasks import own_data
 
 if TYPE_CHECKING:
-    from peftcli.launchers.choosing import Launch
+    from peftcli.launchers.launch import Launch
 
 
 def run(

@@ -21,8 +21,8 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 from peftcli.launchers import assignments, shares
 from peftcli.launchers.assignments import Assignment
+from peftcli.launchers.pipes import Wires
 from peftcli.launchers.tally import Tally
-from peftcli.launchers.wires import Wires
 from peftcli.launchers.worker import STOP, python_path
 from peftcli.runner import status
 from peftcli.runner.cohort import Place

@@ -21,11 +21,12 @@ from pathlib import Path
 from peftcli import files
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
-from peftcli.launchers import assignments, queue, shares
+from peftcli.launchers import assignments, shares
+from peftcli.launchers import slurm_queue as queue
 from peftcli.launchers.assignments import Assignment
-from peftcli.launchers.queue import Job, Submission
+from peftcli.launchers.slurm_queue import Job, Submission
+from peftcli.launchers.slurm_watch import View
 from peftcli.launchers.tally import Tally
-from peftcli.launchers.waiting import View
 from peftcli.launchers.worker import python_path
 from peftcli.runner.cohort import Place
 from peftcli.runner.display import Board, Screen

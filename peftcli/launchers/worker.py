@@ -42,7 +42,8 @@ def python_path() -> str:
 
 def _work(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     from peftcli.engine import parallel
-    from peftcli.launchers import shares, wires
+    from peftcli.launchers import pipes as wires
+    from peftcli.launchers import shares
     from peftcli.launchers.assignments import decode
     from peftcli.runner import progress, sweep
 

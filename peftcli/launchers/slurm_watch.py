@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
 
 from peftcli.experiment.run import Run
-from peftcli.launchers import queue
-from peftcli.launchers.queue import Job, Submission
+from peftcli.launchers import slurm_queue as queue
+from peftcli.launchers.slurm_queue import Job, Submission
 from peftcli.launchers.tally import Tally
 from peftcli.runner.display import Screen
 from peftcli.runner.status import seconds_left, summary
