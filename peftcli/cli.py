@@ -181,7 +181,7 @@ def report(
     """Make a recipe's tables from the records."""
     from peftcli import files
     from peftcli.experiment.recipe import find, load, parse_set
-    from peftcli.report.reporting import report as make
+    from peftcli.report.report import report as make
 
     if against not in (None, "paper"):
         raise unknown("value of --against", against, ["paper"])

@@ -12,8 +12,10 @@ from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.records import record as records
-from peftcli.report import grid, published, selection, views
-from peftcli.report.published import Published
+from peftcli.report.table import layout as grid
+from peftcli.report.table import published, selection
+from peftcli.report.table import spec as views
+from peftcli.report.table.published import Published
 from peftcli.tasks import registry as tasks
 
 SCALES = {"percent": 100.0, "fraction": 1.0}

@@ -12,7 +12,8 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
-from peftcli.report import agreement, selection, tabulation
+from peftcli.report.table import agreement, selection
+from peftcli.report.table import build as tabulation
 from tests.made import runs, small, unsynced, write
 
 LABELS = np.arange(60) % 2

@@ -11,8 +11,9 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
-from peftcli.report import selection, tabulation
-from peftcli.report.tables import Cell
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import selection
+from peftcli.report.table.table import Cell
 from tests.made import fill, runs, small, unsynced, write
 
 

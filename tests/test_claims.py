@@ -10,12 +10,15 @@ from statistics import fmean
 import pytest
 
 from peftcli.experiment import plan, recipe
-from peftcli.report import published, selection, summary, tabulation
-from peftcli.report.claims import judging, vocabulary
+from peftcli.report import summary
+from peftcli.report.claims import judging
+from peftcli.report.claims import spec as vocabulary
+from peftcli.report.claims.spec import Claim
 from peftcli.report.claims.verdicts import Judged
-from peftcli.report.claims.vocabulary import Claim
-from peftcli.report.published import Published
-from peftcli.report.tables import Table
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import published, selection
+from peftcli.report.table.published import Published
+from peftcli.report.table.table import Table
 from tests.made import TABLES, from_published, load
 
 NOWHERE = Path("nowhere")

@@ -8,8 +8,9 @@ from scipy import stats
 
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import differences, selection, tabulation
-from peftcli.report.tables import Table
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import differences, selection
+from peftcli.report.table.table import Table
 from tests.made import fill, runs, small
 from tests.test_cells import value
 

@@ -8,9 +8,10 @@ import pytest
 from scipy import stats
 
 from peftcli.experiment import recipe as recipes
-from peftcli.report import figures, published
+from peftcli.report import figures
 from peftcli.report.figures import bars, curves, layers, low_data, mask_change, points, rank_scatter, sparsity
 from peftcli.report.figures.curves import Curve
+from peftcli.report.table import published
 from peftcli.tasks import registry as tasks
 from tests import made, synthetic
 from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of

@@ -7,7 +7,8 @@ import pytest
 import peftcli
 from peftcli.errors import UserError
 from peftcli.experiment import plan
-from peftcli.report import selection, tabulation
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import selection
 from tests.made import fill, runs, small, unsynced, write
 from tests.test_cells import value
 

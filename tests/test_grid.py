@@ -7,8 +7,10 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import grid, selection, views
-from peftcli.report.grid import Grid
+from peftcli.report.table import layout as grid
+from peftcli.report.table import selection
+from peftcli.report.table import spec as views
+from peftcli.report.table.layout import Grid
 from tests.made import small
 
 NOWHERE = Path("nowhere")

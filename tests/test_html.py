@@ -13,7 +13,7 @@ from peftcli.experiment import recipe as recipes
 from peftcli.experiment.plan import Planned
 from peftcli.report import figures, html, summary
 from peftcli.report.figures import Drawing
-from peftcli.report.html import elements, pictures
+from peftcli.report.formats.html import elements, pictures
 from tests import made, synthetic
 from tests.outline import Outline
 

@@ -16,7 +16,7 @@ from peftcli.data import loading
 from peftcli.errors import UserError
 from peftcli.experiment import parameters, plan, recipe
 from peftcli.experiment.run import Run
-from peftcli.report import reporting
+from peftcli.report import report as reporting
 from peftcli.tasks import own_data, own_files, tabular
 from tests import folders, trained
 

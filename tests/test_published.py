@@ -8,7 +8,7 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
-from peftcli.report import published
+from peftcli.report.table import published
 from tests.made import TABLES, load
 
 

@@ -6,8 +6,9 @@ import pandas
 import pytest
 
 from peftcli.experiment import plan
-from peftcli.report import selection, tabulation
-from peftcli.report.tables import Table
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import selection
+from peftcli.report.table.table import Table
 from tests.made import fill, from_published, load, small
 
 

@@ -14,9 +14,11 @@ from peftcli.experiment import parameters, plan, protocols, recipe
 from peftcli.experiment import run as runs
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.settings import NAMES
-from peftcli.report import grid, published, selection, views
-from peftcli.report.claims import vocabulary
+from peftcli.report.claims import spec as vocabulary
 from peftcli.report.figures import spec
+from peftcli.report.table import layout as grid
+from peftcli.report.table import published, selection
+from peftcli.report.table import spec as views
 from peftcli.strategies import registry
 from peftcli.tasks.registry import COLUMNS
 

@@ -11,8 +11,8 @@ import pandas
 import pytest
 
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import reporting
-from peftcli.report.rendering import latex, markdown
+from peftcli.report import report as reporting
+from peftcli.report.formats import latex, markdown
 from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
 from tests.test_cells import value
 

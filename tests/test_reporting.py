@@ -8,8 +8,9 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
-from peftcli.report import reporting, summary
-from peftcli.report.rendering import words
+from peftcli.report import report as reporting
+from peftcli.report import summary
+from peftcli.report.formats import lines as words
 from tests.made import fill, from_published, runs, small, unsynced, write
 from tests.test_cells import value
 

@@ -8,8 +8,8 @@ import pytest
 from peftcli.experiment import plan
 from peftcli.experiment.plan import Planned
 from peftcli.records import record as records
-from peftcli.report import selection
-from peftcli.report.selection import Outcome
+from peftcli.report.table import selection
+from peftcli.report.table.selection import Outcome
 from tests.made import runs, small, write
 
 EVALUATIONS: list[dict[str, Any]] = [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.report.selectors import Selector, has
+from peftcli.report.table.selectors import Selector, has
 
 
 @dataclass

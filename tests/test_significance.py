@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from peftcli.report import significance
+from peftcli.report.statistics import significance
 
 HALVES = st.lists(st.integers(-6, 6), min_size=1, max_size=8)
 # Table 1 of the effectiveness paper: mean and deviation of ten methods on CoLA, STS-B, MRPC, RTE, CB, COPA and WSC.

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from peftcli.report import statistics
+from peftcli.report.statistics import describe as statistics
 
 SCORES = st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=1, max_size=12)
 COARSE = st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.3, 0.4])), min_size=1, max_size=12)

@@ -8,9 +8,10 @@ import pytest
 
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import selection, tabulation
-from peftcli.report.rendering import sheet
-from peftcli.report.tables import Table
+from peftcli.report.formats import text_table as sheet
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import selection
+from peftcli.report.table.table import Table
 from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.report import views
+from peftcli.report.table import spec as views
 from tests.made import small
 
 

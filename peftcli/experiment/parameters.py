@@ -12,7 +12,8 @@ from peftcli.models import anatomy, heads
 from peftcli.models import catalogue as models
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.heads import Style
-from peftcli.report import published, views
+from peftcli.report.table import published
+from peftcli.report.table import spec as views
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Elements, Tuning
 from peftcli.tasks import own_data

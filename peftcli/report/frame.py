@@ -9,7 +9,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 from peftcli.records import record as records
 from peftcli.records.record import Record
-from peftcli.report import selection
+from peftcli.report.table import selection
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,11 +9,13 @@ from peftcli.experiment import plan
 from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import canonical
-from peftcli.report import selection, tabulation
-from peftcli.report.claims import judging, vocabulary
+from peftcli.report.claims import judging
+from peftcli.report.claims import spec as vocabulary
 from peftcli.report.claims.verdicts import Judged
-from peftcli.report.selection import Outcome
-from peftcli.report.tables import Table
+from peftcli.report.table import build as tabulation
+from peftcli.report.table import selection
+from peftcli.report.table.selection import Outcome
+from peftcli.report.table.table import Table
 
 STATES = ("completed", "diverged", "failed", "damaged", "missing")
 

@@ -18,7 +18,7 @@ from peftcli.data import loading
 from peftcli.engine import backbone
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records
-from peftcli.report import reporting
+from peftcli.report import report as reporting
 from peftcli.runner import cohort as execution
 
 SCALE = float(os.environ.get("PEFTCLI_CHAOS", "1"))

@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from peftcli.report import significance
 from peftcli.report.claims.evidence import Evidence, Key, Measure, Number, best, goodness
+from peftcli.report.claims.spec import Best, Better, Mostly, Order, Within, Worst
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
-from peftcli.report.claims.vocabulary import Best, Better, Mostly, Order, Within, Worst
-from peftcli.report.differences import by_seed
+from peftcli.report.statistics import significance
+from peftcli.report.table.differences import by_seed
 
 SLACK = 1e-9  # two rounded numbers differ by a whole number of last digits, but for this
 AS_PRINTED = "compared as printed"

@@ -1,11 +1,11 @@
 """Checks that count: columns in which a strategy is among the best, strategies better than another, times best."""
 
-from peftcli.report import statistics
 from peftcli.report.claims.comparing import AS_PRINTED, count, step, takers, undecided, why_not
 from peftcli.report.claims.evidence import Evidence, Key, Number, best, goodness
+from peftcli.report.claims.spec import HowMany, TimesBest, Top
 from peftcli.report.claims.verdicts import Finding, Step
-from peftcli.report.claims.vocabulary import HowMany, TimesBest, Top
-from peftcli.report.selectors import Selector
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table.selectors import Selector
 
 
 def top(check: Top, evidence: Evidence) -> Finding:

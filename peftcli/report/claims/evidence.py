@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from peftcli.errors import UserError, unknown
 from peftcli.report.claims.verdicts import Verdict
-from peftcli.report.selectors import Selector
-from peftcli.report.tables import Cell, Column, Row, Table
+from peftcli.report.table.selectors import Selector
+from peftcli.report.table.table import Cell, Column, Row, Table
 
 Measure = Literal["mean", "std"]
 Key = tuple[str, str, tuple[tuple[str, Any], ...]]  # column, metric, the settings of its task in the recipe

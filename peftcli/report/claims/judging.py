@@ -6,12 +6,13 @@ from typing import Any
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
 from peftcli.models import catalogue as models
-from peftcli.report.claims import comparing, counting, testing, vocabulary
+from peftcli.report.claims import comparing, counting, testing
+from peftcli.report.claims import spec as vocabulary
 from peftcli.report.claims.evidence import Evidence, gather
+from peftcli.report.claims.spec import Claim
 from peftcli.report.claims.verdicts import Finding, Judged, Verdict
-from peftcli.report.claims.vocabulary import Claim
-from peftcli.report.selectors import Selector
-from peftcli.report.tables import Table
+from peftcli.report.table.selectors import Selector
+from peftcli.report.table.table import Table
 
 JUDGES: dict[str, comparing.Judge] = {
     "better": comparing.better,

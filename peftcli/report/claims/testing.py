@@ -4,12 +4,13 @@ import itertools
 import math
 from collections.abc import Callable
 
-from peftcli.report import significance, statistics
 from peftcli.report.claims.comparing import AS_PRINTED, SLACK, conclude, everywhere, step, takers, undecided, why_not
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Key, Measure, Number, best
+from peftcli.report.claims.spec import Descends, NearMajority, Overlap, RankCorrelation, Trend, Welch
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
-from peftcli.report.claims.vocabulary import Descends, NearMajority, Overlap, RankCorrelation, Trend, Welch
-from peftcli.report.significance import Test
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import significance
+from peftcli.report.statistics.significance import Test
 
 
 def overlap(check: Overlap, evidence: Evidence) -> Finding:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from peftcli.report import grid
 from peftcli.report.figures import style
 from peftcli.report.figures.spec import Curves
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.selection import Outcome
+from peftcli.report.table import layout as grid
+from peftcli.report.table.selection import Outcome
 from peftcli.tasks import registry as tasks
 
 TRAINING, VALIDATION = "training loss", "validation loss"

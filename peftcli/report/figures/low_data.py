@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from peftcli.report import grid
 from peftcli.report.figures import lines, style
 from peftcli.report.figures.lines import Across, At, Line, Panel
 from peftcli.report.figures.points import Point, describe, notes, points
 from peftcli.report.figures.spec import LowData
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.words import axis
+from peftcli.report.table import layout as grid
 from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:

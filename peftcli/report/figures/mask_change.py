@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peftcli.errors import UserError
-from peftcli.report import grid
 from peftcli.report.figures import curves, style
 from peftcli.report.figures.curves import Curve, medians
 from peftcli.report.figures.spec import MaskChange
 from peftcli.report.figures.study import Study
+from peftcli.report.table import layout as grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from peftcli.report import cells, published, statistics
 from peftcli.report.figures import style
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.grid import Place
-from peftcli.report.published import Published
-from peftcli.report.tables import Cell
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table import cells, published
+from peftcli.report.table.layout import Place
+from peftcli.report.table.published import Published
+from peftcli.report.table.table import Cell
 
 
 @dataclass(frozen=True)

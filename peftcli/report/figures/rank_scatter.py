@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from peftcli.report import significance, statistics
 from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, notes, points
 from peftcli.report.figures.spec import RankScatter
 from peftcli.report.figures.study import Study
-from peftcli.report.significance import Test
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import significance
+from peftcli.report.statistics.significance import Test
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,11 +10,13 @@ from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import record as records
-from peftcli.report import grid, published, selection, views
-from peftcli.report.grid import Place, TaskColumn
-from peftcli.report.published import Published
-from peftcli.report.selection import Outcome
-from peftcli.report.views import View
+from peftcli.report.table import layout as grid
+from peftcli.report.table import published, selection
+from peftcli.report.table import spec as views
+from peftcli.report.table.layout import Place, TaskColumn
+from peftcli.report.table.published import Published
+from peftcli.report.table.selection import Outcome
+from peftcli.report.table.spec import View
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 Every function here takes plain numbers in any one unit. None, NaN and infinity mean "no value" (a missing or diverged
 run) and are left out; `finite` tells how many are left, so that a caller can show it. A result that the values do not
-determine is None, never 0. Tests of a difference are in `peftcli.report.significance`.
+determine is None, never 0. Tests of a difference are in `peftcli.report.statistics.significance`.
 """
 
 import math

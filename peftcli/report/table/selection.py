@@ -12,7 +12,7 @@ from peftcli.experiment.plan import Planned
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
 from peftcli.records import record as records
-from peftcli.report import statistics
+from peftcli.report.statistics import describe as statistics
 from peftcli.tasks import registry as tasks
 
 State = Literal["missing", "completed", "diverged", "failed", "damaged"]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from peftcli.report import grid
-from peftcli.report.html.elements import Markup, bullets, fold, join, scrolling, tag
-from peftcli.report.rendering import sheet
-from peftcli.report.rendering.sheet import Line, Sheet, Text
-from peftcli.report.tables import Cell, Table
+from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats.html.elements import Markup, bullets, fold, join, scrolling, tag
+from peftcli.report.formats.text_table import Line, Sheet, Text
+from peftcli.report.table import layout as grid
+from peftcli.report.table.table import Cell, Table
 
 
 def render(results: Table) -> Markup:

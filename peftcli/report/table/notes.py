@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import statistics
-from peftcli.report.tables import Cell, Table
-from peftcli.report.views import View
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table.spec import View
+from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
 
 Named = Callable[[Cell], tuple[str, ...]]

@@ -10,7 +10,7 @@ from peftcli import documents
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.run import Run
 from peftcli.files import read_text
-from peftcli.report import selectors
+from peftcli.report.table import selectors
 
 KEYS = ("strategy", "setting", "task", "metric", "n", "ddof", "copied_from")
 NUMBERS = ("mean", "std", "max", "trainable_percent", "trainable_millions")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from peftcli.report.claims.verdicts import Finding, Judged
-from peftcli.report.html.elements import Markup, bullets, fold, join, tag
+from peftcli.report.formats.html.elements import Markup, bullets, fold, join, tag
 
 SIGNS = {"holds": "✓", "does not hold": "✗", "not enough runs": "…", "cannot be judged": "?"}
 SHOWN = 40  # comparisons of a check; more are counted

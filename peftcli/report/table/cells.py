@@ -7,12 +7,13 @@ from typing import Any
 
 from peftcli.errors import UserError
 from peftcli.records import record as records
-from peftcli.report import published, selection, statistics
-from peftcli.report.grid import Place
-from peftcli.report.published import Published
-from peftcli.report.selection import Outcome, State
-from peftcli.report.tables import Cell
-from peftcli.report.views import View
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table import published, selection
+from peftcli.report.table.layout import Place
+from peftcli.report.table.published import Published
+from peftcli.report.table.selection import Outcome, State
+from peftcli.report.table.spec import View
+from peftcli.report.table.table import Cell
 
 SCALES = {"percent": 100.0, "fraction": 1.0}
 

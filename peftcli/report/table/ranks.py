@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from peftcli.report import statistics
-from peftcli.report.selectors import Selector
-from peftcli.report.tables import Cell, Row, RowAverage
-from peftcli.report.views import View
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table.selectors import Selector
+from peftcli.report.table.spec import View
+from peftcli.report.table.table import Cell, Row, RowAverage
 
 Spot = tuple[int, int]  # row, column
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from peftcli.report.rendering import sheet, words
-from peftcli.report.rendering.sheet import Line, Sheet, Text
+from peftcli.report.formats import lines as words
+from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")

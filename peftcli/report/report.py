@@ -6,9 +6,9 @@ from pathlib import Path
 from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import selection
-from peftcli.report.rendering import data, latex, markdown, terminal
+from peftcli.report.formats import data, latex, markdown, terminal
 from peftcli.report.summary import Report, of_outcomes, summarise
+from peftcli.report.table import selection
 
 TEXTS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown.render,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from peftcli.report.differences import Difference, from_reference
-from peftcli.report.differences import notes as difference_notes
-from peftcli.report.tables import Cell, Parameters, Row, RowAverage, Table
-from peftcli.report.views import View
+from peftcli.report.table.differences import Difference, from_reference
+from peftcli.report.table.differences import notes as difference_notes
+from peftcli.report.table.spec import View
+from peftcli.report.table.table import Cell, Parameters, Row, RowAverage, Table
 
 MARKS = {"diverged": "d", "failed": "f", "damaged": "x", "missing": "m", "collapsed": "c"}
 PARAMETERS = {"percent": "% Param.", "millions": "Param. (M)"}

@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import cells, grid, notes, published, ranks, statistics, views
-from peftcli.report.grid import Grid, Key, Place
-from peftcli.report.published import Published
-from peftcli.report.selection import Outcome
-from peftcli.report.tables import Cell, Column, Parameters, Row, RowAverage, Table
-from peftcli.report.views import View
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.table import cells, notes, published, ranks
+from peftcli.report.table import layout as grid
+from peftcli.report.table import spec as views
+from peftcli.report.table.layout import Grid, Key, Place
+from peftcli.report.table.published import Published
+from peftcli.report.table.selection import Outcome
+from peftcli.report.table.spec import View
+from peftcli.report.table.table import Cell, Column, Parameters, Row, RowAverage, Table
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 

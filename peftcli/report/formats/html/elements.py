@@ -3,7 +3,7 @@
 import html
 from collections.abc import Iterable, Sequence
 
-from peftcli.report.rendering.sheet import clean
+from peftcli.report.formats.text_table import clean
 
 VOID = ("meta", "br", "hr")
 

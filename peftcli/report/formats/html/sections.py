@@ -5,7 +5,7 @@ from typing import Any
 
 from peftcli import documents, files
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.html.elements import Markup, bullets, fold, join, pairs, preformatted, tag
+from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, tag
 from peftcli.report.summary import Report
 
 LISTED = 100  # runs in a list; more are counted

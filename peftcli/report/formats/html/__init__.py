@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from peftcli.report.figures import Drawing
-from peftcli.report.html import claims, differences, facts, pictures, tables
-from peftcli.report.html.elements import Markup, join, section, tag
+from peftcli.report.formats.html import claims, differences, pictures, tables
+from peftcli.report.formats.html import sections as facts
+from peftcli.report.formats.html.elements import Markup, join, section, tag
 from peftcli.report.summary import Report
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # nothing is fetched, nothing runs

@@ -9,7 +9,7 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from peftcli.report.statistics import DECIMALS, FEW, RESAMPLES, Value, finite, generator, mean, rank, std
+from peftcli.report.statistics.describe import DECIMALS, FEW, RESAMPLES, Value, finite, generator, mean, rank, std
 
 EXACT_PAIRS = 100  # Wilcoxon: the exact distribution takes about n^3 / 2 additions
 EXACT_SIGNS = 16  # sign flips: 2^16 sums

@@ -6,8 +6,8 @@ from typing import Any
 
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.selection import Outcome, chooser
-from peftcli.report.views import View
+from peftcli.report.table.selection import Outcome, chooser
+from peftcli.report.table.spec import View
 from peftcli.tasks import registry as tasks
 
 Key = tuple[str, ...]  # the words of a row or column, outermost first

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from peftcli.report.published import Published
-from peftcli.report.views import View
+from peftcli.report.table.published import Published
+from peftcli.report.table.spec import View
 
 State = Literal["complete", "incomplete", "missing"]
 

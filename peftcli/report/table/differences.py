@@ -3,10 +3,11 @@
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
-from peftcli.report import significance, statistics
-from peftcli.report.selectors import Selector
-from peftcli.report.significance import Test
-from peftcli.report.tables import Cell, Table
+from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import significance
+from peftcli.report.statistics.significance import Test
+from peftcli.report.table.selectors import Selector
+from peftcli.report.table.table import Cell, Table
 
 
 @dataclass(frozen=True)

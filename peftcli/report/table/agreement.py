@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli.errors import UserError
-from peftcli.report import significance
-from peftcli.report.significance import Test
-from peftcli.report.tables import Cell
+from peftcli.report.statistics import significance
+from peftcli.report.statistics.significance import Test
+from peftcli.report.table.table import Cell
 
 if TYPE_CHECKING:
     from numpy import ndarray

@@ -10,8 +10,9 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from peftcli.report.rendering import sheet, words
-from peftcli.report.rendering.sheet import Line, Sheet, Text
+from peftcli.report.formats import lines as words
+from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
 WIDTH = 100  # columns

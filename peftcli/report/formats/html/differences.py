@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from peftcli.report.html import tables
-from peftcli.report.html.elements import Markup, bullets, join, scrolling, tag
-from peftcli.report.rendering import data, sheet
+from peftcli.report.formats import data
+from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats.html import tables
+from peftcli.report.formats.html.elements import Markup, bullets, join, scrolling, tag
 from peftcli.report.summary import Report
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from peftcli.report.figures import Drawing
-from peftcli.report.html.elements import Markup, escape, join, scrolling, tag
+from peftcli.report.formats.html.elements import Markup, escape, join, scrolling, tag
 
 ROOM = 2_600_000  # bytes that all figures together may take, so that a page stays below 3 MB
 _OUTER = re.compile(r'<svg[^>]*? width="([0-9.]+)pt" height="([0-9.]+)pt" viewBox="([^"]+)"[^>]*>', re.DOTALL)

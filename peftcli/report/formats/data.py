@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from peftcli.report import agreement, statistics
-from peftcli.report.differences import from_reference
+from peftcli.report.statistics import describe as statistics
 from peftcli.report.summary import Report
-from peftcli.report.tables import Cell, Row, RowAverage, Table
+from peftcli.report.table import agreement
+from peftcli.report.table.differences import from_reference
+from peftcli.report.table.table import Cell, Row, RowAverage, Table
 
 CSV_KEYS = (
     *("row", "strategy", "options", "setting", "task", "column", "split", "metric", "state", "learning_rate"),

@@ -1,0 +1,1 @@
+"""Numbers on samples of runs: what they are, and whether they differ."""

@@ -1,0 +1,1 @@
+"""A table: which records make its cells, and what stands beside them."""
