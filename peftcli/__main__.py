@@ -7,7 +7,7 @@ def main() -> None:
     """Run the command line; exits with 0, 1 (runs failed), 2 (bad input) or 75 (stopped by a signal)."""
     stopping.install()
     try:
-        from peftcli.cli import run
+        from peftcli.cli.app import run
 
         run()
     except SystemExit as ended:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peftcli.commands import calibrate
+from peftcli.cli import calibrate
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from peftcli import cli
+from peftcli.cli import app as cli
 from tests import material
 
 HEAVY = ("torch", "transformers", "pandas", "scipy")

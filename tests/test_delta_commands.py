@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from peftcli import cli
+from peftcli.cli import app as cli
 from tests import folders, trained
 
 Command = Callable[..., tuple[int, str, str]]

@@ -9,7 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from peftcli.commands import evaluate
+from peftcli.cli import evaluate
 from peftcli.deltas import file as deltas
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Company, Delta

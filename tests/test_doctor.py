@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from peftcli import cli
-from peftcli.commands import doctor as command
+from peftcli.cli import app as cli
+from peftcli.cli import doctor as command
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, recipe
 from peftcli.preflight import doctor

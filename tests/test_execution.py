@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli.commands import sweep as command
+from peftcli.cli import sweep as command
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State

@@ -8,7 +8,8 @@ from safetensors.numpy import save_file
 from scipy import stats
 
 from peftcli.experiment.recipe import Recipe
-from peftcli.report import html, summary
+from peftcli.report import summary
+from peftcli.report.formats import html
 from peftcli.report.table import agreement
 from peftcli.tasks import registry as tasks
 from tests.made import runs, small, unsynced, write

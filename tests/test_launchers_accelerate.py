@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from peftcli import stopping
-from peftcli.commands import sweep as command
+from peftcli.cli import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load

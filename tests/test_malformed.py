@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from peftcli import cli
+from peftcli.cli import app as cli
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records

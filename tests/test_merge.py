@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from peftcli.commands import merge as command
+from peftcli.cli import merge as command
 from peftcli.errors import UserError
 from peftcli.records import record as records
 from peftcli.records.merge import merge

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from peftcli.commands import predict
+from peftcli.cli import predict
 from peftcli.deltas import export
 from peftcli.deltas import file as deltas
 from peftcli.errors import UserError

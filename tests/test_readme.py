@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import peftcli
-from peftcli import cli, files
+from peftcli import files
+from peftcli.cli import app as cli
 from peftcli.experiment import plan, recipe
 from peftcli.records import record as records
 from peftcli.tasks import registry as tasks

@@ -34,7 +34,8 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
         return terminal.render(found, styled)
     if form in TEXTS:
         return TEXTS[form](found)
-    from peftcli.report import figures, html
+    from peftcli.report import figures
+    from peftcli.report.formats import html
 
     return html.render(found, figures.draw_all(figures.Study(recipe, outcomes, output)))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from peftcli.commands import sweep
+from peftcli.cli import sweep
 from peftcli.launchers import launch as choosing
 from tests import folders
 from tests.chaos import disturbed

@@ -7,9 +7,10 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from peftcli import delta_commands, options, usage
+from peftcli.cli import deltas as delta_commands
+from peftcli.cli import options, usage
+from peftcli.cli.options import AsJson, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.errors import UserError, unknown
-from peftcli.options import AsJson, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.stopping import STOPPED
 
 app = typer.Typer(
@@ -79,7 +80,7 @@ def train(
     track: options.Track = None,
 ) -> int:
     """Train one run (or one per seed), print its metrics and write its record."""
-    from peftcli.commands import train as command
+    from peftcli.cli import train as command
 
     settings = {
         "epochs": epochs,
@@ -120,7 +121,7 @@ def sweep(
     detach: options.Detach = False,
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
-    from peftcli.commands import sweep as command
+    from peftcli.cli import sweep as command
     from peftcli.launchers.launch import choose
 
     if retry not in (None, "failed"):
@@ -147,8 +148,8 @@ def plan(
     walltime: options.Walltime = None,
 ) -> None:
     """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
-    from peftcli.commands import calibrate as timing
-    from peftcli.commands import plan as command
+    from peftcli.cli import calibrate as timing
+    from peftcli.cli import plan as command
 
     if calibrate:
         print(timing.show(recipe, output, data_dir, overrides, cohort, walltime, as_json))
@@ -164,7 +165,7 @@ def merge(
     output: Annotated[Path, typer.Option(help="The folder that gets them all.")],
 ) -> int:
     """Join the results of several machines; the same run with different content is refused."""
-    from peftcli.commands import merge as command
+    from peftcli.cli import merge as command
 
     return command.run(sources, output)
 
@@ -204,7 +205,7 @@ def params(
     as_json: AsJson = False,
 ) -> None:
     """Count parameters exactly, from the architecture's numbers alone."""
-    from peftcli.commands import params as command
+    from peftcli.cli import params as command
 
     print(command.show(recipe, model, strategy, labels, overrides, as_json))
 
@@ -216,7 +217,7 @@ def prefetch(
     overrides: SetOption = [],  # noqa: B006
 ) -> int:
     """Download a recipe's model and data, and check with the network off what an offline node will find."""
-    from peftcli.commands import prefetch as command
+    from peftcli.cli import prefetch as command
 
     return command.run(recipe, data_dir, overrides)
 
@@ -231,7 +232,7 @@ def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
-    from peftcli.commands import doctor as command
+    from peftcli.cli import doctor as command
 
     text, code = command.show(recipe, output, data_dir, overrides, cohort, as_json)
     print(text)
@@ -248,7 +249,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List what exists, a line each."""
-    from peftcli.commands.listing import KINDS, rows
+    from peftcli.cli.listing import KINDS, rows
 
     if what not in KINDS:
         raise unknown("list", what, KINDS)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from peftcli.options import AsJson, DataDir
+from peftcli.cli.options import AsJson, DataDir
 
 DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", help="A file that --save-delta wrote.")]
 Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.")]
@@ -19,7 +19,7 @@ def apply(
     form: Annotated[str, typer.Option("--format", help="transformers, or for lora peft.")] = "transformers",
 ) -> None:
     """Write a saved delta on its base as a transformers folder, or a lora as an adapter of the peft package."""
-    from peftcli.commands import apply as command
+    from peftcli.cli import apply as command
 
     print(command.run(delta, model, out, form), file=sys.stderr)
 
@@ -33,7 +33,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a saved delta on its task, exactly as its record has it; of own data, --data-dir is its file or folder."""
-    from peftcli.commands import evaluate as command
+    from peftcli.cli import evaluate as command
 
     print(command.show(delta, task, model, data_dir, allow_other_data, as_json))
 
@@ -51,6 +51,6 @@ def predict(
     form: Annotated[str | None, typer.Option("--format", help="tsv or jsonl.  [by --to's suffix, else tsv]")] = None,
 ) -> None:
     """Write a saved delta's predictions on a file, or on a split as the GLUE server takes them."""
-    from peftcli.commands import predict as command
+    from peftcli.cli import predict as command
 
     command.run(delta, source, task, split, model, data_dir, to, form)
