@@ -106,5 +106,5 @@ def test_unknown_split_is_a_user_error() -> None:
 
 def test_import_is_cheap() -> None:
     heavy = "{'torch', 'transformers', 'numpy', 'pandas', 'scipy', 'sklearn', 'datasets'}"
-    code = f"import sys, peftcli.data.demo; assert not {heavy} & set(sys.modules)"
+    code = f"import sys, peftcli.tasks.demo; assert not {heavy} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

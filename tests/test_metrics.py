@@ -232,7 +232,7 @@ def test_random_states_stay_as_they_were():
 
 def test_importing_the_names_is_cheap():
     heavy = {"numpy", "pandas", "scipy", "torch", "transformers", "evaluate"}
-    code = f"import sys, peftcli.metrics as m; print(len(m.NAMES), m.takes('f1'), {heavy} & {{*sys.modules}})"
+    code = f"import sys, peftcli.tasks.metrics as m; print(len(m.NAMES), m.takes('f1'), {heavy} & {{*sys.modules}})"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "10 classes set()\n"
 

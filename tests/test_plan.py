@@ -203,7 +203,7 @@ PINNED = {
 
 def test_planning_imports_nothing_heavy() -> None:
     code = (
-        "import sys, peftcli.plan, peftcli.recipe, peftcli.protocols, peftcli.records, peftcli.runs;"
+        "import sys, peftcli.experiment.plan, peftcli.experiment.recipe, peftcli.experiment.protocols, peftcli.records.record;"
         "from peftcli import plan, recipe;"
         "n = len(plan.expand(recipe.load(recipe.find('freezing/table1'))));"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'transformers', 'datasets', 'matplotlib', 'sklearn'};"

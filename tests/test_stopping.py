@@ -148,4 +148,4 @@ def test_handlers_come_before_anything_slow() -> None:
     code = "import sys; before = set(sys.modules); import peftcli.__main__; print(sorted(set(sys.modules) - before))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert not {"torch", "typer", "pydantic", "numpy", "rich", "yaml"} & set(eval(found.stdout))
-    assert "peftcli.cli.app" not in found.stdout
+    assert "peftcli.cli" not in found.stdout
