@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from peftcli.experiment import parameters, plan, recipe
+from peftcli.experiment import plan, recipe
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.records import record as records
+from peftcli.report import parameters as parameter_rows
 from peftcli.report.table import layout as grid
 from peftcli.report.table import published, selection
 from peftcli.report.table import spec as views
@@ -89,7 +90,7 @@ def from_published(made: Recipe, output: Path, change: Change | None = None) -> 
                 for each, value in zip(own, _values(cell, own, rate, view, change), strict=True):
                     split = selection.reported_split(column.split, each.run.protocol)
                     scores[each.run.id].setdefault(split, {})[column.metric] = value
-    counts = {(row["strategy"], str(row["options"])): row for row in parameters.rows(made)}
+    counts = {(row["strategy"], str(row["options"])): row for row in parameter_rows.rows(made)}
     with unsynced():
         for each in planned:
             own_counts = {key: counts[each.run.strategy, str(each.run.options)][key] for key in PARAMETERS}

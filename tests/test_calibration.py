@@ -11,10 +11,9 @@ from peftcli.cli import calibrate
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records
-from peftcli.runner import calibration, sweep
+from peftcli.runner import calibration, sweep, work
 from peftcli.runner.calibration import Timing
-from peftcli.runner.cohort import Place
-from peftcli.runner.sweep import Share
+from peftcli.runner.work import SweepSettings, WorkUnit
 from tests import folders
 
 TRAINING = {"epochs": 30, "batch_size": 8, "max_train_samples": 64, "evaluate_every": "3 epochs"}
@@ -31,11 +30,11 @@ class Quiet:
 def train(file: Path, output: Path, only: slice = slice(None)) -> float:
     """Train cohorts of two; gives the seconds they took."""
     recipe = load(file, {})
-    place = Place(recipe.model, output)
+    place = SweepSettings(recipe.model, output)
     runs = [planned.run for planned in plan.expand(recipe)]
-    groups = tuple(sweep.cohorts(runs, place, 2))[only]
+    groups = tuple(work.cohorts(runs, place, 2))[only]
     began = time.perf_counter()
-    sweep.train(Share(groups, frozenset(run.id for group in groups for run in group)), place, Quiet())
+    sweep.train(WorkUnit(groups, frozenset(run.id for group in groups for run in group)), place, Quiet())
     return time.perf_counter() - began
 
 

@@ -21,10 +21,10 @@ from peftcli.experiment.run import Run
 from peftcli.launchers import launch as choosing
 from peftcli.records import record as records
 from peftcli.runner import cohort as execution
-from peftcli.runner import sweep
-from peftcli.runner.cohort import Place
+from peftcli.runner import sweep, work
 from peftcli.runner.progress import Progress
 from peftcli.runner.status import Status
+from peftcli.runner.work import SweepSettings
 from tests import folders, tiny
 
 PLAIN = {
@@ -240,11 +240,11 @@ def test_a_stopped_sweep_goes_on_where_it_was(recipe: Path, tmp_path: Path, monk
 def watched(recipe: Path, output: Path, steps: list[int]) -> None:
     """Train a recipe's one cohort and note the steps."""
     chosen = runs(recipe)
-    place = Place(load(recipe).model, output, keep_predictions=False)
+    place = SweepSettings(load(recipe).model, output, keep_predictions=False)
     progress = Progress(Status(), len, lambda status: None, 60.0, 0.0)
     progress.watch = lambda cohort, state: steps.append(state.step)  # type: ignore[method-assign]
     wanted = frozenset(run.id for run in chosen)
-    sweep.train(sweep.Share((tuple(chosen),), wanted), replace(place, checkpoint_seconds=600.0), progress)
+    sweep.train(work.WorkUnit((tuple(chosen),), wanted), replace(place, checkpoint_seconds=600.0), progress)
 
 
 def test_a_record_of_another_model_of_the_same_name_is_not_replaced(recipe: Path, tmp_path: Path) -> None:
@@ -253,4 +253,4 @@ def test_a_record_of_another_model_of_the_same_name_is_not_replaced(recipe: Path
     other = folders.bert(tmp_path / "elsewhere" / Path(loaded.model).name, seed=5)
     run = runs(recipe)[0]
     with pytest.raises(UserError, match="was made with another model of the same name"):
-        execution.run_cohort([run], [run], Place(str(other), tmp_path / "here"), lambda cohort, state: None)
+        execution.run_cohort([run], [run], SweepSettings(str(other), tmp_path / "here"), lambda cohort, state: None)

@@ -11,8 +11,9 @@ import pytest
 
 from peftcli.experiment import recipe as recipes
 from peftcli.experiment.plan import Planned
-from peftcli.report import figures, html, summary
+from peftcli.report import figures, summary
 from peftcli.report.figures import Drawing
+from peftcli.report.formats import html
 from peftcli.report.formats.html import elements, pictures
 from tests import made, synthetic
 from tests.outline import Outline

@@ -95,12 +95,11 @@ def test_sbatch_options_are_taken_but_for_those_set_here():
 
 
 def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
-    from peftcli.runner.cohort import Place
-    from peftcli.runner.sweep import Share
+    from peftcli.runner.work import SweepSettings, WorkUnit
 
     runs = made.runs(made.small())
-    share = Share(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
-    place = Place("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
+    share = WorkUnit(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
+    place = SweepSettings("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
     whole = Assignment(share, place, True, 4, 2)
     file = tmp_path / "share.json"
     file.write_text(assignments.encode(whole))

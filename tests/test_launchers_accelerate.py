@@ -17,6 +17,7 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import merge
 from peftcli.records import record as records
+from peftcli.runner import work
 from tests import folders
 from tests.test_execution import PLAIN
 
@@ -72,15 +73,14 @@ def test_the_same_records_by_any_number_of_processes(
     processes, alone, environment, tiny_folder, tmp_path, monkeypatch, capfd
 ):
     from peftcli.launchers import accelerate
-    from peftcli.runner import sweep as sweeps
-    from peftcli.runner.cohort import Place
+    from peftcli.runner.work import SweepSettings
 
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     recipe = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT), {})
     runs = [planned.run for planned in plan.expand(recipe)]
-    place = Place(recipe.model, tmp_path / "out")
-    share = sweeps.Share(tuple(sweeps.cohorts(runs, place, 1)), frozenset(run.id for run in runs))
+    place = SweepSettings(recipe.model, tmp_path / "out")
+    share = work.WorkUnit(tuple(work.cohorts(runs, place, 1)), frozenset(run.id for run in runs))
     assert accelerate.run(share, place, processes, 1) == []
     assert contents(tmp_path / "out") == alone
     assert capfd.readouterr().err == ""

@@ -14,8 +14,10 @@ import pytest
 
 from peftcli.data import loading
 from peftcli.errors import UserError
-from peftcli.experiment import parameters, plan, recipe
+from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
+from peftcli.records import record as records
+from peftcli.report import parameters as parameter_rows
 from peftcli.report import report as reporting
 from peftcli.tasks import own_data, own_files, tabular
 from tests import folders, trained
@@ -215,8 +217,8 @@ def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
     assert ended[0].body["data"]["sizes"] == {"train": 32, "validation": 24}
     assert str(tmp_path) not in json.dumps(ended[0].body)
     found = recipe.load(tmp_path / "recipe.yaml")
-    assert set(plan.states([p.run for p in plan.expand(found)], tmp_path / "results").values()) == {"completed"}
-    assert parameters.rows(found)[0]["head"] == 2 * 16 + 2
+    assert set(records.states([p.run for p in plan.expand(found)], tmp_path / "results").values()) == {"completed"}
+    assert parameter_rows.rows(found)[0]["head"] == 2 * 16 + 2
     shown = json.loads(reporting.report(found, tmp_path / "results", "json", False, False))
     best = max(
         np.mean([r.body["evaluations"][-1]["f1"] for r in ended if r.body["run"]["learning_rate"] == rate])

@@ -6,15 +6,16 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.experiment import parameters, recipe
+from peftcli.experiment import recipe
 from peftcli.experiment.parameters import count
 from peftcli.models.catalogue import KNOWN
+from peftcli.report import parameters as parameter_rows
 
 BERT, CASED, LARGE, ROBERTA = "bert-base-uncased", "bert-base-cased", "bert-large-cased", "roberta-base"
 
 
 def rows(name: str, **options: Any) -> list[dict[str, Any]]:
-    return parameters.rows(recipe.load(recipe.find(name)), **options)
+    return parameter_rows.rows(recipe.load(recipe.find(name)), **options)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +155,8 @@ def test_a_task_of_one_s_own_is_counted_with_its_labels(tmp_path: Path) -> None:
     text = "title: x\ntasks: [{mine: {data: ., text: text}}]\nstrategies: [layernorm]\nlearning_rates: [1e-3]\n"
     file = tmp_path / "x.yaml"
     file.write_text(text + "seeds: 1\nmodel: bert-base-cased\n")
-    assert parameters.rows(recipe.load(file))[0]["head"] == 3 * 769
-    assert parameters.rows(recipe.load(file), labels=45)[0]["head"] == 45 * 769
+    assert parameter_rows.rows(recipe.load(file))[0]["head"] == 3 * 769
+    assert parameter_rows.rows(recipe.load(file), labels=45)[0]["head"] == 45 * 769
 
 
 def test_the_head_is_that_of_the_first_task() -> None:
@@ -190,7 +191,7 @@ def test_a_local_folder_s_config_is_enough(tmp_path: Path) -> None:
 def test_counting_planning_and_reading_import_nothing_heavy() -> None:
     code = (
         "import sys; from peftcli import parameters, plan, recipe;"
-        "r = recipe.load(recipe.find('transferability/table1')); plan.expand(r); parameters.rows(r);"
+        "r = recipe.load(recipe.find('transferability/table1')); plan.expand(r); parameter_rows.rows(r);"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'transformers', 'datasets', 'matplotlib', 'sklearn'};"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -185,7 +185,7 @@ def test_states_tell_missing_from_damaged(tmp_path: Path) -> None:
     target = records.path(tmp_path, runs[0])
     target.parent.mkdir(parents=True)
     target.write_text("{")
-    assert plan.states(runs, tmp_path) == {runs[0].id: "damaged", runs[1].id: "missing"}
+    assert records.states(runs, tmp_path) == {runs[0].id: "damaged", runs[1].id: "missing"}
 
 
 def test_ids_of_the_papers_runs_do_not_change() -> None:

@@ -121,8 +121,9 @@ def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
     assert "prefetch needs a network for someone/tiny, nyu-mll/glue, aps/super_glue" in done.stderr
     code = (
         "import time, torch, transformers\nfrom peftcli.data import tokens\nfrom peftcli.engine import backbone\n"
+        "from peftcli.models import files\n"
         "from peftcli.errors import UserError\n"
-        "for act in (lambda: backbone.fetch_config('someone/other'),\n"
+        "for act in (lambda: files.fetch_config('someone/other'),\n"
         "            lambda: tokens.load('someone/other', 'pair'),\n"
         "            lambda: backbone.load('someone/other', True, torch.float32, torch.device('cpu'))):\n"
         "    start = time.perf_counter()\n"
@@ -150,8 +151,8 @@ def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: P
     (tmp_path / "other").mkdir()
     root = str(Path(__file__).parent.parent)
     arguments = ("--model", "someone/tiny", "--task", "demo", "--strategy", "layernorm", "--max-train-samples", "8")
-    code = "from peftcli import models; from peftcli.engine import backbone\n"
-    code += "print(backbone.fetch_config('someone/tiny')['hidden_size'])\n"
+    code = "from peftcli import models; from peftcli.engine import backbone\nfrom peftcli.models import files\n"
+    code += "print(files.fetch_config('someone/tiny')['hidden_size'])\n"
     code += "print(models.config('someone/tiny')['hidden_size'])"
     with hub_server.serve({"models/someone/tiny": ("main", tmp_path / "model")}) as address:
         done = subprocess.run(

@@ -22,7 +22,7 @@ from peftcli.runner import display as live
 from peftcli.runner import progress, status
 from peftcli.runner.display import Board, Screen
 from peftcli.runner.status import Status, duration, screen, seconds_left
-from peftcli.runner.sweep import Share
+from peftcli.runner.work import WorkUnit
 from tests import folders, made
 from tests.test_tracking import assert_same
 
@@ -58,7 +58,7 @@ def test_a_process_tells_its_cohort_and_counts_what_ended(monkeypatch):
     clock, told = Clock(monkeypatch), []
     runs = made.runs(made.small())[:4]
     costs = {run.id: cost for run, cost in zip(runs, (3.0, 3.0, 6.0, 2.0), strict=True)}
-    share = Share((tuple(runs[:2]), (runs[2],), (runs[3],)), frozenset(run.id for run in runs[:3]))
+    share = WorkUnit((tuple(runs[:2]), (runs[2],), (runs[3],)), frozenset(run.id for run in runs[:3]))
     own = progress.start(share, lambda cohort: sum(costs[run.id] for run in cohort), told.append, 1.0)
     own.begin(runs[:2])
     assert told.pop() == Status(f"{runs[0].describe()} and 1 more", runs=3, left=12.0)
@@ -221,7 +221,7 @@ def test_costs_of_a_real_share_are_positive(recipe):
     loaded = load(recipe)
     runs = [planned.run for planned in plan.expand(loaded)]
     own = progress.start(
-        Share((tuple(runs),), frozenset(run.id for run in runs)),
+        WorkUnit((tuple(runs),), frozenset(run.id for run in runs)),
         lambda cohort: shares.cost(loaded.model, tuple(cohort)),
         lambda told: None,
         live.LIVE_SECONDS,

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from peftcli import documents
-from peftcli.experiment import parameters, plan, protocols, recipe
+from peftcli.experiment import plan, protocols, recipe
 from peftcli.experiment import run as runs
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.settings import NAMES
+from peftcli.report import parameters as parameter_rows
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.figures import spec
 from peftcli.report.table import layout as grid
@@ -66,7 +67,7 @@ def test_every_recipe_plans_counts_and_has_a_view(name: str) -> None:
     planned = expand(name)
     entries = {p.strategy for p in planned}
     assert entries == set(range(len(made.strategies))), "an entry without a run of its own"
-    rows = parameters.rows(made)
+    rows = parameter_rows.rows(made)
     assert {row["strategy"] for row in rows} == {strategy for strategy, _ in made.strategies}
     assert all(row["trainable"] > 0 for row in rows if row["strategy"] != "frozen")
     views.read(made)

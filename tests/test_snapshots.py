@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from peftcli.engine import backbone
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.models import catalogue as models
@@ -53,7 +52,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_folder_is_taken_where_it_is_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert snapshots.at("someone/tiny", COMMIT) == cache / COMMIT
-    assert backbone.locate(f"someone/tiny@{COMMIT}") == str(cache / COMMIT)
+    assert snapshots.locate(f"someone/tiny@{COMMIT}") == str(cache / COMMIT)
     assert weights.locate(f"someone/tiny@{COMMIT}") == cache / COMMIT / "model.safetensors"
     assert weights.locate(f"someone/tiny@{OTHER}") is None
     assert models.config(f"someone/tiny@{COMMIT}") == {"model_type": "bert"}

@@ -23,7 +23,8 @@ NAN, INFINITY = float("nan"), float("inf")
 
 def test_importing_the_report_side_needs_no_numerical_library() -> None:
     heavy = "{'numpy', 'scipy', 'pandas', 'torch'}"
-    code = f"import sys, peftcli.report.statistics.describe, peftcli.report.statistics.significance; print({heavy} & {{*sys.modules}})"
+    modules = "peftcli.report.statistics.describe, peftcli.report.statistics.significance"
+    code = f"import sys, {modules}; print({heavy} & {{*sys.modules}})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
 

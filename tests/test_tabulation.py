@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli.experiment import parameters, plan
+from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
+from peftcli.report import parameters as parameter_rows
 from peftcli.report.formats import text_table as sheet
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import selection
@@ -98,7 +99,7 @@ def test_millions_count_the_head_of_the_papers_labels(tables: dict[str, Table], 
         values = [row.parameters.value for row in table.rows if row.parameters]
         assert [round(value or 0, 2) for value in values[2:]] == printed
         assert round(values[0] or 0, 2) == 333.58
-    counted = {str(row["options"]): row["trainable_with_head"] for row in parameters.rows(load("spafit/table2"))}
+    counted = {str(row["options"]): row["trainable_with_head"] for row in parameter_rows.rows(load("spafit/table2"))}
     assert values[2] == pytest.approx(list(counted.values())[2] / 1e6)
 
 

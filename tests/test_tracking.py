@@ -20,8 +20,8 @@ from peftcli.records import merge
 from peftcli.records import record as records
 from peftcli.records.record import Record
 from peftcli.runner import cohort as execution
-from peftcli.runner import sweep, tracking
-from peftcli.runner.cohort import Place
+from peftcli.runner import sweep, tracking, work
+from peftcli.runner.work import SweepSettings
 from tests import folders
 from tests.test_execution import PLAIN
 from tests.trained import Quiet
@@ -91,8 +91,8 @@ def test_curves_are_the_records_numbers_and_change_no_record(recipe, tmp_path):
 
 def test_a_resumed_run_has_every_step_once(recipe, tmp_path, monkeypatch):
     chosen = runs(recipe)
-    place = Place(load(recipe).model, tmp_path / "out", keep_predictions=False, track="tensorboard")
-    share = sweep.Share((tuple(chosen),), frozenset(run.id for run in chosen[:3]))
+    place = SweepSettings(load(recipe).model, tmp_path / "out", keep_predictions=False, track="tensorboard")
+    share = work.WorkUnit((tuple(chosen),), frozenset(run.id for run in chosen[:3]))
     with monkeypatch.context() as patch:
         seen = []
         patch.setattr(execution.stopping, "asked", lambda: seen.append(1) or len(seen) == 6)

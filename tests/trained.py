@@ -8,8 +8,8 @@ from typing import Any
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
 from peftcli.records.record import Record
-from peftcli.runner import sweep
-from peftcli.runner.cohort import Place
+from peftcli.runner import sweep, work
+from peftcli.runner.work import SweepSettings
 from peftcli.tasks import demo, own_data
 from tests import folders, tiny
 
@@ -63,11 +63,13 @@ def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: i
     found = recipe.load(file)
     runs = [planned.run for planned in plan.expand(found)]
     described = own_data.folders(found.path, [(name, entry.options) for name, entry in found.tasks])
-    place = Place(found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described)
+    place = SweepSettings(
+        found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described
+    )
     place.output.mkdir(exist_ok=True)
-    groups = sweep.cohorts(runs, place, cohort)
+    groups = work.cohorts(runs, place, cohort)
     progress: Any = Quiet()
-    return sweep.train(sweep.Share(tuple(groups), frozenset(run.id for run in runs)), place, progress)
+    return sweep.train(work.WorkUnit(tuple(groups), frozenset(run.id for run in runs)), place, progress)
 
 
 def delta(record: Record) -> deltas.Delta:

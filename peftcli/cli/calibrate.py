@@ -9,6 +9,7 @@ from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import find, load, parse_set
 from peftcli.launchers.walltime import minutes
+from peftcli.runner import work
 from peftcli.tasks import own_data
 
 
@@ -25,19 +26,19 @@ def show(
     recipe = load(find(name), parse_set(overrides))
     runs = [planned.run for planned in plan.expand(recipe)]
     limit = None if walltime is None else minutes(walltime) * 60
-    from peftcli.runner import calibration, sweep
-    from peftcli.runner.cohort import Place
-    from peftcli.runner.environment import device
+    from peftcli.engine.device import default_device
+    from peftcli.runner import calibration
+    from peftcli.runner.work import SweepSettings
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    place = Place(recipe.model, output, data_dir, own_data=described)
-    size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or sweep.default_size()
-    left = sweep.missing(runs, place, False)
-    groups = [group for group in sweep.cohorts(runs, place, size) if any(run.id in left for run in group)]
+    place = SweepSettings(recipe.model, output, data_dir, own_data=described)
+    size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or work.default_size()
+    left = work.missing(runs, place, False)
+    groups = [group for group in work.cohorts(runs, place, size) if any(run.id in left for run in group)]
     timings, start = calibration.calibrate(groups, place)
     found = {
         "title": recipe.title,
-        "device": device().type,
+        "device": default_device().type,
         "runs": len(left),
         "cohorts": len(groups),
         "hours": sum(timing.cohorts * timing.seconds for timing in timings) / 3600,

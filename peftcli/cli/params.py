@@ -6,6 +6,7 @@ from typing import Any
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import find, load, parse_set, parse_strategy
+from peftcli.report import parameters as parameter_rows
 from peftcli.strategies import registry
 
 
@@ -16,7 +17,7 @@ def show(
     if (recipe is None) == (model is None and strategy is None):
         raise UserError("params takes a RECIPE, or --model and --strategy")
     if recipe is not None:
-        found = parameters.rows(load(find(recipe), parse_set(overrides)), labels)
+        found = parameter_rows.rows(load(find(recipe), parse_set(overrides)), labels)
     else:
         found = [_one(model or "bert-base-uncased", strategy or "full", labels or 2, overrides)]
     return json.dumps(found, indent=1) if as_json else _text(found)

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import parameters, plan
+from peftcli.experiment import plan
 from peftcli.experiment.cohort_size import ON_PROCESSOR
 from peftcli.experiment.recipe import Recipe, find, load, parse_set
 from peftcli.launchers import slurm_queue as queue
+from peftcli.records import record as records
+from peftcli.report import parameters as parameter_rows
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)
@@ -26,7 +28,7 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     """Give a recipe's plan as plain values. Raises UserError."""
     planned = plan.expand(recipe)
     runs = [p.run for p in planned]
-    states = plan.states(runs, output)
+    states = records.states(runs, output)
     outlook = queue.outlook(output, [run for run, state in states.items() if state == "missing"])
     states |= outlook.states
     size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or ON_PROCESSOR
@@ -37,7 +39,7 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
         "states": {state: Counter(states.values())[state] for state in STATES},
         "cohorts": len(plan.cohorts(runs, size)),
         "cohort_size": size,
-        "strategies": parameters.rows(recipe),
+        "strategies": parameter_rows.rows(recipe),
         "notes": recipe.notes,
         "jobs": outlook.notes,
         "plan": [

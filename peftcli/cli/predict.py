@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from peftcli import files
 from peftcli.errors import UserError, unknown
-from peftcli.tasks import own_data
+from peftcli.experiment.run import task_of
 from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(
     delta = deltas.read(file)
     if task is not None and task != delta.run.task:
         raise UserError(f"this delta is of task {delta.run.task!r}, not {task!r}: its head reads no other")
-    own, base = own_data.of(delta.run), model or delta.model
+    own, base = task_of(delta.run), model or delta.model
     if source is not None:
         found = predicting.from_file(delta, base, source)
     else:

@@ -10,7 +10,7 @@ from peftcli.experiment.recipe import find, load, parse_set
 from peftcli.experiment.run import Run
 from peftcli.preflight import availability as readiness
 from peftcli.records import record as records
-from peftcli.runner import tracking
+from peftcli.runner import tracking, work
 from peftcli.tasks import own_data
 
 if TYPE_CHECKING:
@@ -38,21 +38,20 @@ def run(
     planned = plan.expand(recipe)
     chosen = plan.select(planned, only)
     readiness.check(recipe.model, [p.run for p in chosen], data_dir, allow_other_data)
-    from peftcli.runner import sweep
-    from peftcli.runner.cohort import Place
+    from peftcli.runner.work import SweepSettings
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    place = Place(
+    place = SweepSettings(
         recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described, track=track
     )
-    groups = sweep.cohorts([p.run for p in planned], place, cohort)
+    groups = work.cohorts([p.run for p in planned], place, cohort)
     asked = {p.run.id for p in chosen}
-    wanted = sweep.missing([run for group in groups for run in group], place, retry_failed) & asked
+    wanted = work.missing([run for group in groups for run in group], place, retry_failed) & asked
     recorded = len(chosen) - len(wanted)
     more = " (no deltas are written of those)" if save_delta and recorded else ""
     print(f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}", file=sys.stderr)
     pinned = sizing.sweep_id([p.run for p in planned]) if cohort is None else None
-    lines = launch(sweep.Share(tuple(groups), wanted, pinned), place, retry_failed)
+    lines = launch(work.WorkUnit(tuple(groups), wanted, pinned), place, retry_failed)
     if lines is None:
         return 0
     print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")

@@ -12,7 +12,7 @@ from peftcli.models import catalogue as models
 from peftcli.preflight import availability as readiness
 from peftcli.records import record as records
 from peftcli.records.record import Record
-from peftcli.runner import tracking
+from peftcli.runner import tracking, work
 from peftcli.strategies import registry
 from peftcli.tasks import registry as tasks
 
@@ -91,12 +91,11 @@ def _train(
     track: str | None,
 ) -> None:
     from peftcli.launchers import local
-    from peftcli.runner import sweep
-    from peftcli.runner.cohort import Place
+    from peftcli.runner.work import SweepSettings
 
-    place = Place(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
-    together = sweep.cohorts(runs, place, sweep.default_size())
-    local.run(sweep.Share(tuple(together), wanted), place)
+    place = SweepSettings(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
+    together = work.cohorts(runs, place, work.default_size())
+    local.run(work.WorkUnit(tuple(together), wanted), place)
 
 
 def _check_tuning(model: str, run: Run) -> None:

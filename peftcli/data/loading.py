@@ -12,8 +12,9 @@ from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
-from peftcli.experiment.run import Run, canonical
+from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.experiment.settings import Training
+from peftcli.models.files import locate
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
 
@@ -59,7 +60,7 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     that of PEFTCLI_DATA_DIR, else the hub and its caches), or a described task's own file or folder. Data that is not
     what the task's row says is refused, or with `allow_other_data` taken and the differences noted. Raises UserError.
     """
-    folder, settings, task = source(run, data_dir), run.protocol, own_data.of(run)
+    folder, settings, task = source(run, data_dir), run.protocol, task_of(run)
     own = None if run.data is None else canonical(run.data).decode()
     fingerprint, differences, encoded = _tokenised(
         task.name, own, folder, allow_other_data, model, settings.max_length, settings.overlong
@@ -118,14 +119,13 @@ def _tokenised(
     `own` is what a run holds of a described task. Gives the data's fingerprint and differences with them, but not the
     text, which would fill the memory.
     """
-    from peftcli.engine import backbone  # torch comes with it, which reading and checking data does without
 
     described = None if own is None else json.loads(own)
     task = own_data.task(name, described)
     corpus = read(task, folder, allow_other_data)
     if described is not None and folder is not None:
         own_data.check(name, described, folder)
-    tokenizer = tokens.load(backbone.locate(model), task.kind)
+    tokenizer = tokens.load(locate(model), task.kind)
     depends = {
         "tokenizer": tokens.fingerprint(tokenizer),
         "data": corpus.fingerprint,

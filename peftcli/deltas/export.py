@@ -16,9 +16,9 @@ from peftcli.data import tokens
 from peftcli.deltas import restoring, stock
 from peftcli.deltas.file import Delta
 from peftcli.deltas.restoring import Restored
-from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import quiet_transformers
 from peftcli.errors import UserError
+from peftcli.models.files import locate
 from peftcli.strategies.tuning import Lora
 
 
@@ -34,7 +34,7 @@ def write(delta: Delta, model: str, folder: Path, form: str) -> None:
     tuning, network = restored.assembly.tuning, restored.network
     stock.check(delta.run, restored.task, network.config)
     stock.check_insertions(delta.run, tuning.insert.values(), tuning.injected is not None)
-    tokenizer = tokens.load(backbones.locate(model), restored.task.kind)
+    tokenizer = tokens.load(locate(model), restored.task.kind)
     made: Any
     if form == "transformers":
         made = _classifier(delta, restored, {**network.weights, **_merged(restored)})

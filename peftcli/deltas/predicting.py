@@ -12,10 +12,11 @@ from peftcli.data import corpora, loading, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
-from peftcli.engine import backbone as backbones
 from peftcli.engine.evaluation import Scored, score
 from peftcli.errors import unknown
-from peftcli.tasks import own_data, tabular
+from peftcli.experiment.run import task_of
+from peftcli.models.files import locate
+from peftcli.tasks import tabular
 from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def from_file(delta: Delta, model: str, file: Path) -> list[Prediction]:
 
 def of_split(delta: Delta, model: str, split: str, data_dir: Path | None) -> list[Prediction]:
     """Predict a split of the run's own task, numbered as the data set numbers it. Raises UserError."""
-    task = own_data.of(delta.run)
+    task = task_of(delta.run)
     check_split(task, split)
     source = loading.source(delta.run, data_dir)
     table = corpora.read(task, (split,), source)[split]
@@ -65,7 +66,7 @@ def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Row
 
 def _predict(delta: Delta, model: str, restored: restoring.Restored, given: Rows) -> list[Prediction]:
     task, settings = restored.task, delta.run.protocol
-    tokenizer = tokens.load(backbones.locate(model), task.kind)
+    tokenizer = tokens.load(locate(model), task.kind)
     encoded = tokens.encode(tokenizer, task.kind, given, settings.max_length, "truncate")
     if encoded.lost_words:
         print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)

@@ -11,15 +11,15 @@ from peftcli.deltas.file import INDEX, VALUES, Delta
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
+from peftcli.engine.device import default_device, resolve_precision
 from peftcli.engine.inserting import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
+from peftcli.experiment.run import task_of
 from peftcli.models import catalogue as models
 from peftcli.models import heads
-from peftcli.runner import environment
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Moment, Tuning
-from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
 
 
@@ -56,9 +56,9 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
 
     Raises UserError where the base cannot be had or is another one, and for a delta that does not fit it.
     """
-    device = device or environment.device()
-    run, task = delta.run, own_data.of(delta.run)
-    dtype = environment.precision(run.protocol.precision, device)
+    device = device or default_device()
+    run, task = delta.run, task_of(delta.run)
+    dtype = resolve_precision(run.protocol.precision, device)
     pooler = heads.uses_pooler(models.config(model), task.kind, run.protocol.head)
     base = backbones.load(model, pooler, dtype, device)
     if base.fingerprint != delta.fingerprint:

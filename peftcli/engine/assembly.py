@@ -11,11 +11,12 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from peftcli.engine import injection
 from peftcli.engine.inserting import install
 from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
-from peftcli.engine.pretrained import Pretrained, draw
 from peftcli.experiment.parameters import inserted
+from peftcli.strategies.pretrained import Pretrained, draw
 from peftcli.strategies.tuning import Elements, Moment, Tuning
 
 
@@ -203,7 +204,7 @@ def _start_values(
         for name, shape in insertion.shapes(outputs, inputs).items():
             values[f"{module}.{name}"] = _inserted(name, like.new_zeros(shape), model)
     if tuning.injected is not None:
-        values |= tuning.injected.start(network.backbone, model.generator)
+        values |= injection.start(tuning.injected, network.backbone, model.generator)
     for name, (shape, value) in tuning.extra.items():
         values[name] = like.new_full(shape, value)
     return values

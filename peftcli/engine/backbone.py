@@ -12,15 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from peftcli import files
 from peftcli.engine import padded
 from peftcli.engine.modules import accept_runs
 from peftcli.engine.streams import ATTENTION, stream_attention
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
-from peftcli.models import files as snapshots
 from peftcli.models import hub
 from peftcli.models import tensors as architectures
+from peftcli.models.files import locate
 
 
 @dataclass(frozen=True)
@@ -39,24 +38,6 @@ class Backbone:
     fingerprint: str
 
 
-def locate(model: str) -> str:
-    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum.
-
-    A model that is pinned to a commit is a folder of the local hub cache, fetched where it is not there.
-    """
-    if model == "minilm":
-        folder = models.minilm_folder()
-        _check_minilm(folder)
-        return str(folder)
-    path = Path(model).expanduser()
-    if path.is_dir():
-        return str(path)
-    if models.looks_like_path(model):
-        raise UserError(f"model folder {model!r} does not exist")
-    name, commit = models.pin(model)
-    return model if commit is None else str(snapshots.at(name, commit))
-
-
 @lru_cache(maxsize=1)
 def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> Backbone:
     """Load a model once per process, to compute in `dtype` on `device`, everything frozen.
@@ -70,28 +51,6 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
     if note:
         print(f"model {model}: {note}", file=sys.stderr)
     return narrowed(backbone, dtype)
-
-
-def fetch_config(model: str) -> dict[str, Any]:
-    """Give a model's config numbers, a hub model's downloaded where they are not in the cache.
-
-    Raises UserError, at once where there is no network.
-    """
-    from huggingface_hub import hf_hub_download
-
-    source = locate(model)
-    try:
-        return models.config(model)
-    except UserError:
-        if Path(source).is_dir() or not hub.reachable():
-            raise
-    try:
-        with hub.quiet():
-            hf_hub_download(source, "config.json")
-    except Exception as error:  # its client, and what that is built on, raise many kinds
-        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise UserError(f"cannot download model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
-    return models.config(model)
 
 
 def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
@@ -177,11 +136,6 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _check_minilm(folder: Path) -> None:
-    if files.sha256(folder / "model.safetensors") != models.MINILM_SHA256:
-        raise UserError(f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package")
 
 
 def _fingerprint(tensors: dict[str, Tensor]) -> str:

@@ -13,14 +13,14 @@ from peftcli.engine import losses, optimizer, parallel, slices
 from peftcli.engine.assembly import Assembly, assemble
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import Batch, build, chosen
-from peftcli.engine.gradients import training_gradient
 from peftcli.engine.network import Network
-from peftcli.engine.pretrained import Pretrained, fresh_tensors, generator
+from peftcli.engine.pretrained import fresh_tensors, training_gradient
 from peftcli.experiment.run import Run
 from peftcli.experiment.schedule import Schedule, schedule
 from peftcli.experiment.settings import Training
 from peftcli.noise import seed_key, site_keys, step_keys
 from peftcli.strategies import registry
+from peftcli.strategies.pretrained import Pretrained, generator
 from peftcli.strategies.tuning import Moment
 
 

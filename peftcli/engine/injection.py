@@ -1,16 +1,11 @@
-"""Methods of the `peft` package on our backbones: its modules put into a copy that shares every weight.
+"""Modules of another library in our backbones: put into a copy that shares every weight.
 
-Its classes know nothing of streams or cohorts, so such a backbone runs padded, a cohort's runs one after another, and
+Such modules know nothing of streams or cohorts, so the backbone runs padded, a cohort's runs one after another, and
 always in evaluation mode: dropout is ours (by the same counter-based masks), and what samples in training mode does not.
 """
 
 import copy
-import dataclasses
-import json
-import warnings
-from collections.abc import Mapping
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,136 +13,36 @@ from torch import Tensor, nn
 from peftcli.engine import padded
 from peftcli.engine.dropout import RepeatedDropout
 from peftcli.engine.modules import accept_runs
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError
 from peftcli.strategies.tuning import Injection
 
-if TYPE_CHECKING:
-    from peft import PeftConfig
 
-OURS = (
-    "task_type",
-    "inference_mode",
-    "peft_type",
-    "auto_mapping",
-    "peft_version",
-    "base_model_name_or_path",
-    "revision",
-)
-REFUSED = {
-    "ADALORA": "it moves its ranks about while it trains",
-    "OSF": "it projects gradients before every update",
-    "POLY": "it needs several tasks at once",
-    "MULTITASK_PROMPT_TUNING": "it needs several tasks at once",
-    "XLORA": "it needs adapters that are trained already",
-}
-
-
-def injection(config: Mapping[str, Any], kind: str, settings: Mapping[str, Any]) -> Injection:
-    """Give what a method of the `peft` package (`LORA`, `IA3`, …) puts into a model with this config.
-
-    Shapes come from a model without weights. Raises UserError: no such method or setting, or not for this model.
-    """
-    shapes = _shapes(json.dumps(dict(config), sort_keys=True, default=str), kind, json.dumps(settings, sort_keys=True))
-    return Injection(shapes, partial(install, kind, dict(settings)), partial(_start, kind, dict(settings)))
-
-
-def configure(kind: str, settings: Mapping[str, Any]) -> "PeftConfig":
-    """Make the package's configuration of a method. Raises UserError naming what is not legal and what is."""
-    try:
-        from peft import PEFT_TYPE_TO_CONFIG_MAPPING
-    except ImportError:
-        raise UserError("strategy peft needs the package peft: pip install 'peftcli[peft]'") from None
-    classes = {str(name.value): found for name, found in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
-    if kind not in classes:
-        raise unknown("peft type", kind, sorted(set(classes) - set(REFUSED)))
-    if kind in REFUSED:
-        raise UserError(f"peft type {kind!r} cannot run here: {REFUSED[kind]}")
-    fields = {field.name: str(field.type) for field in dataclasses.fields(classes[kind]) if field.name not in OURS}
-    for name in settings:
-        if name not in fields:
-            raise unknown(f"option of peft type {kind}", name, sorted(fields))
-    given = {name: _listed(value, fields[name]) for name, value in settings.items()}
-    try:
-        return classes[kind](task_type="FEATURE_EXTRACTION", **given)
-    except (ValueError, TypeError, KeyError) as error:
-        raise _error(kind, error) from None
-
-
-def _listed(value: Any, annotation: str) -> Any:
-    """Read `query+value` as a list, where a setting is one: on the command line a comma begins the next option."""
-    lists = isinstance(value, str) and "+" in value and ("list" in annotation.lower() or "set" in annotation.lower())
-    return value.split("+") if lists else value
-
-
-@lru_cache(maxsize=64)
-def _shapes(config: str, kind: str, settings: str) -> dict[str, tuple[int, ...]]:
-    from transformers import CONFIG_MAPPING, AutoModel
-
-    document = json.loads(config)
-    known = CONFIG_MAPPING[document["model_type"]].from_dict(document)
-    try:
-        with torch.device("meta"):
-            wrapped = _wrap(AutoModel.from_config(known), kind, json.loads(settings))
-    except RuntimeError:  # a method that works something out of the weights cannot start without any
-        try:
-            wrapped = _wrap(AutoModel.from_config(known), kind, json.loads(settings))
-        except RuntimeError as error:
-            raise _error(kind, error) from None
-    return {name: tuple(p.shape) for name, p in wrapped.named_parameters() if p.requires_grad}
-
-
-def _wrap(backbone: nn.Module, kind: str, settings: Mapping[str, Any], seed: int = 0) -> nn.Module:
-    """Put a method's modules into a model, in place, its random numbers drawn from a seed."""
-    from peft import get_peft_model
-
-    backbone._modules["pooler"] = None
-    backbone.requires_grad_(False)
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.manual_seed(seed)
-        try:
-            wrapped: nn.Module = get_peft_model(backbone, configure(kind, settings))
-        except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
-            raise _error(kind, error) from None
-    if not any(p.requires_grad for p in wrapped.parameters()):
-        raise UserError(f"peft type {kind} with {dict(settings)} selects nothing to train")
-    return wrapped.eval()
-
-
-def _install(kind: str, settings: Mapping[str, Any], backbone: nn.Module, seed: int = 0) -> nn.Module:
-    """Give a copy of a backbone that shares its weights, with the method's modules in it."""
-    shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in backbone.parameters()}
-    shared |= {id(b): b for b in backbone.buffers()}
-    before = {name: (p.data_ptr(), p._version) for name, p in backbone.named_parameters()}
-    own = {name: shared[id(p)] for name, p in backbone.named_parameters()}
-    twin: Any = copy.deepcopy(backbone, dict(shared))
-    twin.config._attn_implementation = padded.ATTENTION
-    wrapped = _wrap(twin, kind, settings, seed)
-    for name, parameter in backbone.named_parameters():
-        if before[name] != (own[name].data_ptr(), parameter._version):
-            raise UserError(
-                f"peft type {kind} with {dict(settings)} changes pre-trained weights ({name}) before training"
-            )
-    return wrapped
-
-
-def _start(
-    kind: str, settings: Mapping[str, Any], backbone: nn.Module, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Draw one run's values of what is trained, as the package draws them."""
-    seed = int(torch.randint(2**62, (), generator=generator))
-    wrapped = _install(kind, settings, backbone, seed)
-    return {name: p.detach().clone() for name, p in wrapped.named_parameters() if p.requires_grad}
-
-
-def install(kind: str, settings: Mapping[str, Any], backbone: nn.Module) -> nn.Module:
-    """Give the backbone with the method's modules, all of it frozen, with our dropout.
+def install(injection: Injection, backbone: nn.Module) -> nn.Module:
+    """Return the backbone with the modules in it, all of it frozen, with our dropout.
 
     What the method draws and never trains is of seed 0, the same in every run.
     """
     repeated = any(isinstance(module, RepeatedDropout) for module in backbone.modules())
-    return accept_runs(_install(kind, settings, backbone), repeated)
+    return accept_runs(_wrapped_copy(injection, backbone, seed=0), repeated)
 
 
-def _error(kind: str, error: Exception) -> UserError:
-    return UserError(f"peft type {kind}: {(str(error).strip() or type(error).__name__).partition(chr(10))[0][:300]}")
+def start(injection: Injection, backbone: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
+    """Draw one run's values of what is trained, by name, as the other library draws them."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    wrapped = _wrapped_copy(injection, backbone, seed)
+    return {name: p.detach().clone() for name, p in wrapped.named_parameters() if p.requires_grad}
+
+
+def _wrapped_copy(injection: Injection, backbone: nn.Module, seed: int) -> nn.Module:
+    """Copy a backbone, its weights shared, and put the modules into the copy. Raises UserError if a weight changed."""
+    shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in backbone.parameters()}
+    shared |= {id(b): b for b in backbone.buffers()}
+    before = {name: (p.data_ptr(), p._version) for name, p in backbone.named_parameters()}
+    copies = {name: shared[id(p)] for name, p in backbone.named_parameters()}
+    twin: Any = copy.deepcopy(backbone, dict(shared))
+    twin.config._attn_implementation = padded.ATTENTION
+    wrapped = injection.wrap(twin, seed)
+    for name, parameter in backbone.named_parameters():
+        if before[name] != (copies[name].data_ptr(), parameter._version):
+            raise UserError(f"{injection.name} changes pre-trained weights ({name}) before training")
+    return wrapped

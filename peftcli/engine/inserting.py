@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
+from peftcli.engine import injection
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.modules import AdapterLinear, LoraLinear, PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
@@ -19,7 +20,7 @@ GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (me
 def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
     """Give modules the class that computes what is inserted, and placeholders for the tensors it needs."""
     if tuning.injected is not None:
-        network.backbone, network.stream = tuning.injected.install(network.backbone), False
+        network.backbone, network.stream = injection.install(tuning.injected, network.backbone), False
     for name, insertion in tuning.insert.items():
         module: Any = network.get_submodule(network.module_name(name))
         if isinstance(insertion, Lora):

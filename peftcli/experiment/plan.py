@@ -16,7 +16,6 @@ from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.models import catalogue as models
-from peftcli.records import record as records
 from peftcli.strategies import registry
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
@@ -88,18 +87,6 @@ def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
     for run in runs:
         alike.setdefault(run.company(), []).append(run)
     return [tuple(group[at : at + size]) for group in alike.values() for at in range(0, len(group), size)]
-
-
-def states(runs: Iterable[Run], output: Path) -> dict[str, str]:
-    """Give each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
-    found = {}
-    for run in runs:
-        file = records.path(output, run)
-        try:
-            found[run.id] = records.read(file).status if file.exists() else "missing"
-        except records.Unreadable:
-            found[run.id] = "damaged"
-    return found
 
 
 def _protocol(recipe: Recipe) -> tuple[protocols.Protocol, str] | None:

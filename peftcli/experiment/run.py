@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from peftcli.experiment.settings import LearningRate, Seed, Training
+from peftcli.tasks import own_data
+from peftcli.tasks.registry import Task
 
 
 class Run(BaseModel):
@@ -72,3 +74,8 @@ def _schema() -> dict[str, Any]:
     text = (Path(__file__).parent / "schema.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
+
+
+def task_of(run: Run) -> Task:
+    """Give a run's task: a row of `tasks`, or the one that the run itself describes. Raises UserError."""
+    return own_data.task(run.task, run.data)

@@ -25,10 +25,9 @@ from peftcli.launchers.pipes import Wires
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.worker import STOP, python_path
 from peftcli.runner import status
-from peftcli.runner.cohort import Place
 from peftcli.runner.display import Board
 from peftcli.runner.status import Status
-from peftcli.runner.sweep import Share
+from peftcli.runner.work import SweepSettings, WorkUnit
 
 GRACE = 2.0  # seconds that processes asked to stop have left when the launcher's own patience is over
 LAST_WORDS = 0.3  # seconds of them in which the launcher passes on what they said, and tidies the terminal
@@ -73,7 +72,7 @@ def check(processes: int | None, each: int) -> int:
     return count
 
 
-def run(share: Share, place: Place, processes: int, each: int) -> list[str]:
+def run(share: WorkUnit, place: SweepSettings, processes: int, each: int) -> list[str]:
     """Train a share by `processes` processes, `each` of them a cohort; gives a line for every group that ended badly.
 
     Its runs stay missing and the others finish. Raises Stopped on a signal: the processes have saved and ended.
@@ -101,7 +100,7 @@ def run(share: Share, place: Place, processes: int, each: int) -> list[str]:
 
 
 def _start(
-    file: Path, part: Share, number: int, each: int, processes: int, wires: Wires, messages: Take | None
+    file: Path, part: WorkUnit, number: int, each: int, processes: int, wires: Wires, messages: Take | None
 ) -> Group:
     """Start a share's processes; the first tells its status, and what they print goes to `messages` if that is given."""
     runs = [run for cohort in part.cohorts for run in cohort if run.id in part.wanted]

@@ -12,16 +12,15 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 
 if TYPE_CHECKING:
-    from peftcli.runner.cohort import Place
-    from peftcli.runner.sweep import Share
+    from peftcli.runner.work import SweepSettings, WorkUnit
 
 
 @dataclass(frozen=True)
 class Assignment:
     """A share of a sweep, where it reads and writes, and by how many processes it is trained, `each` of them a cohort."""
 
-    share: Share
-    place: Place
+    share: WorkUnit
+    place: SweepSettings
     retry_failed: bool = False
     processes: int = 1
     each: int = 1
@@ -54,8 +53,7 @@ def encode(assignment: Assignment) -> str:
 
 def decode(file: Path) -> Assignment:
     """Read an assignment. Raises UserError for a file that is not one."""
-    from peftcli.runner.cohort import Place
-    from peftcli.runner.sweep import Share
+    from peftcli.runner.work import SweepSettings, WorkUnit
 
     try:
         document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))
@@ -63,8 +61,10 @@ def decode(file: Path) -> Assignment:
         where = {**place, "output": Path(place["output"]), "data_dir": place["data_dir"] and Path(place["data_dir"])}
         where["own_data"] = {task: Path(source) for task, source in place["own_data"].items()}
         cohorts = tuple(tuple(Run.model_validate(run) for run in cohort) for cohort in document["cohorts"])
-        share = Share(cohorts, frozenset(document["wanted"]), document["sweep"])
-        return Assignment(share, Place(**where), document["retry_failed"], document["processes"], document["each"])
+        share = WorkUnit(cohorts, frozenset(document["wanted"]), document["sweep"])
+        return Assignment(
+            share, SweepSettings(**where), document["retry_failed"], document["processes"], document["each"]
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is not an assignment ({type(error).__name__})") from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from peftcli import stopping
 from peftcli.errors import UserError
+from peftcli.runner import work
 
 
 def main() -> None:
@@ -20,11 +21,10 @@ def main() -> None:
 
 def _work(file: Path) -> int:
     from peftcli.launchers import accelerate, assignments, local
-    from peftcli.runner import sweep
 
     own = assignments.decode(file)
     runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]
-    wanted = sweep.missing(runs, own.place, own.retry_failed)
+    wanted = work.missing(runs, own.place, own.retry_failed)
     share = replace(own.share, wanted=wanted)
     print(f"{len(wanted)} of {len(runs)} runs to train", file=sys.stderr, flush=True)
     if own.processes == 1:

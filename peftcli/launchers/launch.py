@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
-    from peftcli.runner.cohort import Place
-    from peftcli.runner.sweep import Share
+    from peftcli.runner.work import SweepSettings, WorkUnit
 
     # Takes a share and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
-    Launch = Callable[[Share, Place, bool], list[str] | None]
+    Launch = Callable[[WorkUnit, SweepSettings, bool], list[str] | None]
 
 LAUNCHERS = ("local", "accelerate", "slurm")
 OPTIONS = {
@@ -45,14 +44,16 @@ def choose(launcher: str, given: Mapping[str, Any]) -> Launch:
     return partial(_slurm, asked, given["--max-jobs"], processes, each, bool(given["--detach"]))
 
 
-def _local(share: Share, place: Place, retry_failed: bool) -> list[str]:
+def _local(share: WorkUnit, place: SweepSettings, retry_failed: bool) -> list[str]:
     from peftcli.launchers import local
 
     local.run(share, place)
     return []
 
 
-def _accelerate(processes: int | None, each: int, share: Share, place: Place, retry_failed: bool) -> list[str]:
+def _accelerate(
+    processes: int | None, each: int, share: WorkUnit, place: SweepSettings, retry_failed: bool
+) -> list[str]:
     from peftcli.launchers import accelerate
     from peftcli.launchers.warming import warm
 
@@ -67,8 +68,8 @@ def _slurm(
     processes: int | None,
     each: int,
     detach: bool,
-    share: Share,
-    place: Place,
+    share: WorkUnit,
+    place: SweepSettings,
     retry_failed: bool,
 ) -> list[str] | None:
     from peftcli.launchers import shares, slurm

@@ -4,13 +4,12 @@ from functools import partial
 
 from peftcli.launchers import shares
 from peftcli.runner import progress, sweep
-from peftcli.runner.cohort import Place
 from peftcli.runner.display import LIVE_SECONDS, Board
 from peftcli.runner.status import Status, screen
-from peftcli.runner.sweep import Share
+from peftcli.runner.work import SweepSettings, WorkUnit
 
 
-def run(share: Share, place: Place) -> None:
+def run(share: WorkUnit, place: SweepSettings) -> None:
     """Train a share. Raises UserError, Stopped."""
     with Board() as board:
 

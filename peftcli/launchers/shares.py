@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from peftcli.experiment import parameters
-from peftcli.experiment.run import Run
+from peftcli.experiment.run import Run, task_of
 from peftcli.experiment.schedule import schedule
 from peftcli.experiment.settings import Training
-from peftcli.tasks import own_data
 
 Cohort = tuple[Run, ...]
 UNKNOWN = 10_000  # examples to train on, where a task's row does not say
@@ -35,7 +34,7 @@ def cost(model: str, cohort: Cohort) -> float:
 
 
 def _cost(model: str, run: Run) -> float:
-    task, training = own_data.of(run), run.protocol
+    task, training = task_of(run), run.protocol
     timing = schedule(training, _examples(task.sizes.get("train", UNKNOWN), training))
     evaluated = sum(task.sizes.get(split, 0) for split in task.evaluation)
     trained = timing.total * training.batch_size * _passes(model, run)
@@ -51,7 +50,7 @@ def _examples(size: int, training: Training) -> int:
 
 def _passes(model: str, run: Run) -> float:
     """What a training step costs in forward passes: one, one back where anything moves, up to one for the weights."""
-    task = own_data.of(run)
+    task = task_of(run)
     labels = max(len(task.labels), 1)
     counts = parameters.count(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
     return 1.0 if not counts.trainable else 2.0 + min(1.0, counts.trainable / counts.total)

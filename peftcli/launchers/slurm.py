@@ -28,9 +28,8 @@ from peftcli.launchers.slurm_queue import Job, Submission
 from peftcli.launchers.slurm_watch import View
 from peftcli.launchers.tally import Tally
 from peftcli.launchers.worker import python_path
-from peftcli.runner.cohort import Place
 from peftcli.runner.display import Board, Screen
-from peftcli.runner.sweep import Share
+from peftcli.runner.work import SweepSettings, WorkUnit
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 
 JOBS = 16  # where --max-jobs does not say otherwise
@@ -63,7 +62,7 @@ def parse(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def submit(
-    share: Share, place: Place, retry_failed: bool, request: Request, jobs: int, processes: int, each: int
+    share: WorkUnit, place: SweepSettings, retry_failed: bool, request: Request, jobs: int, processes: int, each: int
 ) -> Submission:
     """Divide a share among at most `jobs` jobs and submit them as one array. Raises UserError where SLURM refuses."""
     check()

@@ -8,10 +8,10 @@ from peftcli.data.loading import prepare
 from peftcli.engine import backbone as backbones
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
-from peftcli.runner.cohort import Place
+from peftcli.runner.work import SweepSettings
 
 
-def warm(runs: Iterable[Run], place: Place) -> None:
+def warm(runs: Iterable[Run], place: SweepSettings) -> None:
     """Read, check and tokenise what runs need, and fetch their model. Raises UserError, as the runs would."""
     seen = set()
     for run in runs:

@@ -4,7 +4,9 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from peftcli import files
 from peftcli.errors import UserError
 from peftcli.models import catalogue as models
 from peftcli.models import hub
@@ -66,3 +68,48 @@ def snapshot(kind: str, name: str, revision: str | None, patterns: Sequence[str]
     except Exception as error:  # its client, and what that is built on, raise many kinds
         first = (str(error).strip() or type(error).__name__).partition("\n")[0]
         raise UserError(f"cannot download {kind} {name!r}: {first[:200]}") from None
+
+
+def locate(model: str) -> str:
+    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum.
+
+    A model that is pinned to a commit is a folder of the local hub cache, fetched where it is not there.
+    """
+    if model == "minilm":
+        folder = models.minilm_folder()
+        _check_minilm(folder)
+        return str(folder)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return str(path)
+    if models.looks_like_path(model):
+        raise UserError(f"model folder {model!r} does not exist")
+    name, commit = models.pin(model)
+    return model if commit is None else str(at(name, commit))
+
+
+def fetch_config(model: str) -> dict[str, Any]:
+    """Give a model's config numbers, a hub model's downloaded where they are not in the cache.
+
+    Raises UserError, at once where there is no network.
+    """
+    from huggingface_hub import hf_hub_download
+
+    source = locate(model)
+    try:
+        return models.config(model)
+    except UserError:
+        if Path(source).is_dir() or not hub.reachable():
+            raise
+    try:
+        with hub.quiet():
+            hf_hub_download(source, "config.json")
+    except Exception as error:  # its client, and what that is built on, raise many kinds
+        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
+        raise UserError(f"cannot download model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
+    return models.config(model)
+
+
+def _check_minilm(folder: Path) -> None:
+    if files.sha256(folder / "model.safetensors") != models.MINILM_SHA256:
+        raise UserError(f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package")

@@ -9,16 +9,17 @@ from typing import Any
 import torch
 
 from peftcli.data import loading
+from peftcli.engine.device import default_device, resolve_precision
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.recipe import Entry, Recipe
-from peftcli.experiment.run import Run
+from peftcli.experiment.run import Run, task_of
 from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.models.tensors import architecture
 from peftcli.preflight import offline as inventory
-from peftcli.runner import environment
+from peftcli.records import record as records
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
@@ -29,13 +30,13 @@ def machine(output: Path) -> dict[str, Any]:
     """Describe this machine: device and precision that a run would get, hub and its cache, free disk in bytes."""
     from huggingface_hub import constants
 
-    device = environment.device()
+    device = default_device()
     gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "precision": str(environment.precision("auto", device)).removeprefix("torch."),
+        "precision": str(resolve_precision("auto", device)).removeprefix("torch."),
         "threads": torch.get_num_threads(),
         "free_memory_bytes": gpu if gpu is not None else _free_memory(),
         "hub": constants.ENDPOINT,
@@ -55,9 +56,9 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     """
     runs = [planned.run for planned in plan.expand(recipe)]
     rows = {name: _evaluated_rows(recipe, name, entry) for name, entry in recipe.tasks}
-    states = plan.states(runs, output)
+    states = records.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
-    device = environment.device()
+    device = default_device()
     default = sizing.ON_GPU if device.type == "cuda" else sizing.ON_PROCESSOR
     together = size or sizing.pinned(output, sizing.sweep_id(runs)) or default
     found: dict[str, Any] = {
@@ -71,7 +72,7 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     except UserError:
         return found | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}
     widest = max((sizing.limit(together, n) * n for n in columns.values()), default=0)
-    bits = environment.precision(left[0].protocol.precision, device).itemsize if left else 4
+    bits = resolve_precision(left[0].protocol.precision, device).itemsize if left else 4
     return found | {
         "weights_bytes": counts.total * (4 + (bits if bits != 4 else 0)),
         "values_bytes": widest * VALUES_BYTES,
@@ -116,7 +117,7 @@ def free_disk(folder: Path) -> int:
 
 
 def _columns(model: str, run: Run) -> int:
-    task = own_data.of(run)
+    task = task_of(run)
     labels = max(len(task.labels), 1)
     return parameters.columns(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
 
@@ -132,7 +133,7 @@ def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:
 
 def _predictions(run: Run, rows: int) -> int:
     """At most how many bytes a run's predictions take: logits in float32, example numbers and labels."""
-    return rows * (4 * max(1, len(own_data.of(run).labels)) + 16)
+    return rows * (4 * max(1, len(task_of(run).labels)) + 16)
 
 
 def _free_memory() -> int | None:

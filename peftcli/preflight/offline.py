@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from peftcli.data import corpora, loading, tokens
-from peftcli.engine.backbone import locate
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.models import catalogue as models
 from peftcli.models import hub
+from peftcli.models.files import locate
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -192,3 +192,15 @@ def _candidates(output: Path) -> Iterator[Path]:
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "_"
+
+
+def states(runs: Iterable[Run], output: Path) -> dict[str, str]:
+    """Give each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
+    found = {}
+    for run in runs:
+        file = path(output, run)
+        try:
+            found[run.id] = read(file).status if file.exists() else "missing"
+        except Unreadable:
+            found[run.id] = "damaged"
+    return found

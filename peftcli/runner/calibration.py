@@ -15,7 +15,8 @@ from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import measure, score
 from peftcli.engine.training import State
 from peftcli.experiment.run import Run
-from peftcli.runner.cohort import Place, ready
+from peftcli.runner.cohort import ready
+from peftcli.runner.work import SweepSettings
 
 WARM_STEPS = 2  # not timed: the first steps allocate
 SECONDS = 3.0  # about so long is timed, within these numbers of steps
@@ -45,7 +46,7 @@ class Timing:
         return self.start + self.steps * self.step + self.evaluations * self.evaluation
 
 
-def calibrate(cohorts: Sequence[tuple[Run, ...]], place: Place) -> tuple[list[Timing], float]:
+def calibrate(cohorts: Sequence[tuple[Run, ...]], place: SweepSettings) -> tuple[list[Timing], float]:
     """Time every kind of cohort (company and size), the costly ones with the cheap; gives what starting a process takes too.
 
     Trains a few steps of each and keeps nothing. Raises UserError where model or data cannot be had.
@@ -68,7 +69,7 @@ def fitting(timing: Timing, start: float, seconds: float) -> int:
     return max(0, int((seconds - start) / timing.seconds))
 
 
-def _time(alike: Sequence[tuple[Run, ...]], place: Place) -> Timing:
+def _time(alike: Sequence[tuple[Run, ...]], place: SweepSettings) -> Timing:
     began = time.perf_counter()
     cohort = _gather(alike[0], place)
     state = training.begin(cohort)
@@ -84,7 +85,7 @@ def _time(alike: Sequence[tuple[Run, ...]], place: Place) -> Timing:
     return Timing(name, len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations)
 
 
-def _gather(runs: Sequence[Run], place: Place) -> Cohort:
+def _gather(runs: Sequence[Run], place: SweepSettings) -> Cohort:
     return ready(runs, [prepare(run, place.model, place.source(run), place.allow_other_data) for run in runs], place)
 
 

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,43 +15,23 @@ from peftcli.deltas import file as deltas
 from peftcli.engine import backbone as backbones
 from peftcli.engine import parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.engine.device import default_device, resolve_precision
 from peftcli.engine.training import State
 from peftcli.errors import UserError
 from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
+from peftcli.models.files import fetch_config
 from peftcli.records import record as records
 from peftcli.runner import environment, predictions, tracking
 from peftcli.runner.checkpoints import Checkpoints
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as given.
-
-    `own_data` has the file or folder of each task that a recipe describes; `track` names who else gets the curves.
-    """
-
-    model: str
-    output: Path
-    data_dir: Path | None = None
-    allow_other_data: bool = False
-    keep_predictions: bool = True
-    save_delta: bool = False
-    checkpoint_seconds: float = 600.0
-    own_data: Mapping[str, Path] = field(default_factory=dict)
-    track: str | None = None
-
-    def source(self, run: Run) -> Path | None:
-        """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
-        return self.data_dir if run.data is None else self.own_data.get(run.task)
-
+from peftcli.runner.work import SweepSettings
 
 Watch = Callable[[Cohort, State], None]  # called after every update, to show progress
 
 
-def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: Watch) -> list[Path]:
+def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: SweepSettings, watch: Watch) -> list[Path]:
     """Train runs together and write the records of the `wanted` ones among them.
 
     Raises UserError where data, model, device or disk cannot be had, Stopped on a signal (progress saved). Any other
@@ -91,10 +70,10 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: Place, watch: 
         return written
 
 
-def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Cohort:
+def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: SweepSettings) -> Cohort:
     """Load the model and make runs ready to train together. Raises UserError."""
-    protocol, device = runs[0].protocol, environment.device()
-    dtype = environment.precision(protocol.precision, device)
+    protocol, device = runs[0].protocol, default_device()
+    dtype = resolve_precision(protocol.precision, device)
     task = prepared[0].task
     pooler = heads.uses_pooler(_config(place.model), task.kind, protocol.head)
     backbone = backbones.load(place.model, pooler, dtype, device)
@@ -102,7 +81,9 @@ def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: Place) -> Co
     return gather(runs, data, backbone, backbone.config, device)
 
 
-def _refuse_other(wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, place: Place) -> None:
+def _refuse_other(
+    wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, place: SweepSettings
+) -> None:
     """Refuse to replace a run's record by one of other data or of another model under the same name."""
     for run in wanted:
         record = records.find(place.output, run)
@@ -118,10 +99,10 @@ def _config(model: str) -> dict[str, Any]:
     try:
         return models.config(model)
     except UserError:
-        return backbones.fetch_config(model)
+        return fetch_config(model)
 
 
-def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], place: Place) -> Checkpoints:
+def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], place: SweepSettings) -> Checkpoints:
     return Checkpoints(place.output, cohort, place.checkpoint_seconds, [own.fingerprint for own in prepared])
 
 
@@ -159,7 +140,7 @@ def _cost(cohort: Cohort, state: State, started: float) -> dict[str, Any]:
     }
 
 
-def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], place: Place) -> Path:
+def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], place: SweepSettings) -> Path:
     run, history = cohort.runs[row], state.histories[row]
     _check_there(place.output)
     diverged = history.diverged is not None
@@ -200,9 +181,9 @@ def _data(own: Prepared, model: str | None) -> dict[str, Any]:
     }
 
 
-def _write_failed(run: Run, error: Exception, step: int | None, place: Place) -> Path:
+def _write_failed(run: Run, error: Exception, step: int | None, place: SweepSettings) -> Path:
     _check_there(place.output)
-    device = environment.device()
+    device = default_device()
     where = "before training" if step is None else f"at step {step}"
     body: dict[str, Any] = {
         "status": "failed",
@@ -210,7 +191,7 @@ def _write_failed(run: Run, error: Exception, step: int | None, place: Place) ->
         "training": [],
         "evaluations": [],
         "cost": None,
-        "environment": environment.describe(device, environment.precision(run.protocol.precision, device)),
+        "environment": environment.describe(device, resolve_precision(run.protocol.precision, device)),
         "data": None,
         "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }

@@ -22,19 +22,6 @@ PACKAGES = (
 )
 
 
-def device() -> torch.device:
-    """The device to train on: this process's GPU where there is one, else the processor."""
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
-
-
-def precision(asked: str, on: torch.device) -> torch.dtype:
-    """The precision the backbone computes in; `auto` is bfloat16 on a GPU and float32 on a processor."""
-    if asked == "auto":
-        return torch.bfloat16 if on.type == "cuda" else torch.float32
-    found: torch.dtype = getattr(torch, asked)
-    return found
-
-
 @lru_cache(maxsize=4)
 def describe(on: torch.device, dtype: torch.dtype) -> dict[str, Any]:
     """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""

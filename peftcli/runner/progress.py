@@ -13,7 +13,7 @@ from peftcli.runner.status import Status
 if TYPE_CHECKING:
     from peftcli.engine.cohort import Cohort
     from peftcli.engine.training import State
-    from peftcli.runner.sweep import Share
+    from peftcli.runner.work import WorkUnit
 
 LONGEST = 300  # characters of what is running: a telling is one short line
 
@@ -82,7 +82,7 @@ class Progress:
 
 
 def start(
-    share: Share, cost: Callable[[Sequence[Run]], float], tell: Callable[[Status], None], every: float
+    share: WorkUnit, cost: Callable[[Sequence[Run]], float], tell: Callable[[Status], None], every: float
 ) -> Progress:
     """Make the progress of a share that is about to be trained."""
     left = sum(cost(cohort) for cohort in share.cohorts if any(run.id in share.wanted for run in cohort))

@@ -16,7 +16,7 @@ from peftcli.strategies.tuning import Elements, Mask, Moment, Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.engine.pretrained import Pretrained
+    from peftcli.strategies.pretrained import Pretrained
     from peftcli.strategies.tuning import Values
 
 ANCHOR = "anchor::"

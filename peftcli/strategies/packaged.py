@@ -1,14 +1,48 @@
-"""Any method of the `peft` package as a strategy. Counting needs the package, and with it torch."""
+"""Any method of the `peft` package as a strategy: its configuration, what it trains, and how it enters a model.
 
-from typing import Annotated, Any
+Counting needs the package, and with it torch; both are imported where they compute.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator
 
+from peftcli.errors import UserError, unknown
 from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.registry import strategy
-from peftcli.strategies.tuning import Tuning
+from peftcli.strategies.tuning import Injection, Tuning
+
+if TYPE_CHECKING:
+    from peft import PeftConfig
+    from torch import nn
 
 Type = Annotated[str, AfterValidator(lambda name: name.upper().replace("-", "_"))]
+# Fields of the package's configurations that say where a model is from, and are not a researcher's to set.
+OURS = (
+    "task_type",
+    "inference_mode",
+    "peft_type",
+    "auto_mapping",
+    "peft_version",
+    "base_model_name_or_path",
+    "revision",
+)
+
+
+REFUSED = {
+    "ADALORA": "it moves its ranks about while it trains",
+    "OSF": "it projects gradients before every update",
+    "POLY": "it needs several tasks at once",
+    "MULTITASK_PROMPT_TUNING": "it needs several tasks at once",
+    "XLORA": "it needs adapters that are trained already",
+}
 
 
 @strategy
@@ -17,6 +51,82 @@ def peft(model: Anatomy, type: Type, **settings: Any) -> Tuning:
 
     Further options are those of the package's configuration of that type, checked against it.
     """
-    from peftcli.engine.injection import injection
-
     return Tuning(injected=injection(model.config, type, settings))
+
+
+def injection(config: Mapping[str, Any], kind: str, settings: Mapping[str, Any]) -> Injection:
+    """Give what a method of the `peft` package (`LORA`, `IA3`, …) puts into a model with this config.
+
+    Shapes come from a model without weights. Raises UserError: no such method or setting, or not for this model.
+    """
+    shapes = _shapes(json.dumps(dict(config), sort_keys=True, default=str), kind, json.dumps(settings, sort_keys=True))
+    return Injection(f"peft type {kind} with {dict(settings)}", shapes, partial(_wrap, kind, dict(settings)))
+
+
+def configure(kind: str, settings: Mapping[str, Any]) -> PeftConfig:
+    """Make the package's configuration of a method. Raises UserError naming what is not legal and what is."""
+    try:
+        from peft import PEFT_TYPE_TO_CONFIG_MAPPING
+    except ImportError:
+        raise UserError("strategy peft needs the package peft: pip install 'peftcli[peft]'") from None
+    classes = {str(name.value): found for name, found in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    if kind not in classes:
+        raise unknown("peft type", kind, sorted(set(classes) - set(REFUSED)))
+    if kind in REFUSED:
+        raise UserError(f"peft type {kind!r} cannot run here: {REFUSED[kind]}")
+    fields = {field.name: str(field.type) for field in dataclasses.fields(classes[kind]) if field.name not in OURS}
+    for name in settings:
+        if name not in fields:
+            raise unknown(f"option of peft type {kind}", name, sorted(fields))
+    given = {name: _listed(value, fields[name]) for name, value in settings.items()}
+    try:
+        return classes[kind](task_type="FEATURE_EXTRACTION", **given)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _error(kind, error) from None
+
+
+def _listed(value: Any, annotation: str) -> Any:
+    """Read `query+value` as a list, where a setting is one: on the command line a comma begins the next option."""
+    lists = isinstance(value, str) and "+" in value and ("list" in annotation.lower() or "set" in annotation.lower())
+    return value.split("+") if lists else value
+
+
+@lru_cache(maxsize=64)
+def _shapes(config: str, kind: str, settings: str) -> dict[str, tuple[int, ...]]:
+    import torch
+    from transformers import CONFIG_MAPPING, AutoModel
+
+    document = json.loads(config)
+    known = CONFIG_MAPPING[document["model_type"]].from_dict(document)
+    try:
+        with torch.device("meta"):
+            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(known))
+    except RuntimeError:  # a method that works something out of the weights cannot start without any
+        try:
+            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(known))
+        except RuntimeError as error:
+            raise _error(kind, error) from None
+    return {name: tuple(p.shape) for name, p in wrapped.named_parameters() if p.requires_grad}
+
+
+def _wrap(kind: str, settings: Mapping[str, Any], backbone: nn.Module, seed: int = 0) -> nn.Module:
+    """Put a method's modules into a model, in place, its random numbers drawn from a seed."""
+    import torch
+    from peft import get_peft_model
+
+    backbone._modules["pooler"] = None
+    backbone.requires_grad_(False)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(seed)
+        try:
+            wrapped: nn.Module = get_peft_model(backbone, configure(kind, settings))
+        except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+            raise _error(kind, error) from None
+    if not any(p.requires_grad for p in wrapped.parameters()):
+        raise UserError(f"peft type {kind} with {dict(settings)} selects nothing to train")
+    return wrapped.eval()
+
+
+def _error(kind: str, error: Exception) -> UserError:
+    return UserError(f"peft type {kind}: {(str(error).strip() or type(error).__name__).partition(chr(10))[0][:300]}")

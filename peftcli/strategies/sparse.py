@@ -17,7 +17,7 @@ from peftcli.strategies.tuning import Elements, Mask, Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.engine.pretrained import Pretrained
+    from peftcli.strategies.pretrained import Pretrained
 
 
 @strategy

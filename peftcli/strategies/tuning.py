@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from peftcli.engine.pretrained import Pretrained
+    from peftcli.strategies.pretrained import Pretrained
 
     Values = dict[str, Tensor]  # by name, each [runs, *shape]
 
@@ -35,13 +35,13 @@ Mask = Sequence[str | Elements]
 class Injection:
     """Modules that another library puts into the backbone, which then runs padded, a cohort's runs one after another.
 
-    `shapes` of what it trains, by name in the model that `install` makes of a backbone; `start` gives one run's values
-    of them, drawn from that run's own generator.
+    `name` is for error messages; `shapes` are those of what it trains, by name in the model that `wrap` makes. `wrap`
+    changes a backbone in place and freezes the rest; its second argument seeds what it draws.
     """
 
+    name: str
     shapes: Mapping[str, tuple[int, ...]]
-    install: Callable[[torch.nn.Module], torch.nn.Module]
-    start: Callable[[torch.nn.Module, torch.Generator], Mapping[str, Tensor]]
+    wrap: Callable[[torch.nn.Module, int], torch.nn.Module]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from peftcli.errors import UserError, unknown
-from peftcli.experiment.run import Run
 from peftcli.tasks import metrics, own_files
 from peftcli.tasks import registry as tasks
 from peftcli.tasks.registry import Task
@@ -47,11 +46,6 @@ class Description(BaseModel):
     @classmethod
     def _labels_are_text(cls, given: Any) -> Any:
         return [own_files.name(value) for value in given] if isinstance(given, list) else given
-
-
-def of(run: Run) -> Task:
-    """Give a run's task: a row of `tasks`, or the one that the run itself describes. Raises UserError."""
-    return task(run.task, run.data)
 
 
 def task(name: str, described: Mapping[str, Any] | None) -> Task:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import task_of
 from peftcli.report.statistics import describe as statistics
 from peftcli.report.table import cells, notes, published, ranks
 from peftcli.report.table import layout as grid
@@ -14,7 +15,6 @@ from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Column, Parameters, Row, RowAverage, Table
-from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
 HEADERS = {"strategy": "Strategy", "task": "Task", "learning_rate": "Learning rate"}
@@ -130,7 +130,7 @@ def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[Place], ce
 def _count(recipe: Recipe, view: View, outcome: Outcome) -> parameters.Counts | None:
     """Count a run's parameters from its architecture; None where the model's numbers are not at hand."""
     run = outcome.run
-    task = own_data.of(run)
+    task = task_of(run)
     labels = view.head_labels or len(task.labels) or 1
     try:
         return parameters.count(recipe.model, run.strategy, run.options, task.kind, labels, run.protocol.head)

@@ -1,0 +1,49 @@
+"""One run's weights as a strategy sees them: by name, with the run's own generator and, if asked, training gradients."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The tensors of one run before training, pre-trained ones and its own head (and pooler, where that is fresh).
+
+    `generator` is the run's stream for masks. `gradient(batches)` gives the training gradient of every tensor at the
+    start by name: of the mean loss over the whole training set, or a sum of so many clipped batch gradients.
+    """
+
+    weights: Mapping[str, Tensor]
+    generator: torch.Generator
+    config: Mapping[str, Any]
+    gradient: Callable[[int | None], dict[str, Tensor]]
+
+    def initial(self, name: str) -> Tensor:
+        """Draw a tensor as before pre-training: normal weights, zero biases, LayerNorm gains of one."""
+        return draw(name, self.weights[name], self.generator, self.config)
+
+
+def generator(seed: int, name: str) -> torch.Generator:
+    """Give a run's named random stream, on the CPU whatever the device."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def draw(name: str, like: Tensor, source: torch.Generator, config: Mapping[str, Any]) -> Tensor:
+    """Draw a tensor's values as the architectures do before pre-training (standard deviation `initializer_range`)."""
+    if name.endswith("bias"):
+        return torch.zeros_like(like)
+    if like.ndim == 1:
+        return torch.ones_like(like)
+    deviation = float(config.get("initializer_range", 0.02))
+    drawn = torch.empty(like.shape, dtype=torch.float32).normal_(0, deviation, generator=source)
+    if name.endswith("word_embeddings.weight") and config.get("pad_token_id") is not None:
+        drawn[int(config["pad_token_id"])] = 0
+    return drawn.to(like)
