@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from peftcli import documents
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment import protocols
 from peftcli.experiment.protocols import Setting
 from peftcli.experiment.recipe import Entry, Recipe
@@ -19,7 +19,6 @@ from peftcli.models import catalogue as models
 from peftcli.strategies import registry
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
-from peftcli.validation import first_error
 
 Origins = dict[str, str]  # setting -> where its value came from
 

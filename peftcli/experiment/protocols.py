@@ -6,9 +6,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from peftcli import documents
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.settings import NAMES
-from peftcli.validation import first_error
 
 Source = Literal["stated", "code", "derived", "assumed"]
 

@@ -7,12 +7,11 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from peftcli import documents
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.settings import NAMES, LearningRate, Seed
 from peftcli.models import catalogue as models
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
-from peftcli.validation import first_error
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 REPOSITORY = Path(__file__).parents[2] / "recipes"

@@ -9,10 +9,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.tuning import Elements, Mask, Tuning
-from peftcli.validation import first_error
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.tasks import metrics, own_files
 from peftcli.tasks import registry as tasks
 from peftcli.tasks.registry import Task
-from peftcli.validation import first_error
 
 COLUMN = "label_column"  # what a recipe's entry keeps a described task's `label` under
 DEFAULTS = {

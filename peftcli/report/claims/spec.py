@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.recipe import Recipe
-from peftcli.validation import first_error
 
 Strategies = Annotated[list[str], Field(min_length=1)]
 Columns = Annotated[list[str], Field(min_length=1)]

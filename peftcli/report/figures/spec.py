@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.settings import LearningRate
-from peftcli.validation import first_error
 
 Names = Annotated[list[str], Field(min_length=1)]
 Module = Literal["multihead", "feedforward", "layernorm_attention", "layernorm_ffn"]

@@ -4,11 +4,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.settings import NAMES
 from peftcli.strategies import registry
-from peftcli.validation import first_error
 
 Select = Literal["best learning rate by mean", "best learning rate by validation", "every learning rate", "every run"]
 Names = Annotated[list[str], Field(min_length=1)]
