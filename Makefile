@@ -7,13 +7,17 @@ RECIPE_ARGS ?=
 # together, so that what they share is made once.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test coverage test-chaos test-slurm bench lint format report table1 clean
+.PHONY: demo test test-all coverage test-chaos test-slurm bench lint format report table1 clean
 
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
 	$(BIN)/peftcli report recipes/demo.yaml
 
 test: $(VENV)/ready
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm and not whole"
+
+# With the whole cross products (every strategy, kind of task and family), of which `make test` runs a covering part.
+test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 
 # The tests once more, with every line counted that they run, in the processes they start too: the total, least covered first.
