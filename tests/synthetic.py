@@ -12,7 +12,7 @@ from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import record as records
 from peftcli.tasks import registry as tasks
-from tests import made
+from tests import written_records
 
 STATES = ("completed", "diverged", "failed", "missing", "collapsed")
 
@@ -35,11 +35,13 @@ def level(planned: Planned) -> float:
 def _body(planned: Planned, ending: str, points: int) -> dict[str, Any]:
     steps = [25 * (at + 1) for at in range(points // 2 if ending == "diverged" else points)]
     if ending == "failed":
-        return made.body({}, "failed", training=[], evaluations=[], error="RuntimeError: <b>no</b> memory & more")
+        return written_records.body(
+            {}, "failed", training=[], evaluations=[], error="RuntimeError: <b>no</b> memory & more"
+        )
     changes = {"training": _training(planned, steps), "evaluations": _evaluations(planned, steps, ending)}
     if ending == "diverged":
-        return made.body({}, "diverged", error="loss or weights not finite at step 500", **changes)
-    return made.body({}, "completed", **changes)
+        return written_records.body({}, "diverged", error="loss or weights not finite at step 500", **changes)
+    return written_records.body({}, "completed", **changes)
 
 
 def _training(planned: Planned, steps: list[int]) -> list[dict[str, Any]]:

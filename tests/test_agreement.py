@@ -14,7 +14,7 @@ from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.report.table import agreement, selection
 from peftcli.report.table import build as tabulation
-from tests.made import runs, small, unsynced, write
+from tests.written_records import runs, small, unsynced, write
 
 LABELS = np.arange(60) % 2
 

@@ -14,7 +14,7 @@ from peftcli.experiment.run import Run
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import selection
 from peftcli.report.table.table import Cell
-from tests.made import fill, runs, small, unsynced, write
+from tests.written_records import fill, runs, small, unsynced, write
 
 
 def value(run: Run) -> float:

@@ -19,7 +19,7 @@ from peftcli.report.table import build as tabulation
 from peftcli.report.table import published, selection
 from peftcli.report.table.published import Published
 from peftcli.report.table.table import Table
-from tests.made import TABLES, from_published, load
+from tests.written_records import TABLES, from_published, load
 
 NOWHERE = Path("nowhere")
 FAILING = {  # on the papers' own printed cells

@@ -11,8 +11,8 @@ from peftcli.experiment.recipe import Recipe
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import differences, selection
 from peftcli.report.table.table import Table
-from tests.made import fill, runs, small
 from tests.test_cells import value
+from tests.written_records import fill, runs, small
 
 TABLE = {"reference": "full"}
 

@@ -13,7 +13,7 @@ from peftcli.report.figures import bars, curves, layers, low_data, mask_change, 
 from peftcli.report.figures.curves import Curve
 from peftcli.report.table import published
 from peftcli.tasks import registry as tasks
-from tests import made, synthetic
+from tests import synthetic, written_records
 from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of
 
 
@@ -193,7 +193,7 @@ def test_sparsity_has_means_and_deviations_over_rising_shares(tmp_path: Path) ->
 
 def test_rank_scatter_gives_the_rho_of_the_printed_cells(tmp_path: Path) -> None:
     recipe = recipes.load(recipes.find("effectiveness/table1"))
-    made.from_published(recipe, tmp_path)
+    written_records.from_published(recipe, tmp_path)
     study = figures.study(recipe, tmp_path)
     ranked = rank_scatter.ranks(rank_scatter.collect(entry("rank_scatter"), study), 2)
     cells = [cell for cell in published.read(recipe.path.parent / "table1.csv") if cell.task != "average"]

@@ -9,8 +9,8 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import selection
-from tests.made import fill, runs, small, unsynced, write
 from tests.test_cells import value
+from tests.written_records import fill, runs, small, unsynced, write
 
 
 def test_the_frame_gives_the_tables_numbers(tmp_path: Path) -> None:

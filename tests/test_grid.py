@@ -11,7 +11,7 @@ from peftcli.report.table import layout as grid
 from peftcli.report.table import selection
 from peftcli.report.table import spec as views
 from peftcli.report.table.layout import Grid
-from tests.made import small
+from tests.written_records import small
 
 NOWHERE = Path("nowhere")
 

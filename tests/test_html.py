@@ -15,7 +15,7 @@ from peftcli.report import figures, summary
 from peftcli.report.figures import Drawing
 from peftcli.report.formats import html
 from peftcli.report.formats.html import elements, pictures
-from tests import made, synthetic
+from tests import synthetic, written_records
 from tests.outline import Outline
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> & $x$ \x1b[31m"
@@ -99,7 +99,7 @@ def test_tables_and_figures_can_be_read_by_ear(page: str) -> None:
 
 def test_printed_numbers_stand_beside_ours(tmp_path: Path) -> None:
     recipe = recipes.load(recipes.find("transferability/table4"))
-    made.from_published(recipe, tmp_path)
+    written_records.from_published(recipe, tmp_path)
     report = summary.summarise(recipe, tmp_path, False)
     page = html.render(report, [])
     rows = re.findall(r"<tr>(.*?)</tr>", page.split("<tbody>")[1].split("</tbody>")[0])
@@ -163,7 +163,7 @@ def test_nothing_from_a_recipe_or_record_becomes_markup(tmp_path: Path) -> None:
     for outcome in study.outcomes:
         state = "failed" if outcome.run.seed else "completed"
         environment = {"device": HOSTILE, "packages": {HOSTILE: HOSTILE}, HOSTILE: HOSTILE}
-        made.write(
+        written_records.write(
             tmp_path / "results", outcome.run, {"validation": {"accuracy": 0.5}}, status=state, environment=environment,
             error=HOSTILE if outcome.run.seed else None,
         )  # fmt: skip

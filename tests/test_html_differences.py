@@ -12,8 +12,8 @@ from peftcli.report import summary
 from peftcli.report.formats import html
 from peftcli.report.table import agreement
 from peftcli.tasks import registry as tasks
-from tests.made import runs, small, unsynced, write
 from tests.outline import Outline
+from tests.written_records import runs, small, unsynced, write
 
 TASKS = ("rte", "cola")  # of the second no predictions are kept
 CHANCE = {"full": 0.85, "layernorm": 0.7, "bitfit": 0.6}

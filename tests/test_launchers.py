@@ -14,7 +14,7 @@ from peftcli.launchers import launch as choosing
 from peftcli.launchers import slurm_queue as queue
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.walltime import minutes
-from tests import made
+from tests import written_records
 
 NOTHING = dict.fromkeys(
     ("--processes", "--processes-per-run", "--partition", "--time", "--gpus", "--max-jobs", "--account", "--detach")
@@ -42,7 +42,9 @@ def test_longest_first():
 
 def cost(name: str, **changes: object) -> float:
     strategy = recipe.parse_strategy(name)
-    runs = made.runs(made.small(strategies=[strategy], tasks=["rte"], learning_rates=[1e-4], seeds=[0], **changes))
+    runs = written_records.runs(
+        written_records.small(strategies=[strategy], tasks=["rte"], learning_rates=[1e-4], seeds=[0], **changes)
+    )
     return shares.cost("minilm", tuple(runs))
 
 
@@ -97,7 +99,7 @@ def test_sbatch_options_are_taken_but_for_those_set_here():
 def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
     from peftcli.runner.work import SweepSettings, WorkUnit
 
-    runs = made.runs(made.small())
+    runs = written_records.runs(written_records.small())
     share = WorkUnit(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
     place = SweepSettings("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
     whole = Assignment(share, place, True, 4, 2)
@@ -183,7 +185,7 @@ def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "jobs", jobs)
     monkeypatch.setattr(slurm, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(slurm.time, "sleep", lambda _: None)
-    (run, *_) = made.runs(made.small())
+    (run, *_) = written_records.runs(written_records.small())
     slurm.wait(queue.Submission(tmp_path, "7", "someone", 1, [[[run.id]]]), Tally([run], tmp_path), len)
     assert not answers
 
@@ -191,15 +193,15 @@ def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
 def test_runs_count_as_ended_once_their_record_is_new(tmp_path):
     from peftcli.launchers.tally import Tally
 
-    first, second, *_ = made.runs(made.small())
-    made.write(tmp_path, first, {}, "failed")
+    first, second, *_ = written_records.runs(written_records.small())
+    written_records.write(tmp_path, first, {}, "failed")
     tally = Tally([first, second], tmp_path)
     assert tally.left([first, second]) == [first, second]
     assert tally.counts() == (0, 0)
-    made.write(tmp_path, first, {"validation": {"accuracy": 0.5}})
+    written_records.write(tmp_path, first, {"validation": {"accuracy": 0.5}})
     assert tally.left([first, second]) == [second]
     assert tally.counts() == (1, 0)
-    made.write(tmp_path, second, {}, "failed")
+    written_records.write(tmp_path, second, {}, "failed")
     assert tally.counts() == (1, 1)
 
 
@@ -207,7 +209,7 @@ def test_what_is_shown_of_jobs_comes_from_the_queue_and_the_records(tmp_path, mo
     from peftcli.launchers import slurm_watch as waiting
     from peftcli.launchers.tally import Tally
 
-    runs = made.runs(made.small())[:6]
+    runs = written_records.runs(written_records.small())[:6]
     ids = [run.id for run in runs]
     costs = dict(zip(ids, (1.0, 1.0, 4.0, 3.0, 3.0, 5.0), strict=True))
     monkeypatch.setattr(waiting.time, "monotonic", lambda: now)
@@ -224,7 +226,7 @@ def test_what_is_shown_of_jobs_comes_from_the_queue_and_the_records(tmp_path, mo
     )
     assert first.summary == "0 done, 0 failed, 6 left"
     for run, status in ((runs[0], "completed"), (runs[1], "failed")):
-        made.write(tmp_path, run, {"validation": {"accuracy": 0.5}} if status == "completed" else {}, status)
+        written_records.write(tmp_path, run, {"validation": {"accuracy": 0.5}} if status == "completed" else {}, status)
     now = 120.0  # 2 of 6 in twenty seconds: 40 more for the first job, 60 for the second if it is as fast
     second = view.screen(jobs)
     assert second.rows[0] == ("7_0", "RUNNING", "n1", runs[2].describe(), "1 of 3")

@@ -15,7 +15,7 @@ from peftcli.cli import app as cli
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import record as records
-from tests import folders, made
+from tests import folders, written_records
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.binary(max_size=4),
@@ -110,8 +110,8 @@ def test_records(
 ) -> None:
     output = file.parent / "out"
     run = plan.expand(load(file))[0].run
-    with made.unsynced():
-        place = made.write(output, run, {"validation": {"accuracy": 0.5}})
+    with written_records.unsynced():
+        place = written_records.write(output, run, {"validation": {"accuracy": 0.5}})
     content = malformed(data, records.read(place).body)
     place.write_bytes(content)
     for command in ("plan", "report"):

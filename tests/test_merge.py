@@ -9,14 +9,14 @@ from peftcli.cli import merge as command
 from peftcli.errors import UserError
 from peftcli.records import record as records
 from peftcli.records.merge import merge
-from tests import made
+from tests import written_records
 from tests.material import run
 
 SCORES = {"validation": {"accuracy": 0.5}}
 
 
 def record(folder: Path, seed: int, scores: Any = SCORES, **changes: Any) -> Path:
-    return made.write(folder, run("rte", seed), scores, **changes)
+    return written_records.write(folder, run("rte", seed), scores, **changes)
 
 
 def ids(folder: Path) -> set[str]:

@@ -190,7 +190,7 @@ def test_a_local_folder_s_config_is_enough(tmp_path: Path) -> None:
 
 def test_counting_planning_and_reading_import_nothing_heavy() -> None:
     code = (
-        "import sys; from peftcli import parameters, plan, recipe;"
+        "import sys; from peftcli.experiment import plan, recipe;from peftcli.report import parameters as parameter_rows;"
         "r = recipe.load(recipe.find('transferability/table1')); plan.expand(r); parameter_rows.rows(r);"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'transformers', 'datasets', 'matplotlib', 'sklearn'};"
         "print(sorted(heavy & set(sys.modules)))"

@@ -23,7 +23,7 @@ from peftcli.runner import progress, status
 from peftcli.runner.display import Board, Screen
 from peftcli.runner.status import Status, duration, screen, seconds_left
 from peftcli.runner.work import WorkUnit
-from tests import folders, made
+from tests import folders, written_records
 from tests.test_tracking import assert_same
 
 TRAINING = {"epochs": 2, "batch_size": 8, "max_train_samples": 64, "max_length": 32}
@@ -56,7 +56,7 @@ def trained(step: int, total: int, *losses: float) -> tuple[SimpleNamespace, Sim
 
 def test_a_process_tells_its_cohort_and_counts_what_ended(monkeypatch):
     clock, told = Clock(monkeypatch), []
-    runs = made.runs(made.small())[:4]
+    runs = written_records.runs(written_records.small())[:4]
     costs = {run.id: cost for run, cost in zip(runs, (3.0, 3.0, 6.0, 2.0), strict=True)}
     share = WorkUnit((tuple(runs[:2]), (runs[2],), (runs[3],)), frozenset(run.id for run in runs[:3]))
     own = progress.start(share, lambda cohort: sum(costs[run.id] for run in cohort), told.append, 1.0)

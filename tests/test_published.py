@@ -9,7 +9,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.report.table import published
-from tests.made import TABLES, load
+from tests.written_records import TABLES, load
 
 
 @pytest.mark.parametrize("name", TABLES)

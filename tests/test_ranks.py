@@ -9,7 +9,7 @@ from peftcli.experiment import plan
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import selection
 from peftcli.report.table.table import Table
-from tests.made import fill, from_published, load, small
+from tests.written_records import fill, from_published, load, small
 
 
 def tabulate(made, output: Path) -> Table:  # type: ignore[no-untyped-def]

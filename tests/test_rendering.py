@@ -13,8 +13,8 @@ import pytest
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import report as reporting
 from peftcli.report.formats import latex, markdown
-from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
 from tests.test_cells import value
+from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 TEXTS = ("terminal", "markdown", "latex")
 

@@ -11,8 +11,8 @@ from peftcli.experiment import plan, recipe
 from peftcli.report import report as reporting
 from peftcli.report import summary
 from peftcli.report.formats import lines as words
-from tests.made import fill, from_published, runs, small, unsynced, write
 from tests.test_cells import value
+from tests.written_records import fill, from_published, runs, small, unsynced, write
 
 
 def test_an_unknown_format_is_told(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_a_page_has_the_recipes_figures_and_a_mistake_in_one_is_told(tmp_path: P
 LIGHT = """
 import sys
 from pathlib import Path
-from peftcli import recipe
-from peftcli.report import reporting
+from peftcli.experiment import recipe
+from peftcli.report import report as reporting
 text = reporting.report(recipe.load(recipe.find("transferability/table1")), Path(sys.argv[1]), "terminal", True)
 assert "missing" in text
 heavy = {"torch", "transformers", "pandas", "scipy", "numpy", "matplotlib"} & set(sys.modules)
@@ -99,8 +99,8 @@ LARGE = """
 import resource, sys, time
 started = time.perf_counter()
 from pathlib import Path
-from peftcli import recipe
-from peftcli.report import reporting
+from peftcli.experiment import recipe
+from peftcli.report import report as reporting
 made = recipe.load(recipe.find("transferability/table1"), {"seeds": 10})
 text = reporting.report(made, Path(sys.argv[1]), sys.argv[2], True)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -10,7 +10,7 @@ from peftcli.experiment.plan import Planned
 from peftcli.records import record as records
 from peftcli.report.table import selection
 from peftcli.report.table.selection import Outcome
-from tests.made import runs, small, write
+from tests.written_records import runs, small, write
 
 EVALUATIONS: list[dict[str, Any]] = [
     {"step": 1, "split": "validation", "accuracy": 0.6},

@@ -13,7 +13,7 @@ from peftcli.report.formats import text_table as sheet
 from peftcli.report.table import build as tabulation
 from peftcli.report.table import selection
 from peftcli.report.table.table import Table
-from tests.made import TABLES, fill, from_published, load, runs, small, unsynced, write
+from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 
 def tabulate(made: Recipe, output: Path) -> Table:

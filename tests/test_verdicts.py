@@ -10,7 +10,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import summary
 from peftcli.report.claims.verdicts import Judged
-from tests.made import fill, runs, small, write
+from tests.written_records import fill, runs, small, write
 
 CLAIM = {"claim": "-", "where": "-"}
 

@@ -6,7 +6,7 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.report.table import spec as views
-from tests.made import small
+from tests.written_records import small
 
 
 def refuse(table: dict[str, Any], words: str) -> None:
