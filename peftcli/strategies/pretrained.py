@@ -32,12 +32,16 @@ class Pretrained:
 
 def generator(seed: int, name: str) -> torch.Generator:
     """Give a run's named random stream, on the CPU whatever the device."""
+    import torch
+
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
 def draw(name: str, like: Tensor, source: torch.Generator, config: Mapping[str, Any]) -> Tensor:
     """Draw a tensor's values as the architectures do before pre-training (standard deviation `initializer_range`)."""
+    import torch
+
     if name.endswith("bias"):
         return torch.zeros_like(like)
     if like.ndim == 1:
