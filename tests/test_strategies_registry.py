@@ -10,7 +10,7 @@ from peftcli.models.anatomy import Anatomy, anatomy
 from peftcli.models.catalogue import KNOWN
 from peftcli.models.heads import parameters
 from peftcli.strategies import registry
-from peftcli.strategies.tuning import Elements, Mask, Tuning
+from peftcli.strategies.tuning import Elements, Injection, Mask, Tuning, trains_whole_matrices
 
 SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "experiment/schema.json").read_text())
 NAMES = (
@@ -18,6 +18,13 @@ NAMES = (
     "random", "layernorm_outlier", "layernorm_random", "magpruning", "sam", "initbias_bitfit", "reinit_bitfit",
     "mixout", "childpruning", "lora", "adapter", "spafit", "diffpruning",
 )  # fmt: skip
+
+REQUIRED: dict[str, dict[str, Any]] = {  # options without a default
+    "layernorm_outlier": {"n": 4},
+    "layernorm_random": {"n": 4},
+    "spafit": {"groups": [4, 9]},
+}
+WHOLE = ("full", "feedforward", "multihead", "mixout", "childpruning", "diffpruning")
 
 
 def bert() -> Anatomy:
@@ -37,8 +44,7 @@ def test_every_option_is_frozen_or_required(name: str) -> None:
     frozen = SCHEMA["options"].get(name, {})
     required = [field for field in strategy.option_names if strategy._model.model_fields[field].is_required()]
     assert set(strategy.option_names) == {*frozen, *required}
-    given = {"n": 4} if required == ["n"] else {"groups": [4, 9]} if required else {}
-    assert {k: v for k, v in strategy.options(given).items() if k not in required} == frozen
+    assert {k: v for k, v in strategy.options(REQUIRED.get(name, {})).items() if k not in required} == frozen
 
 
 @pytest.mark.parametrize(
@@ -125,15 +131,26 @@ def test_a_made_up_strategy_is_one_function(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_strategy_tunes_bert_without_weights(name: str) -> None:
     strategy = registry.get(name)
-    required: dict[str, dict[str, Any]] = {
-        "layernorm_outlier": {"n": 4},
-        "layernorm_random": {"n": 4},
-        "spafit": {"groups": [4, 9]},
-    }
-    tuning = strategy.tune(bert(), strategy.options(required.get(name, {})))
+    tuning = strategy.tune(bert(), strategy.options(REQUIRED.get(name, {})))
     assert isinstance(tuning, Tuning)
     assert bool(tuning.mask or tuning.insert) == (name != "frozen")
     known = bert().by_name
     for entry in tuning.mask:
         for tensor in entry.names if isinstance(entry, Elements) else (entry,):
             assert tensor in known
+
+
+@pytest.mark.parametrize("name", [name for name in peftcli.strategies.STRATEGIES if name != "peft"])
+def test_whole_matrices_move_in_full_fine_tuning_and_its_kin(name: str) -> None:
+    strategy = registry.get(name)
+    tuning = strategy.tune(bert(), strategy.options(REQUIRED.get(name, {})))
+    assert trains_whole_matrices(tuning, bert()) == (name in WHOLE)
+
+
+def test_whole_matrices_move_where_magnitude_pruning_burns_in_and_not_in_a_method_of_the_peft_package() -> None:
+    magpruning = registry.get("magpruning")
+    assert trains_whole_matrices(magpruning.tune(bert(), magpruning.options({"burn_in": 500})), bert())
+    injected = Tuning(
+        injected=Injection("peft type LORA", {"lora_A.weight": (8, 768)}, lambda backbone, seed: backbone)
+    )
+    assert not trains_whole_matrices(injected, bert())

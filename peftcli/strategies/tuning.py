@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from peftcli.models.anatomy import Anatomy
     from peftcli.strategies.pretrained import Pretrained
 
     Values = dict[str, Tensor]  # by name, each [runs, *shape]
@@ -111,3 +112,8 @@ class Tuning:
     penalty: Callable[[Values, Moment], Tensor] | None = None
     after_step: Callable[[Values, Values, Moment], None] | None = None
     kept: Mapping[str, float] = field(default_factory=dict)
+
+
+def trains_whole_matrices(tuning: Tuning, model: Anatomy) -> bool:
+    """Whether some weight matrix moves as a whole, so that a learning rate as small as full fine-tuning's is wanted."""
+    return any(isinstance(entry, str) and len(model.by_name[entry].shape) >= 2 for entry in tuning.mask)
