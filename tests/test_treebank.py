@@ -1,5 +1,7 @@
 """The treebank sample, against NLTK's own reader of it."""
 
+import hashlib
+import json
 import zipfile
 from pathlib import Path
 
@@ -56,38 +58,59 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_missing_sample_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(treebank, "_nltk_folders", lambda: [tmp_path / "nltk"])
+    monkeypatch.setattr(treebank, "nltk_folders", lambda: [tmp_path / "nltk"])
     with pytest.raises(UserError, match=r"nltk\.downloader treebank.*--data-dir"):
         treebank.tables(None, tasks.TREEBANK)
 
 
+def test_the_folders_that_nltk_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = {f"wsj_{number:04d}.mrg": "( (NN here))\n" for number in range(41)}
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("NLTK_DATA", raising=False)
+    write(tmp_path / "home" / "nltk_data", documents)
+    assert len(treebank.documents(None)) == 41
+    write(tmp_path / "chosen", dict(list(documents.items())[:3]))
+    monkeypatch.setenv("NLTK_DATA", f":{tmp_path / 'empty'}:{tmp_path / 'chosen'}")
+    assert len(treebank.documents(None)) == 3
+    assert len(treebank.documents(tmp_path / "nowhere")) == 3
+    assert len(treebank.documents(tmp_path / "home" / "nltk_data")) == 41
+
+
 @needs_data
 def test_the_sample_is_what_nltk_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nltk.data
-    from nltk.corpus.reader import BracketParseCorpusReader
-
     with zipfile.ZipFile(REAL / "ptb_nltk" / "corpora" / "treebank.zip") as archive:
         archive.extractall(tmp_path / "corpora")
-    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])
-    theirs = BracketParseCorpusReader(str(tmp_path / "corpora" / "treebank" / "combined"), r"wsj_.*\.mrg")
-    zipped = treebank.tables(REAL / "ptb_nltk", tasks.TREEBANK)
-    monkeypatch.setattr(treebank, "_nltk_folders", lambda: [tmp_path])
-    unzipped = treebank.tables(None, tasks.TREEBANK)
-    assert zipped == unzipped
+    zipped = treebank.documents(REAL / "ptb_nltk")
+    monkeypatch.setattr(treebank, "nltk_folders", lambda: [tmp_path])
+    assert treebank.documents(None) == zipped
+    assert sum(map(len, zipped)) == 3914
+    assert sum(len(sentence) for document in zipped for sentence in document) == 100676
+    # The same digest of NLTK 3.10's BracketParseCorpusReader.tagged_sents, document by document, as (tag, word).
+    digest = hashlib.sha256(json.dumps(zipped).encode()).hexdigest()
+    assert digest == "5d03aa84c979c46502eba64e233f08845630485ba2680e47433b420c4202c697"
+
+
+@needs_data
+def test_the_sample_is_what_an_installed_nltk_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = pytest.importorskip("nltk.data")
+    reader = pytest.importorskip("nltk.corpus.reader")
+    assert list(map(str, treebank.nltk_folders())) == data.path
+    with zipfile.ZipFile(REAL / "ptb_nltk" / "corpora" / "treebank.zip") as archive:
+        archive.extractall(tmp_path / "corpora")
+    monkeypatch.setattr(data, "path", [str(tmp_path)])  # NLTK opens no file outside its data folders
+    theirs = reader.BracketParseCorpusReader(str(tmp_path / "corpora" / "treebank" / "combined"), r"wsj_.*\.mrg")
+    read = treebank.tables(REAL / "ptb_nltk", tasks.TREEBANK)
     ours = [
         list(zip(row["tokens"], [tasks.TREEBANK[tag] for tag in row["tags"]], strict=True))
         for split in ("train", "validation")
-        for row in zipped[split].to_pylist()
+        for row in read[split].to_pylist()
     ]
-    wanted = [list(sentence) for sentence in theirs.tagged_sents()]
-    assert len(ours) == 3914
-    assert sum(map(len, ours)) == 100676
-    assert sorted(ours) == sorted(wanted)
+    assert sorted(ours) == sorted(list(sentence) for sentence in theirs.tagged_sents())
 
 
 @needs_data
 def test_no_document_is_in_both_parts() -> None:
-    documents = [treebank._sentences(text) for text in treebank._documents(treebank._find(REAL / "ptb_nltk"))]
+    documents = treebank.documents(REAL / "ptb_nltk")
     assert len(documents) == 199
     tables = treebank.tables(REAL / "ptb_nltk", tasks.TREEBANK)
     task = tasks.get("ptb")
@@ -95,6 +118,6 @@ def test_no_document_is_in_both_parts() -> None:
     held = {tuple(words) for words in read["validation"].columns["tokens"]}
     whole = [{tuple(word for _, word in sentence) for sentence in document} for document in documents]
     assert sum(sentences <= held for sentences in whole) == 40
-    assert {split: len(own) for split, own in read.items()} == {"train": 3247, "validation": 667}
+    assert {split: len(part) for split, part in read.items()} == {"train": 3247, "validation": 667}
     assert rows.differences(task, read) == ()
     assert len(task.labels) == 46

@@ -1,7 +1,8 @@
-"""The Penn Treebank sample that comes with NLTK: tagged sentences of 199 documents, split by document."""
+"""The Penn Treebank sample that NLTK distributes: the tagged sentences of 199 documents, split by document."""
 
-import io
+import os
 import re
+import sys
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 HELD_OUT = 40  # of the 199 documents
 LEAF = re.compile(r"\(([^\s()]+) ([^\s()]+)\)")  # (tag word)
-SENTENCE = re.compile(r"^\(", re.MULTILINE)  # every bracket at the start of a line opens one
+SENTENCE = re.compile(
+    r"^\(", re.MULTILINE
+)  # a bracket in a line's first column opens a sentence, and nothing else does
 
 Sentence = list[tuple[str, str]]  # of (tag, word)
 
@@ -23,69 +26,72 @@ Sentence = list[tuple[str, str]]  # of (tag, word)
 def tables(folder: Path | None, labels: Sequence[str]) -> "dict[str, pa.Table]":
     """Read the sample and split it: `HELD_OUT` documents, drawn with seed 0, are `validation`, the rest `train`.
 
-    `folder` is looked in before NLTK's own data path; `corpora/treebank` may be a zip file in either. Columns: `tokens`
-    and `tags` (places in `labels`), as NLTK's tagged sentences have them, empty elements (-NONE-) and all.
-    Raises UserError where the sample is not there or cannot be read.
+    `folder` is searched before NLTK's data folders; in either, `corpora/treebank` may be a folder or a zip file. The
+    columns are `tokens` and `tags` (indices into `labels`), with the empty elements (-NONE-) that NLTK's tagged
+    sentences contain too. Raises UserError where the sample is missing or cannot be read.
     """
-    documents = [_sentences(text) for text in _documents(_find(folder))]
-    order = generator(0, "ptb/documents").permutation(len(documents)).tolist()
+    sample = documents(folder)
+    order = generator(0, "ptb/documents").permutation(len(sample)).tolist()
     held_out = set(order[:HELD_OUT])
-    parts: dict[str, list[Sentence]] = {"train": [], "validation": []}
-    for place, sentences in enumerate(documents):
-        parts["validation" if place in held_out else "train"] += sentences
-    return {split: _table(sentences, labels) for split, sentences in parts.items()}
+    splits: dict[str, list[Sentence]] = {"train": [], "validation": []}
+    for number, sentences in enumerate(sample):
+        splits["validation" if number in held_out else "train"] += sentences
+    return {split: _table(sentences, labels) for split, sentences in splits.items()}
+
+
+def documents(folder: Path | None) -> list[list[Sentence]]:
+    """Return the sentences of each document, the documents in the order of their names."""
+    sample = _find(folder)
+    try:
+        texts = _archived(sample) if sample.suffix == ".zip" else _unpacked(sample)
+    # zipfile raises RuntimeError for an encrypted member, and ValueError or EOFError for some damaged ones
+    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
+        raise UserError(f"cannot read the treebank sample {sample}: {error}") from None
+    # A document's text before its first sentence is white space.
+    return [[LEAF.findall(sentence) for sentence in SENTENCE.split(text)[1:]] for text in texts]
+
+
+def _unpacked(folder: Path) -> list[str]:
+    return [path.read_text("ascii") for path in sorted((folder / "combined").glob("wsj_*.mrg"))]
+
+
+def _archived(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        names = sorted(name for name in archive.namelist() if re.search(r"/combined/wsj_[0-9]+\.mrg$", name))
+        return [archive.read(name).decode("ascii") for name in names]
 
 
 def _table(sentences: list[Sentence], labels: Sequence[str]) -> "pa.Table":
     import pyarrow as pa
 
-    places = {label: place for place, label in enumerate(labels)}
-    odd = {tag for sentence in sentences for tag, _ in sentence} - set(places)
-    if odd:
-        raise UserError(f"task ptb: tag {min(odd)!r} is none of the sample's: {', '.join(labels)}")
+    index = {label: number for number, label in enumerate(labels)}
+    strangers = {tag for sentence in sentences for tag, _ in sentence} - set(index)
+    if strangers:
+        raise UserError(f"task ptb: tag {min(strangers)!r} is none of the sample's: {', '.join(labels)}")
     tokens = [[word for _, word in sentence] for sentence in sentences]
-    tags = [[places[tag] for tag, _ in sentence] for sentence in sentences]
-    columns = {"tokens": pa.array(tokens, pa.list_(pa.string())), "tags": pa.array(tags, pa.list_(pa.int64()))}
-    return pa.table(columns)
-
-
-def _sentences(text: str) -> list[Sentence]:
-    return [LEAF.findall(part) for part in SENTENCE.split(text)[1:]]
-
-
-def _documents(root: Path) -> list[str]:
-    """Read the documents, in the order of their names, from a folder or a zip file."""
-    try:
-        if root.suffix == ".zip":
-            return _zipped(root)
-        return [path.read_text("ascii") for path in sorted((root / "combined").glob("wsj_*.mrg"))]
-    except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
-        raise UserError(f"cannot read the treebank sample {root}: {error}") from None
-
-
-def _zipped(path: Path) -> list[str]:
-    with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
-        names = sorted(name for name in archive.namelist() if re.search(r"/combined/wsj_[0-9]+\.mrg$", name))
-        return [archive.read(name).decode("ascii") for name in names]
+    tags = [[index[tag] for tag, _ in sentence] for sentence in sentences]
+    return pa.table({"tokens": pa.array(tokens, pa.list_(pa.string())), "tags": pa.array(tags, pa.list_(pa.int64()))})
 
 
 def _find(folder: Path | None) -> Path:
-    found = (folder and _within(folder)) or next(filter(None, map(_within, _nltk_folders())), None)
-    if found is not None:
-        return found
+    """Return the first of the sample's folders and zip files that is there."""
+    for root in ([folder] if folder else []) + nltk_folders():
+        corpus = root / "corpora" / "treebank"
+        if (corpus / "combined").is_dir():
+            return corpus
+        if corpus.with_suffix(".zip").is_file():
+            return corpus.with_suffix(".zip")
     where = f"{folder} or " if folder else ""
     raise UserError(
         f"task ptb: the treebank sample (corpora/treebank or treebank.zip) is not in {where}NLTK's data folders: "
-        "`python -m nltk.downloader treebank` gets it, or --data-dir D with D/ptb_nltk/corpora/treebank.zip"
+        "`pip install nltk && python -m nltk.downloader treebank` gets it, or --data-dir D with "
+        "D/ptb_nltk/corpora/treebank.zip"
     )
 
 
-def _within(root: Path) -> Path | None:
-    folder, archive = root / "corpora" / "treebank", root / "corpora" / "treebank.zip"
-    return folder if (folder / "combined").is_dir() else archive if archive.is_file() else None
-
-
-def _nltk_folders() -> list[Path]:
-    from nltk import data  # a second's work, so only where it is needed
-
-    return [Path(folder) for folder in data.path]
+def nltk_folders() -> list[Path]:
+    """Return the folders that NLTK keeps its data in, in the order in which it searches them (`nltk.data.path`)."""
+    chosen = [folder for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    prefixes = [sys.prefix, f"{sys.prefix}/share", f"{sys.prefix}/lib"]
+    prefixes += ["/usr/share", "/usr/local/share", "/usr/lib", "/usr/local/lib"]
+    return [Path(folder).expanduser() for folder in (*chosen, *(f"{prefix}/nltk_data" for prefix in ("~", *prefixes)))]
