@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from peftcli import records
 from peftcli.experiment import plan
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
-from peftcli.records import record as records
 from peftcli.tasks import registry as tasks
 from tests import written_records
 

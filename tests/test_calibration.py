@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from peftcli import records
 from peftcli.cli import calibrate
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
-from peftcli.records import record as records
 from peftcli.runner import calibration, sweep, work
 from peftcli.runner.calibration import Timing
 from peftcli.runner.work import SweepSettings, WorkUnit

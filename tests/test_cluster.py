@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from peftcli.records import record as records
+from peftcli import records
 from tests import clusters, folders
 
 SHORT = {

@@ -9,6 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from peftcli import records
 from peftcli.cli import evaluate
 from peftcli.deltas import file as deltas
 from peftcli.deltas import restoring
@@ -16,7 +17,6 @@ from peftcli.deltas.file import Company, Delta
 from peftcli.errors import UserError
 from peftcli.models.catalogue import KNOWN
 from peftcli.models.tensors import parameters
-from peftcli.records import record as records
 from tests import folders, tiny, trained
 
 STRATEGIES = (

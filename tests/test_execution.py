@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from peftcli import records
 from peftcli.cli import sweep as command
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
@@ -19,7 +20,6 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
 from peftcli.launchers import launch as choosing
-from peftcli.records import record as records
 from peftcli.runner import cohort as execution
 from peftcli.runner import sweep, work
 from peftcli.runner.progress import Progress

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 
-from peftcli import stopping
+from peftcli import records, stopping
 from peftcli.cli import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.records import merge
-from peftcli.records import record as records
 from peftcli.runner import work
 from tests import folders
 from tests.test_execution import PLAIN

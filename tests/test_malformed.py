@@ -11,10 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from peftcli import records
 from peftcli.cli import app as cli
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
-from peftcli.records import record as records
 from tests import folders, written_records
 
 ANYTHING = st.recursive(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from peftcli import records
 from peftcli.cli import merge as command
 from peftcli.errors import UserError
-from peftcli.records import record as records
 from peftcli.records.merge import merge
 from tests import written_records
 from tests.material import run

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from peftcli import records
 from peftcli.data import loading
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
 from peftcli.report import parameters as parameter_rows
 from peftcli.report import report as reporting
 from peftcli.tasks import own_data, own_files, tabular

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from peftcli import records
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.plan import Planned
-from peftcli.records import record as records
 
 SMALL: dict[str, Any] = {
     "title": "x",
@@ -173,7 +173,7 @@ def test_cohorts_hold_runs_alike_in_all_but_rate_and_seed() -> None:
     runs = [p.run for p in expand(seeds=3)]
     whole = plan.cohorts(runs, 100)
     assert [len(c) for c in whole] == [6, 6, 6, 6]
-    assert all(len({r.company() for r in c}) == 1 for c in whole)
+    assert all(len({r.cohort_key() for r in c}) == 1 for c in whole)
     parts = plan.cohorts(runs, 4)
     assert [len(c) for c in parts] == [4, 2] * 4
     assert sorted(r.id for c in parts for r in c) == sorted(r.id for r in runs)
@@ -203,8 +203,8 @@ PINNED = {
 
 def test_planning_imports_nothing_heavy() -> None:
     code = (
-        "import sys, peftcli.experiment.plan, peftcli.experiment.recipe, peftcli.experiment.protocols, peftcli.records.record;"
-        "from peftcli import plan, recipe;"
+        "import sys, peftcli.experiment.plan, peftcli.experiment.recipe, peftcli.experiment.protocols, peftcli.records;"
+        "from peftcli.experiment import plan, recipe;"
         "n = len(plan.expand(recipe.load(recipe.find('freezing/table1'))));"
         "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'transformers', 'datasets', 'matplotlib', 'sklearn'};"
         "print(n, sorted(heavy & set(sys.modules)))"

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import peftcli
-from peftcli import files
+from peftcli import files, records
 from peftcli.cli import app as cli
 from peftcli.experiment import plan, recipe
-from peftcli.records import record as records
 from peftcli.tasks import registry as tasks
 from tests import folders, hub_server, readme
 from tests.material import needs_minilm, write_split

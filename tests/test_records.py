@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from peftcli import records
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
-from peftcli.records.record import Unreadable
+from peftcli.records import Unreadable
 from tests import faults, tiny
 
 RUN = tiny.run("lora", seed=3)

@@ -29,8 +29,8 @@ def test_ids_do_not_change_with_time() -> None:
 
 
 def test_fields_at_their_frozen_value_are_no_part_of_an_id() -> None:
-    essence = run().essence()
-    assert essence == {
+    fields = run().canonical_fields()
+    assert fields == {
         "schema": 1,
         "model": "bert-base-uncased",
         "task": "rte",
@@ -46,9 +46,9 @@ def test_fields_at_their_frozen_value_are_no_part_of_an_id() -> None:
 
 def test_a_changed_default_changes_the_ids_it_changes() -> None:
     changed = run(training={"batch_size": 32})
-    assert changed.essence()["protocol"] == {"batch_size": 32}
+    assert changed.canonical_fields()["protocol"] == {"batch_size": 32}
     assert changed.id != run().id
-    assert run(options={"embedding": True}).essence()["options"] == {"embedding": True}
+    assert run(options={"embedding": True}).canonical_fields()["options"] == {"embedding": True}
 
 
 def test_a_new_field_at_its_frozen_value_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +91,9 @@ def _other_settings() -> dict[str, Any]:
 
 
 def test_company_leaves_learning_rate_and_seed_out() -> None:
-    assert run().company() == run(learning_rate=5e-5, seed=3).company()
-    assert run().company() != run(task="cola").company()
-    assert run().company() != run(training={"batch_size": 8}).company()
+    assert run().cohort_key() == run(learning_rate=5e-5, seed=3).cohort_key()
+    assert run().cohort_key() != run(task="cola").cohort_key()
+    assert run().cohort_key() != run(training={"batch_size": 8}).cohort_key()
 
 
 def test_canonical_is_one_byte_sequence() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from peftcli import records
 from peftcli.experiment import plan
 from peftcli.experiment.plan import Planned
-from peftcli.records import record as records
 from peftcli.report.table import selection
 from peftcli.report.table.selection import Outcome
 from tests.written_records import runs, small, write

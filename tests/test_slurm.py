@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from peftcli import records
 from peftcli.records import merge
-from peftcli.records import record as records
 from tests import clusters, folders
 from tests.slurm import cluster
 

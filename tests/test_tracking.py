@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from peftcli import records
 from peftcli.cli import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
-from peftcli.records import merge
-from peftcli.records import record as records
-from peftcli.records.record import Record
+from peftcli.records import Record, merge
 from peftcli.runner import cohort as execution
 from peftcli.runner import sweep, tracking, work
 from peftcli.runner.work import SweepSettings

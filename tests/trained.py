@@ -7,7 +7,7 @@ from typing import Any
 
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
-from peftcli.records.record import Record
+from peftcli.records import Record
 from peftcli.runner import sweep, work
 from peftcli.runner.work import SweepSettings
 from peftcli.tasks import demo, own_data

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from peftcli import records
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
 from peftcli.report import parameters as parameter_rows
 from peftcli.report.table import layout as grid
 from peftcli.report.table import published, selection

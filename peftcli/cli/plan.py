@@ -5,12 +5,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from peftcli import records
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
 from peftcli.experiment.cohort_size import ON_PROCESSOR
 from peftcli.experiment.recipe import Recipe, find, load, parse_set
 from peftcli.launchers import slurm_queue as queue
-from peftcli.records import record as records
 from peftcli.report import parameters as parameter_rows
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue

@@ -4,12 +4,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from peftcli import records
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import find, load, parse_set
 from peftcli.experiment.run import Run
 from peftcli.preflight import availability as readiness
-from peftcli.records import record as records
 from peftcli.runner import tracking, work
 from peftcli.tasks import own_data
 

@@ -4,14 +4,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from peftcli import documents
+from peftcli import documents, records
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.preflight import availability as readiness
-from peftcli.records import record as records
-from peftcli.records.record import Record
+from peftcli.records import Record
 from peftcli.runner import tracking, work
 from peftcli.strategies import registry
 from peftcli.tasks import registry as tasks

@@ -80,11 +80,11 @@ def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
 def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
     """Group runs alike in all but learning rate and seed, at most `size` together, in the recipe's order.
 
-    The grouping looks at the whole recipe, never at what is done already, so a run's company is always the same.
+    The grouping looks at the whole recipe, never at what is done already, so the runs a run trains with are always the same.
     """
     alike: dict[str, list[Run]] = {}
     for run in runs:
-        alike.setdefault(run.company(), []).append(run)
+        alike.setdefault(run.cohort_key(), []).append(run)
     return [tuple(group[at : at + size]) for group in alike.values() for at in range(0, len(group), size)]
 
 

@@ -30,9 +30,9 @@ class Run(BaseModel):
     @property
     def id(self) -> str:
         """A short hash of the canonical form."""
-        return hashlib.sha256(canonical(self.essence())).hexdigest()[:16]
+        return hashlib.sha256(canonical(self.canonical_fields())).hexdigest()[:16]
 
-    def essence(self) -> dict[str, Any]:
+    def canonical_fields(self) -> dict[str, Any]:
         """What the id is made from: fields at their value in `schema.json` are left out.
 
         So a field added later, at the value that means what was done before, changes no id, and a default changed
@@ -44,14 +44,14 @@ class Run(BaseModel):
         whole["options"] = _without(self.options, frozen["options"].get(self.strategy, {}))
         return {"schema": frozen["schema"], **whole}
 
-    def company(self) -> str:
+    def cohort_key(self) -> str:
         """What runs of one cohort have in common: everything but learning rate and seed."""
-        shared = {key: value for key, value in self.essence().items() if key not in ("learning_rate", "seed")}
+        shared = {key: value for key, value in self.canonical_fields().items() if key not in ("learning_rate", "seed")}
         return canonical(shared).decode()
 
     def describe(self) -> str:
         """One line for a person: task, strategy with the options that were set, learning rate, seed."""
-        options = ",".join(f"{key}={_short(value)}" for key, value in self.essence()["options"].items())
+        options = ",".join(f"{key}={_short(value)}" for key, value in self.canonical_fields()["options"].items())
         strategy = f"{self.strategy}:{options}" if options else self.strategy
         return f"{self.task} {strategy} lr={self.learning_rate:g} seed={self.seed}"
 

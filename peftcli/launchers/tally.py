@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from peftcli import records
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
 
 
 @dataclass

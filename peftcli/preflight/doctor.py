@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from peftcli import records
 from peftcli.data import loading
 from peftcli.engine.device import default_device, resolve_precision
 from peftcli.errors import UserError
@@ -19,7 +20,6 @@ from peftcli.models import catalogue as models
 from peftcli.models import hub
 from peftcli.models.tensors import architecture
 from peftcli.preflight import offline as inventory
-from peftcli.records import record as records
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
@@ -67,7 +67,7 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
         "record_bytes": sum(RECORD_BYTES + _predictions(run, rows[run.task]) for run in left),
     }
     try:
-        columns = {run.company(): _columns(recipe.model, run) for run in left}
+        columns = {run.cohort_key(): _columns(recipe.model, run) for run in left}
         counts = parameters.count(recipe.model, "frozen", {}, "pair", 2)
     except UserError:
         return found | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}

@@ -7,8 +7,7 @@ from typing import Any
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.records import record as records
-from peftcli.records.record import Record
+from peftcli.records.record import Record, read_all
 
 SHOWN = 5
 
@@ -31,7 +30,7 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
     for source in sources:
         if not source.is_dir():
             raise UserError(f"{source} is not a folder of results")
-    read = [records.read_all(folder) for folder in (output, *sources)]
+    read = [read_all(folder) for folder in (output, *sources)]
     present = {record.id: record for record in read[0][0]}
     chosen = dict(present)
     conflicts = []

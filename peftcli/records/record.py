@@ -171,14 +171,14 @@ def find(output: Path, run: Run) -> Record | None:
         if not file.exists():
             return None
         raise UserError(f"{file}: {error}; move it away to train this run again") from None
-    if record.id != run.id or _essence(record) != run.essence():
+    if record.id != run.id or _canonical_fields(record) != run.canonical_fields():
         raise UserError(f"{file} holds another run under the same name; move it away")
     return record
 
 
-def _essence(record: Record) -> dict[str, Any] | None:
+def _canonical_fields(record: Record) -> dict[str, Any] | None:
     try:
-        return Run.model_validate(record.body["run"]).essence()
+        return Run.model_validate(record.body["run"]).canonical_fields()
     except ValidationError:
         return None
 

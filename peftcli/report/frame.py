@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftcli import records
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
-from peftcli.records.record import Record
+from peftcli.records import Record
 from peftcli.report.table import selection
 
 if TYPE_CHECKING:

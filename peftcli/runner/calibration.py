@@ -53,7 +53,7 @@ def calibrate(cohorts: Sequence[tuple[Run, ...]], place: SweepSettings) -> tuple
     """
     kinds: dict[tuple[str, int], list[tuple[Run, ...]]] = {}
     for cohort in cohorts:
-        kinds.setdefault((cohort[0].company(), len(cohort)), []).append(cohort)
+        kinds.setdefault((cohort[0].cohort_key(), len(cohort)), []).append(cohort)
     timings, started = [], 0.0
     for number, alike in enumerate(kinds.values()):
         print(f"timing {number + 1} of {len(kinds)}: {alike[0][0].describe()}", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from peftcli import stopping
+from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas import file as deltas
 from peftcli.engine import backbone as backbones
@@ -23,7 +23,6 @@ from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
 from peftcli.models.files import fetch_config
-from peftcli.records import record as records
 from peftcli.runner import environment, predictions, tracking
 from peftcli.runner.checkpoints import Checkpoints
 from peftcli.runner.work import SweepSettings

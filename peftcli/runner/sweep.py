@@ -4,12 +4,11 @@ import sys
 
 import torch
 
-from peftcli import files
+from peftcli import files, records
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
-from peftcli.records.record import Record
+from peftcli.records import Record
 from peftcli.runner.cohort import run_cohort
 from peftcli.runner.progress import Progress
 from peftcli.runner.work import SweepSettings, WorkUnit

@@ -10,9 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftcli import records
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.run import Run
-from peftcli.records import record as records
 
 if TYPE_CHECKING:
     from peftcli.engine.training import History, State

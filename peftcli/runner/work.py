@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from peftcli import records
 from peftcli.engine.device import default_device
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.run import Run, task_of
 from peftcli.models.files import fetch_config
-from peftcli.records import record as records
 
 
 @dataclass(frozen=True)

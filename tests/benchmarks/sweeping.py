@@ -11,9 +11,8 @@ from typing import Any
 import pandas
 import yaml
 
-from peftcli import files
+from peftcli import files, records
 from peftcli.experiment import plan, recipe
-from peftcli.records import record as records
 from peftcli.tasks import demo
 
 RUNS, EVALUATED = 100, 64  # evaluation is arithmetic: a short one leaves what a run costs beside it

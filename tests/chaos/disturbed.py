@@ -13,11 +13,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from peftcli import records
 from peftcli.__main__ import main
 from peftcli.data import loading
 from peftcli.engine import backbone
 from peftcli.experiment.recipe import load
-from peftcli.records import record as records
 from peftcli.report import report as reporting
 from peftcli.runner import cohort as execution
 

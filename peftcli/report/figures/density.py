@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.records import record as records
+from peftcli import records
 from peftcli.report.figures import style, weights
 from peftcli.report.figures.spec import Density
 from peftcli.report.figures.study import Study

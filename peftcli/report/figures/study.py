@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from peftcli import records
 from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.records import record as records
 from peftcli.report.table import layout as grid
 from peftcli.report.table import published, selection
 from peftcli.report.table import spec as views

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from peftcli import records
 from peftcli.errors import UserError
-from peftcli.records import record as records
 from peftcli.report.statistics import describe as statistics
 from peftcli.report.table import published, selection
 from peftcli.report.table.layout import Place

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from peftcli import records
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
-from peftcli.records import record as records
 from peftcli.report.statistics import describe as statistics
 from peftcli.tasks import registry as tasks
 
