@@ -12,8 +12,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
-from peftcli.report.table import agreement, selection
-from peftcli.report.table import build as tabulation
+from peftcli.report.table import agreement, build, selection
 from tests.written_records import runs, small, unsynced, write
 
 LABELS = np.arange(60) % 2
@@ -37,7 +36,7 @@ def fill(tmp_path: Path, **tensors: Any) -> Recipe:
 
 
 def compare(made: Recipe, tmp_path: Path) -> dict[int, Any]:
-    table = tabulation.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
+    table = build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
     full, layernorm = table.cells()
     return agreement.compare(layernorm, full, tmp_path)
 

@@ -11,8 +11,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import selection
+from peftcli.report.table import build, selection
 from peftcli.report.table.table import Cell
 from tests.written_records import fill, runs, small, unsynced, write
 
@@ -23,7 +22,7 @@ def value(run: Run) -> float:
 
 
 def cells(made: Recipe, output: Path) -> dict[tuple[str, str], Cell]:
-    table = tabulation.tabulate(made, selection.outcomes(plan.expand(made), output))
+    table = build.tabulate(made, selection.outcomes(plan.expand(made), output))
     return {(cell.strategy, cell.column): cell for cell in table.cells()}
 
 
@@ -59,7 +58,7 @@ def test_the_maximum_is_over_rates_and_seeds(tmp_path: Path) -> None:
 def test_every_rate_can_have_a_row(tmp_path: Path) -> None:
     made = small(table={"rows": ["strategy", "learning_rate"], "select": "every learning rate"})
     fill(made, tmp_path, value)
-    table = tabulation.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
+    table = build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
     assert [row.path for row in table.rows] == [(s, r) for s in ("full", "layernorm") for r in ("1e-4", "1e-3")]
     cell = table.rows[1].cells[0]
     assert cell is not None

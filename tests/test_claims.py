@@ -15,8 +15,7 @@ from peftcli.report.claims import judging
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.claims.spec import Claim
 from peftcli.report.claims.verdicts import Judged
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import published, selection
+from peftcli.report.table import build, published, selection
 from peftcli.report.table.published import Published
 from peftcli.report.table.table import Table
 from tests.written_records import TABLES, from_published, load
@@ -37,7 +36,7 @@ COUNTS = {
 @cache
 def empty(name: str) -> Table:
     made = load(name)
-    return tabulation.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
+    return build.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
 
 
 def judged(name: str, table: Callable[[str], Table] = empty) -> list[Judged]:
@@ -106,7 +105,7 @@ def test_records_made_from_the_printed_cells_are_judged_as_those(tmp_path: Path)
     @cache
     def table(name: str) -> Table:
         made = load(name)
-        return tabulation.tabulate(made, selection.outcomes(plan.expand(made), tmp_path / name))
+        return build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path / name))
 
     for name in ("transferability/table4", "freezing/table1"):
         for claim in judged(name, table):
@@ -140,7 +139,7 @@ def test_on_shuffled_numbers_most_that_hold_do_not(monkeypatch: pytest.MonkeyPat
         @cache
         def table(name: str) -> Table:
             made = load(name)
-            return tabulation.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
+            return build.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
 
         verdicts = [claim for name in TABLES for claim in judged(name, table)]
         held += [claim.printed == "holds" for claim in verdicts if claim.claim not in FAILING]

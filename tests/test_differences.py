@@ -8,8 +8,7 @@ from scipy import stats
 
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import differences, selection
+from peftcli.report.table import build, differences, selection
 from peftcli.report.table.table import Table
 from tests.test_cells import value
 from tests.written_records import fill, runs, small
@@ -18,7 +17,7 @@ TABLE = {"reference": "full"}
 
 
 def tabulate(made: Recipe, output: Path) -> Table:
-    return tabulation.tabulate(made, selection.outcomes(plan.expand(made), output))
+    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
 
 
 def test_equal_seeds_are_tested_in_pairs(tmp_path: Path) -> None:

@@ -7,17 +7,15 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.table import layout as grid
-from peftcli.report.table import selection
-from peftcli.report.table import spec as views
-from peftcli.report.table.layout import Grid
+from peftcli.report.table import layout, selection, spec
+from peftcli.report.table.layout import Layout
 from tests.written_records import small
 
 NOWHERE = Path("nowhere")
 
 
-def lay_out(made: Recipe) -> Grid:
-    return grid.lay_out(made, views.read(made), selection.outcomes(plan.expand(made), NOWHERE))
+def lay_out(made: Recipe) -> Layout:
+    return layout.lay_out(made, spec.read(made), selection.outcomes(plan.expand(made), NOWHERE))
 
 
 def test_table_4_has_a_row_for_each_n_and_two_columns_a_task() -> None:
@@ -25,7 +23,7 @@ def test_table_4_has_a_row_for_each_n_and_two_columns_a_task() -> None:
     assert laid.rows == (("256",), ("64",), ("16",), ("4",))
     tasks = ("CoLA", "MRPC", "STS-B", "RTE")
     assert laid.columns == tuple((task, kind) for task in tasks for kind in ("Outlier", "Random"))
-    place = laid.places[("16",), ("STS-B", "Random")]
+    place = laid.cells[("16",), ("STS-B", "Random")]
     assert {(o.run.strategy, o.run.options["n"], o.run.task) for o in place.outcomes} == {
         ("layernorm_random", 16, "stsb")
     }
@@ -45,7 +43,7 @@ def test_one_mnli_run_fills_two_columns() -> None:
         "QNLI",
         "RTE",
     ]
-    matched, mismatched = (laid.places[("Full-FT",), (name,)] for name in ("MNLI_m", "MNLI_mm"))
+    matched, mismatched = (laid.cells[("Full-FT",), (name,)] for name in ("MNLI_m", "MNLI_mm"))
     assert [o.run.id for o in matched.outcomes] == [o.run.id for o in mismatched.outcomes]
     assert (matched.column.split, mismatched.column.split) == ("validation_matched", "validation_mismatched")
     assert matched.first_split == mismatched.first_split == "validation_matched"
@@ -54,13 +52,13 @@ def test_one_mnli_run_fills_two_columns() -> None:
 def test_learning_rates_stand_ascending_below_their_strategy() -> None:
     laid = lay_out(recipe.load(recipe.find("freezing/table1")))
     assert laid.rows[:4] == (("Full", "3e-5"), ("BitFit", "1e-4"), ("BitFit", "5e-4"), ("BitFit", "1e-3"))
-    assert (("Random", "5e-4"), ("QNLI",)) not in laid.places, "not planned"
+    assert (("Random", "5e-4"), ("QNLI",)) not in laid.cells, "not planned"
 
 
 def test_training_settings_make_columns() -> None:
     laid = lay_out(recipe.load(recipe.find("freezing/table2")))
     assert [column[0] for column in laid.columns][:2] == ["All (100%)", "5000 (58%)"]
-    place = laid.places[("BitFit", "1e-3"), ("100 (1%)",)]
+    place = laid.cells[("BitFit", "1e-3"), ("100 (1%)",)]
     assert place.setting == {"train_size": 100, "learning_rate": 1e-3}
     assert {o.run.protocol.train_size for o in place.outcomes} == {100}
 
@@ -85,7 +83,7 @@ def test_words_come_from_labels_options_and_rates() -> None:
     laid = lay_out(made)
     assert laid.rows == (("full",), ("layernorm:layers=1+2",))
     assert laid.columns == (("RTE",), ("cola",))
-    assert [grid.rate_text(rate) for rate in (1e-4, 2.5e-5, 3e-5, 0.01, 1.0)] == [
+    assert [layout.rate_text(rate) for rate in (1e-4, 2.5e-5, 3e-5, 0.01, 1.0)] == [
         "1e-4",
         "2.5e-5",
         "3e-5",

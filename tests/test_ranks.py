@@ -6,14 +6,13 @@ import pandas
 import pytest
 
 from peftcli.experiment import plan
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import selection
+from peftcli.report.table import build, selection
 from peftcli.report.table.table import Table
 from tests.written_records import fill, from_published, load, small
 
 
 def tabulate(made, output: Path) -> Table:  # type: ignore[no-untyped-def]
-    return tabulation.tabulate(made, selection.outcomes(plan.expand(made), output))
+    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,8 @@ from peftcli.experiment.settings import NAMES
 from peftcli.report import parameters as parameter_rows
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.figures import spec
-from peftcli.report.table import layout as grid
-from peftcli.report.table import published, selection
-from peftcli.report.table import spec as views
+from peftcli.report.table import layout, published, selection
+from peftcli.report.table import spec as table_spec
 from peftcli.strategies import registry
 from peftcli.tasks.registry import COLUMNS
 
@@ -70,7 +69,7 @@ def test_every_recipe_plans_counts_and_has_a_view(name: str) -> None:
     rows = parameter_rows.rows(made)
     assert {row["strategy"] for row in rows} == {strategy for strategy, _ in made.strategies}
     assert all(row["trainable"] > 0 for row in rows if row["strategy"] != "frozen")
-    views.read(made)
+    table_spec.read(made)
     vocabulary.read(made)
     spec.parse_all(made.figures)
 
@@ -78,7 +77,7 @@ def test_every_recipe_plans_counts_and_has_a_view(name: str) -> None:
 @pytest.mark.parametrize("name", SIZES)
 def test_tables_have_the_paper_s_shape(name: str) -> None:
     made, planned = load(name), expand(name)
-    laid = grid.lay_out(made, views.read(made), selection.outcomes(planned, Path("nowhere")))
+    laid = layout.lay_out(made, table_spec.read(made), selection.outcomes(planned, Path("nowhere")))
     assert (len(laid.rows), len(laid.columns), len(planned)) == SIZES[name]
 
 
@@ -114,7 +113,7 @@ def has(run: runs.Run, setting: str) -> bool:
 def test_every_printed_cell_has_its_runs(name: str) -> None:
     with open(recipe.root() / f"{name}.csv", encoding="utf-8") as stream:
         cells = list(csv.DictReader(stream))
-    view = views.read(load(name))
+    view = table_spec.read(load(name))
     tasks = dict(load(name).tasks)
     assert view.published == f"{Path(name).name}.csv"
     for cell in cells:
@@ -139,10 +138,10 @@ def test_every_printed_cell_has_its_runs(name: str) -> None:
 def test_the_program_finds_every_printed_cell(name: str) -> None:
     cells = published.read(recipe.root() / f"{name}.csv")
     made = load(name)
-    laid = grid.lay_out(made, views.read(made), selection.outcomes(expand(name), Path("nowhere")))
+    laid = layout.lay_out(made, table_spec.read(made), selection.outcomes(expand(name), Path("nowhere")))
     found = [
         published.find(cells, place.outcomes[0].run, place.column.column, place.column.metric)
-        for place in laid.places.values()
+        for place in laid.cells.values()
     ]
     assert all(found)
     assert len({id(cell) for cell in found}) == len([cell for cell in cells if cell.task != "average"]) == len(found)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.report.table.selectors import Selector, has
+from peftcli.report.table.selectors import Selector, matches
 
 
 @dataclass
@@ -52,10 +52,10 @@ def test_a_column_fits_by_name_metric_and_settings(text: str, fits: bool) -> Non
 
 
 def test_all_is_none_and_one_is_a_list_of_one() -> None:
-    assert has({"train_size": None}, {"train_size": "all"})
-    assert has({"layers": [7]}, {"layer": 7})
-    assert not has({"layers": [7, 8]}, {"layer": 7})
-    assert not has({}, {"train_size": "all"})
+    assert matches({"train_size": None}, {"train_size": "all"})
+    assert matches({"layers": [7]}, {"layer": 7})
+    assert not matches({"layers": [7, 8]}, {"layer": 7})
+    assert not matches({}, {"train_size": "all"})
 
 
 def test_what_is_no_pair_is_refused() -> None:

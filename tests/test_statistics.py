@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 
 SCORES = st.lists(st.floats(-1, 1, allow_subnormal=False), min_size=1, max_size=12)
 COARSE = st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.2, 0.3, 0.4])), min_size=1, max_size=12)
@@ -34,9 +34,9 @@ def test_mean_and_std_equal_exact_arithmetic(values: list[float]) -> None:
     exact = [Fraction(value) for value in values]
     centre = sum(exact) / len(exact)
     squares = sum((value - centre) ** 2 for value in exact)
-    assert statistics.mean(values) == pytest.approx(float(centre), rel=1e-15, abs=1e-17)
+    assert describe.mean(values) == pytest.approx(float(centre), rel=1e-15, abs=1e-17)
     for ddof in (0, 1):
-        found = statistics.std(values, ddof)
+        found = describe.std(values, ddof)
         if len(values) <= ddof:
             assert found is None
         else:
@@ -45,43 +45,43 @@ def test_mean_and_std_equal_exact_arithmetic(values: list[float]) -> None:
 
 def test_std_survives_a_large_offset() -> None:
     values = [1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.3]
-    assert statistics.std(values, 1) == pytest.approx(0.1, rel=1e-6)
-    assert statistics.mean([1e16, 1.0, -1e16]) == 1 / 3
+    assert describe.std(values, 1) == pytest.approx(0.1, rel=1e-6)
+    assert describe.mean([1e16, 1.0, -1e16]) == 1 / 3
 
 
 @given(st.floats(-100, 100), st.integers(2, 60))
 def test_equal_values_average_to_themselves_without_spread(value: float, n: int) -> None:
-    assert statistics.mean([value] * n) == value
-    assert statistics.std([value] * n, 1) == 0.0
+    assert describe.mean([value] * n) == value
+    assert describe.std([value] * n, 1) == 0.0
 
 
 @given(SCORES)
 def test_mean_and_std_do_not_depend_on_the_order(values: list[float]) -> None:
-    assert statistics.mean(values) == statistics.mean(values[::-1])
-    assert statistics.std(values, 0) == statistics.std(values[::-1], 0)
+    assert describe.mean(values) == describe.mean(values[::-1])
+    assert describe.std(values, 0) == describe.std(values[::-1], 0)
 
 
 def test_missing_values_are_left_out_and_too_few_give_none() -> None:
     values = [0.5, None, NAN, 0.7, INFINITY]
-    assert statistics.finite(values) == [0.5, 0.7]
-    assert statistics.mean(values) == pytest.approx(0.6)
-    assert statistics.std(values, 1) == pytest.approx(0.1 * math.sqrt(2))
-    assert statistics.std(values, 2) is None
-    assert (statistics.mean([None, NAN]), statistics.std([], 0)) == (None, None)
-    assert (statistics.std([0.5], 1), statistics.std([0.5], 0)) == (None, 0.0)
+    assert describe.finite(values) == [0.5, 0.7]
+    assert describe.mean(values) == pytest.approx(0.6)
+    assert describe.std(values, 1) == pytest.approx(0.1 * math.sqrt(2))
+    assert describe.std(values, 2) is None
+    assert (describe.mean([None, NAN]), describe.std([], 0)) == (None, None)
+    assert (describe.std([0.5], 1), describe.std([0.5], 0)) == (None, 0.0)
 
 
 def test_standard_errors_agree_whatever_the_ddof() -> None:
     values = [0.61, 0.64, 0.70, 0.52]
     expected = float(pandas.Series(values).sem())
-    assert statistics.standard_error(values) == pytest.approx(expected, rel=1e-14)
+    assert describe.standard_error(values) == pytest.approx(expected, rel=1e-14)
     for ddof in (0, 1):
-        assert statistics.standard_error_of(statistics.std(values, ddof), 4, ddof) == pytest.approx(expected, rel=1e-14)
-    assert statistics.standard_error_of(1.7, 10) == pytest.approx(1.7 / math.sqrt(10))
-    assert statistics.standard_error_of(1.7, 10, 0) == pytest.approx(1.7 / 3)
-    assert statistics.standard_error([0.5]) is None
+        assert describe.standard_error_of(describe.std(values, ddof), 4, ddof) == pytest.approx(expected, rel=1e-14)
+    assert describe.standard_error_of(1.7, 10) == pytest.approx(1.7 / math.sqrt(10))
+    assert describe.standard_error_of(1.7, 10, 0) == pytest.approx(1.7 / 3)
+    assert describe.standard_error([0.5]) is None
     for deviation, n, ddof in ((0.0, 1, 0), (NAN, 3, 1), (None, 3, 1), (1.0, None, 1), (1.0, 2, 2)):
-        assert statistics.standard_error_of(deviation, n, ddof) is None
+        assert describe.standard_error_of(deviation, n, ddof) is None
 
 
 @given(COARSE, st.booleans())
@@ -89,23 +89,23 @@ def test_ranks_equal_those_of_pandas(values: list[float | None], higher: bool) -
     column = pandas.Series(values, dtype=float)
     for ties, method in (("competition", "min"), ("average", "average")):
         expected = [None if math.isnan(r) else r for r in column.rank(method=method, ascending=not higher)]
-        assert statistics.rank(values, higher, ties) == expected
+        assert describe.rank(values, higher, ties) == expected
 
 
 def test_ranks_match_the_brackets_of_the_effectiveness_table() -> None:
     # CB in Table 1: two methods print 88.93 and both carry [2], nothing carries [3].
     means = [88.93, 90.54, 86.51, 86.96, 81.25, 87.32, 84.64, 86.25, 86.61, 88.93]
-    assert statistics.rank(means) == [2, 1, 7, 5, 10, 4, 9, 8, 6, 2]
+    assert describe.rank(means) == [2, 1, 7, 5, 10, 4, 9, 8, 6, 2]
     # STS-B: three methods print a deviation of 0.14 and carry [3]; lower is better.
     deviations = [0.52, 0.11, 0.17, 0.14, 0.14, 0.13, 0.51, 0.34, 1.51, 0.14]
-    assert statistics.rank(deviations, higher_is_better=False) == [9, 1, 6, 3, 3, 2, 8, 7, 10, 3]
+    assert describe.rank(deviations, higher_is_better=False) == [9, 1, 6, 3, 3, 2, 8, 7, 10, 3]
 
 
 def test_values_that_print_alike_are_tied() -> None:
     values = [88.934, 88.926, 88.9, NAN]
-    assert statistics.rank(values) == [1, 2, 3, None]
-    assert statistics.rank(values, decimals=2) == [1, 1, 3, None]
-    assert statistics.rank(values, decimals=1, ties="average") == [2, 2, 2, None]
+    assert describe.rank(values) == [1, 2, 3, None]
+    assert describe.rank(values, decimals=2) == [1, 1, 3, None]
+    assert describe.rank(values, decimals=1, ties="average") == [2, 2, 2, None]
 
 
 def _exhaustive_bca(values: list[float], level: float) -> tuple[float, float]:
@@ -128,8 +128,8 @@ def test_bootstrap_interval_nears_the_one_over_all_resamples(
     values: list[float], level: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # With 9,999 resamples an end of the wider interval still scatters by 0.01.
-    monkeypatch.setattr(statistics, "RESAMPLES", 200_000)
-    found = statistics.bootstrap_interval([*values, None], level)
+    monkeypatch.setattr(describe, "RESAMPLES", 200_000)
+    found = describe.bootstrap_interval([*values, None], level)
     assert (found.low, found.high) == pytest.approx(_exhaustive_bca(values, level), abs=0.005)
     assert (found.n, found.level) == (len(values), level)
     assert found.note == f"n = {len(values)}: so few values make a bootstrap interval too narrow"
@@ -137,48 +137,48 @@ def test_bootstrap_interval_nears_the_one_over_all_resamples(
 
 def test_bootstrap_interval_depends_on_its_seed_alone() -> None:
     values = [math.sin(i) for i in range(20)]
-    first = statistics.bootstrap_interval(values, seed=3)
+    first = describe.bootstrap_interval(values, seed=3)
     numpy.random.seed(0)
-    assert statistics.bootstrap_interval(values, seed=3) == first
-    assert statistics.bootstrap_interval(values, seed=4) != first
+    assert describe.bootstrap_interval(values, seed=3) == first
+    assert describe.bootstrap_interval(values, seed=4) != first
     assert first.note == ""
 
 
 def test_bootstrap_interval_of_one_value_or_equal_values() -> None:
-    one = statistics.bootstrap_interval([0.5, None])
+    one = describe.bootstrap_interval([0.5, None])
     assert (one.low, one.high, one.n, one.note) == (None, None, 1, "n = 1: no interval")
-    equal = statistics.bootstrap_interval([0.1 + 0.2, 0.3, 0.3])
+    equal = describe.bootstrap_interval([0.1 + 0.2, 0.3, 0.3])
     assert (equal.low, equal.high) == (0.1 + 0.2, 0.1 + 0.2)
     assert equal.note == "all 3 values are equal to nine decimals"
 
 
 def test_named_generators_differ_by_name_and_seed() -> None:
-    first = statistics.generator(0, "a").integers(0, 2**60)
-    assert first == statistics.generator(0, "a").integers(0, 2**60)
-    assert first != statistics.generator(0, "b").integers(0, 2**60)
-    assert first != statistics.generator(1, "a").integers(0, 2**60)
+    first = describe.generator(0, "a").integers(0, 2**60)
+    assert first == describe.generator(0, "a").integers(0, 2**60)
+    assert first != describe.generator(0, "b").integers(0, 2**60)
+    assert first != describe.generator(1, "a").integers(0, 2**60)
 
 
 def test_flattery_is_the_best_choice_minus_the_mean_of_the_others() -> None:
-    assert statistics.best_of_k_flattery({1e-4: 52.0, 5e-4: 55.0, 1e-3: 50.0}) == pytest.approx(4.0)
-    assert statistics.best_of_k_flattery({1e-4: 52.0, 5e-4: None, 1e-3: 50.0}) == pytest.approx(2.0)
-    assert statistics.best_of_k_flattery({1e-4: 52.0, 5e-4: 52.0}) == 0.0
-    assert statistics.best_of_k_flattery({1e-4: 52.0, 5e-4: NAN}) is None
+    assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: 55.0, 1e-3: 50.0}) == pytest.approx(4.0)
+    assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: None, 1e-3: 50.0}) == pytest.approx(2.0)
+    assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: 52.0}) == 0.0
+    assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: NAN}) is None
 
 
 def test_outside_two_standard_errors_of_the_difference() -> None:
     # se = 3 / sqrt(9) = 1 and 4 / sqrt(16) = 1, so the difference's is sqrt(2) and the bound 2.828.
-    assert statistics.outside_two_standard_errors(52.82, 3.0, 9, 50.0, 4.0, 16) is False
-    assert statistics.outside_two_standard_errors(52.84, 3.0, 9, 50.0, 4.0, 16) is True
-    assert statistics.outside_two_standard_errors(47.16, 3.0, 9, 50.0, 4.0, 16) is True
+    assert describe.outside_two_standard_errors(52.82, 3.0, 9, 50.0, 4.0, 16) is False
+    assert describe.outside_two_standard_errors(52.84, 3.0, 9, 50.0, 4.0, 16) is True
+    assert describe.outside_two_standard_errors(47.16, 3.0, 9, 50.0, 4.0, 16) is True
     # With ddof 0 the published error is 4 / sqrt(15): the bound is 2.875.
-    assert statistics.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is False
-    assert statistics.outside_two_standard_errors(52.89, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is True
-    assert statistics.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, ddof=0) is False
+    assert describe.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is False
+    assert describe.outside_two_standard_errors(52.89, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is True
+    assert describe.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, ddof=0) is False
 
 
 def test_printed_digits_and_missing_numbers_in_the_comparison_with_a_published_cell() -> None:
-    judge = statistics.outside_two_standard_errors
+    judge = describe.outside_two_standard_errors
     assert judge(98.6, 0.0, 3, 98.6 + 1e-12, 0.0, 3) is False
     assert judge(98.63, 0.0, 3, 98.6, 0.0, 3) is True
     assert judge(98.63, 0.0, 3, 98.6, 0.0, 3, rounding=0.05) is False
@@ -213,7 +213,7 @@ def _f1(truth: list[int], predicted: list[int]) -> float:
 )
 def test_majority_baseline_is_the_best_constant_prediction(counts: list[int], metric: str, score) -> None:
     labels = {"no": counts[0], "yes": counts[1]}
-    assert statistics.majority_baseline(labels, metric) == pytest.approx(_best_constant(counts, score), abs=1e-12)
+    assert describe.majority_baseline(labels, metric) == pytest.approx(_best_constant(counts, score), abs=1e-12)
 
 
 @pytest.mark.parametrize("counts", [[115, 28, 113], [30, 10, 5, 0, 7]])
@@ -225,15 +225,15 @@ def test_majority_baseline_of_several_labels(counts: list[int]) -> None:
         ("f1_micro", lambda t, p: metrics.f1_score(t, p, average="micro", zero_division=0)),
         ("matthews", metrics.matthews_corrcoef),
     ]:
-        assert statistics.majority_baseline(labels, metric) == pytest.approx(_best_constant(counts, score), abs=1e-12)
-    assert statistics.majority_baseline(labels, "f1") is None
+        assert describe.majority_baseline(labels, metric) == pytest.approx(_best_constant(counts, score), abs=1e-12)
+    assert describe.majority_baseline(labels, "f1") is None
 
 
 def test_majority_baseline_known_values_and_undefined_ones() -> None:
     rte = {"entailment": 146, "not_entailment": 131}
-    assert statistics.majority_baseline(rte, "accuracy") == pytest.approx(0.527, abs=5e-4)
+    assert describe.majority_baseline(rte, "accuracy") == pytest.approx(0.527, abs=5e-4)
     for metric in ("pearson", "spearman", "mean_pearson_spearman"):
-        assert statistics.majority_baseline({}, metric) == 0.0
-    assert statistics.majority_baseline({}, "accuracy") is None
-    assert statistics.majority_baseline({"a": 0, "b": 0}, "f1") is None
-    assert statistics.majority_baseline(rte, "loss") is None
+        assert describe.majority_baseline({}, metric) == 0.0
+    assert describe.majority_baseline({}, "accuracy") is None
+    assert describe.majority_baseline({"a": 0, "b": 0}, "f1") is None
+    assert describe.majority_baseline(rte, "loss") is None

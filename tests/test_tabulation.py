@@ -10,14 +10,13 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import parameters as parameter_rows
 from peftcli.report.formats import text_table as sheet
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import selection
+from peftcli.report.table import build, selection
 from peftcli.report.table.table import Table
 from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 
 def tabulate(made: Recipe, output: Path) -> Table:
-    return tabulation.tabulate(made, selection.outcomes(plan.expand(made), output))
+    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +122,8 @@ def test_an_average_of_incomplete_cells_says_so(tmp_path: Path) -> None:
 
 
 def test_baselines_are_those_of_the_evaluated_split() -> None:
-    assert tabulation.baseline("rte", "validation", "accuracy", 100) == pytest.approx(100 * 146 / 277)
-    assert tabulation.baseline("wsc", "validation", "accuracy", 1) == pytest.approx(66 / 104)
-    assert tabulation.baseline("cola", "validation", "matthews", 100) == 0
-    assert tabulation.baseline("mnli", "validation_mismatched", "accuracy", 100) is None, "its counts are not known"
-    assert tabulation.baseline("mine", "validation", "accuracy", 100) is None
+    assert build.baseline("rte", "validation", "accuracy", 100) == pytest.approx(100 * 146 / 277)
+    assert build.baseline("wsc", "validation", "accuracy", 1) == pytest.approx(66 / 104)
+    assert build.baseline("cola", "validation", "matthews", 100) == 0
+    assert build.baseline("mnli", "validation_mismatched", "accuracy", 100) is None, "its counts are not known"
+    assert build.baseline("mine", "validation", "accuracy", 100) is None

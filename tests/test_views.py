@@ -5,30 +5,30 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.report.table import spec as views
+from peftcli.report.table import spec
 from tests.written_records import small
 
 
 def refuse(table: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
-        views.read(small(table=table))
+        spec.read(small(table=table))
     assert "\n" not in str(caught.value)
 
 
 def test_a_recipe_without_a_table_shows_strategies_by_tasks() -> None:
-    view = views.read(small())
+    view = spec.read(small())
     assert (view.rows, view.columns, view.cell, view.ddof, view.decimals) == (["strategy"], ["task"], "mean±std", 1, 1)
 
 
 def test_one_name_stands_for_a_list_and_yes_for_an_average() -> None:
-    view = views.read(
+    view = spec.read(
         small(table={"rows": "strategy", "columns": "task", "average": True, "metrics": {"rte": "accuracy"}})
     )
     assert view.rows == ["strategy"]
     assert view.metrics == {"rte": ["accuracy"]}
-    assert view.average == views.Average(label="Avg.", std=False)
-    assert views.read(small(table={"average": "Mean"})).average == views.Average(label="Mean")
-    assert views.read(small(table={"average": None})).average is None
+    assert view.average == spec.Average(label="Avg.", std=False)
+    assert spec.read(small(table={"average": "Mean"})).average == spec.Average(label="Mean")
+    assert spec.read(small(table={"average": None})).average is None
 
 
 def test_mistakes_name_the_bad_value_and_the_legal_ones() -> None:

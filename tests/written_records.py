@@ -13,9 +13,7 @@ from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.report import parameters as parameter_rows
-from peftcli.report.table import layout as grid
-from peftcli.report.table import published, selection
-from peftcli.report.table import spec as views
+from peftcli.report.table import layout, published, selection, spec
 from peftcli.report.table.published import Published
 from peftcli.tasks import registry as tasks
 
@@ -79,12 +77,12 @@ def from_published(made: Recipe, output: Path, change: Change | None = None) -> 
     Where several learning rates can be chosen, the first has the printed values and each further one a point less.
     `change` gives another mean for a printed cell. Cells that were not printed get 0.1.
     """
-    view = views.read(made)
+    view = spec.read(made)
     planned = plan.expand(made)
     printed = published.read(made.path.parent / view.published) if view.published else ()
     scores: dict[str, Scores] = {each.run.id: {} for each in planned}
-    for column in grid.task_columns(made, view, selection.outcomes(planned, output)):
-        for group in _groups([each for each in planned if each.task == column.at], view.select):
+    for column in layout.task_columns(made, view, selection.outcomes(planned, output)):
+        for group in _groups([each for each in planned if each.task == column.task_entry], view.select):
             cell = published.find(printed, group[0][0].run, column.column, column.metric)
             for rate, own in enumerate(group):
                 for each, value in zip(own, _values(cell, own, rate, view, change), strict=True):
@@ -107,7 +105,7 @@ def _groups(planned: Sequence[Planned], select: str) -> Iterable[list[list[Plann
 
 
 def _values(
-    cell: Published | None, own: Sequence[Planned], rate: int, view: views.View, change: Change | None
+    cell: Published | None, own: Sequence[Planned], rate: int, view: spec.View, change: Change | None
 ) -> list[float]:
     if cell is None or cell.shown is None:
         return [0.1] * len(own)

@@ -6,8 +6,7 @@ from peftcli.experiment import plan
 from peftcli.experiment.parameters import count
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run, task_of
-from peftcli.report.table import published
-from peftcli.report.table import spec as views
+from peftcli.report.table import published, spec
 
 Listed = TypeVar("Listed", Recipe, Entry)
 
@@ -19,7 +18,7 @@ def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
     `published_percent` and `published_millions` are what the paper printed, None where nothing; `note` is the recipe's
     word on the strategy. Raises UserError.
     """
-    view = views.read(recipe)
+    view = spec.read(recipe)
     printed = published.read(recipe.path.parent / view.published) if view.published else ()
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for run, entry in _examples(recipe):

@@ -12,8 +12,7 @@ from peftcli.experiment.run import canonical
 from peftcli.report.claims import judging
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.claims.verdicts import Judged
-from peftcli.report.table import build as tabulation
-from peftcli.report.table import selection
+from peftcli.report.table import build, selection
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Table
 
@@ -60,7 +59,7 @@ def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
 
 def of_outcomes(recipe: Recipe, found: Sequence[Outcome], output: Path, against: bool) -> Report:
     """Put a report together from what became of the recipe's runs; `output` is where other recipes' records lie."""
-    table = tabulation.tabulate(recipe, found)
+    table = build.tabulate(recipe, found)
     return Report(
         recipe=recipe,
         table=table,
@@ -92,7 +91,7 @@ def _judge(recipe: Recipe, table: Table, output: Path) -> list[Judged]:
         for name in claim.tables:
             if name not in others:
                 beside = recipes.load(recipe.path.parent / name)
-                others[name] = tabulation.tabulate(beside, selection.outcomes(plan.expand(beside), output))
+                others[name] = build.tabulate(beside, selection.outcomes(plan.expand(beside), output))
         judged.append(judging.judge(recipe, claim, [table, *(others[name] for name in claim.tables)]))
     return judged
 

@@ -8,7 +8,6 @@ from peftcli.report.claims.evidence import Evidence, Key, Measure, Number, best,
 from peftcli.report.claims.spec import Best, Better, Mostly, Order, Within, Worst
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
 from peftcli.report.statistics import significance
-from peftcli.report.table.differences import by_seed
 
 SLACK = 1e-9  # two rounded numbers differ by a whole number of last digits, but for this
 AS_PRINTED = "compared as printed"
@@ -128,7 +127,7 @@ def difference(one: Number, other: Number, measure: Measure) -> str:
     words = f"{left - right:+.{max(one.decimals, other.decimals)}f}"
     if measure == "std" or not one.values or not other.values:
         return words
-    test = significance.compare(by_seed(one.values), by_seed(other.values))
+    test = significance.compare(one.values, other.values)
     return words if test.p_value is None else f"{words}, p = {test.p_value:.2g}"
 
 

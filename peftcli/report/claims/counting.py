@@ -4,7 +4,7 @@ from peftcli.report.claims.comparing import AS_PRINTED, count, step, takers, und
 from peftcli.report.claims.evidence import Evidence, Key, Number, best, goodness
 from peftcli.report.claims.spec import HowMany, TimesBest, Top
 from peftcli.report.claims.verdicts import Finding, Step
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.report.table.selectors import Selector
 
 
@@ -18,7 +18,7 @@ def top(check: Top, evidence: Evidence) -> Finding:
         if own is None or reason is not None:
             steps.append(undecided(evidence.name(key), reason))
             continue
-        places = statistics.rank([goodness(number, check.measure) for number in everyone])
+        places = describe.rank([goodness(number, check.measure) for number in everyone])
         place = places[everyone.index(own)] or 0
         words = f"{evidence.name(key)}: {own.label} {own.text(check.measure)}, place {place:.0f} of {len(everyone)}"
         steps.append(Step(words, place <= check.places))

@@ -8,8 +8,7 @@ from peftcli.report.claims.comparing import AS_PRINTED, SLACK, conclude, everywh
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Key, Measure, Number, best
 from peftcli.report.claims.spec import Descends, NearMajority, Overlap, RankCorrelation, Trend, Welch
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
-from peftcli.report.statistics import describe as statistics
-from peftcli.report.statistics import significance
+from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
 
 
@@ -97,8 +96,8 @@ def rank_correlation(check: RankCorrelation, evidence: Evidence) -> Finding:
     for column in columns.values():
         if (reason := why_not(column, "mean") or why_not(column, "std")) is not None:
             return Finding(reason, "positive", (undecided(column[0].place, reason),), "Spearman")
-        by_std += statistics.rank([n.get("std") for n in column], higher_is_better=False, ties="average")
-        by_mean += statistics.rank([n.get("mean") for n in column], ties="average")
+        by_std += describe.rank([n.get("std") for n in column], higher_is_better=False, ties="average")
+        by_mean += describe.rank([n.get("mean") for n in column], ties="average")
     test = significance.spearman(by_std, by_mean)
     rule = f"ranks of {len(by_std)} cells in {len(columns)} columns correlate positively, p < {check.level:g}"
     return conclude([_correlated(test, 1, check.level, "stability and performance")], rule, test.name)

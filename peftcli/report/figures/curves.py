@@ -9,7 +9,7 @@ from typing import Any
 from peftcli.report.figures import style
 from peftcli.report.figures.spec import Curves
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.table import layout as grid
+from peftcli.report.table import layout
 from peftcli.report.table.selection import Outcome
 from peftcli.tasks import registry as tasks
 
@@ -50,7 +50,7 @@ def panels(spec: Curves, study: Study) -> list[Panel]:
         names = _quantities(spec, group)
         lines = [_of_run(spec, study, group, outcome, names) for outcome in group.outcomes]
         quantities = {name: tuple(own[name] for own in lines if name in own) for name in names}
-        rate = f"learning rate {grid.rate_text(group.learning_rate)}"
+        rate = f"learning rate {layout.rate_text(group.learning_rate)}"
         row = f"{group.label}, {rate}" if spec.learning_rate == "all" else group.label
         found.append(Panel(row, group.column.label, rate, quantities, len(group.outcomes), loss_unit(group)))
     return found

@@ -9,7 +9,7 @@ from peftcli.report.figures.points import Point, describe, notes, points
 from peftcli.report.figures.spec import LowData
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.words import axis
-from peftcli.report.table import layout as grid
+from peftcli.report.table import layout
 from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def panels(spec: LowData, study: Study, found: Sequence[Point]) -> tuple[list[Pa
         drawn: list[Line] = []
         for number, label in enumerate(dict.fromkeys(point.group.label for point in own)):
             places = sorted((point for point in own if point.group.label == label), key=lambda p: size(study, p))
-            rates = " / ".join(dict.fromkeys(grid.rate_text(point.group.learning_rate) for point in places))
+            rates = " / ".join(dict.fromkeys(layout.rate_text(point.group.learning_rate) for point in places))
             ours = tuple(At(size(study, p), p.mean, p.std, p.n, p.planned) for p in places)
             drawn.append(Line(f"{label} (learning rate {rates})", ours, number))
             printed = tuple(At(size(study, p), p.printed) for p in places if p.printed is not None)

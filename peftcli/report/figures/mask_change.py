@@ -9,7 +9,7 @@ from peftcli.report.figures import curves, style
 from peftcli.report.figures.curves import Curve, medians
 from peftcli.report.figures.spec import MaskChange
 from peftcli.report.figures.study import Study
-from peftcli.report.table import layout as grid
+from peftcli.report.table import layout
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,7 +39,7 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
         last = int(max((line.steps[-1] for line in lines), default=0))
         changes = steps(group.outcomes[0].run.options, last)
         if changes is not None:
-            title = f"{group.label} on {group.column.label} (learning rate {grid.rate_text(group.learning_rate)})"
+            title = f"{group.label} on {group.column.label} (learning rate {layout.rate_text(group.learning_rate)})"
             found.append(Panel(title, lines, *changes, len(group.outcomes), curves.loss_unit(group)))
     if not found:
         raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")

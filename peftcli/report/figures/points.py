@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from peftcli.report.figures import style
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics.describe import finite
 from peftcli.report.table import cells, published
-from peftcli.report.table.layout import Place
+from peftcli.report.table.layout import CellRuns
 from peftcli.report.table.published import Published
 from peftcli.report.table.table import Cell
 
@@ -39,7 +39,7 @@ def points(study: Study, groups: Iterable[Group], leave_out_collapsed: bool = Fa
     view = study.view.model_copy(
         update={"select": "best learning rate by mean", "cell": "mean±std", "scale": "percent"}
     )
-    made = ((group, cells.make(Place(group.outcomes, group.column, {}), view, ())) for group in groups)
+    made = ((group, cells.make(CellRuns(group.outcomes, group.column, {}), view, ())) for group in groups)
     return [_point(study, group, cell, leave_out_collapsed) for group, cell in made]
 
 
@@ -86,7 +86,7 @@ def _printed(study: Study, group: Group) -> Published | None:
     column = group.column
     runs = {outcome.run.learning_rate: outcome.run for outcome in group.candidates}
     found = [published.find(study.printed, run, column.column, column.metric) for run in runs.values()]
-    known = [cell for cell in found if cell is not None and statistics.finite([cell.shown])]
+    known = [cell for cell in found if cell is not None and finite([cell.shown])]
     return max(known, key=lambda cell: cell.shown or 0.0, default=None)
 
 

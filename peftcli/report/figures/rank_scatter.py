@@ -9,8 +9,7 @@ from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, notes, points
 from peftcli.report.figures.spec import RankScatter
 from peftcli.report.figures.study import Study
-from peftcli.report.statistics import describe as statistics
-from peftcli.report.statistics import significance
+from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ def ranks(found: Sequence[Point], decimals: int) -> list[Ranked]:
     made = []
     for column in dict.fromkeys(point.group.column for point in found):
         own = [p for p in found if p.group.column == column and p.mean is not None and p.std is not None]
-        by_std = statistics.rank([p.std for p in own], False, "average", decimals)
-        by_mean = statistics.rank([p.mean for p in own], True, "average", decimals)
+        by_std = describe.rank([p.std for p in own], False, "average", decimals)
+        by_mean = describe.rank([p.mean for p in own], True, "average", decimals)
         for point, stability, performance in zip(own, by_std, by_mean, strict=True):
             made.append(Ranked(point.group.label, column.label, stability or 0.0, performance or 0.0))
     return made

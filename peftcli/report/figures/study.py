@@ -10,10 +10,9 @@ from peftcli import records
 from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.table import layout as grid
-from peftcli.report.table import published, selection
-from peftcli.report.table import spec as views
-from peftcli.report.table.layout import Place, TaskColumn
+from peftcli.report.table import layout, published, selection
+from peftcli.report.table import spec as table_spec
+from peftcli.report.table.layout import CellRuns, TaskColumn
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.spec import View
@@ -44,7 +43,7 @@ class Study:
     @cached_property
     def view(self) -> View:
         """The recipe's table: its scale, its deviations' divisor, its rule for learning rates."""
-        return views.read(self.recipe)
+        return table_spec.read(self.recipe)
 
     @cached_property
     def printed(self) -> tuple[Published, ...]:
@@ -55,7 +54,7 @@ class Study:
     @cached_property
     def columns(self) -> list[TaskColumn]:
         """The table's task columns, in its order."""
-        return grid.task_columns(self.recipe, self.view, self.outcomes)
+        return layout.task_columns(self.recipe, self.view, self.outcomes)
 
     def body(self, outcome: Outcome) -> dict[str, Any] | None:
         """Read a run's whole record; None where there is none that reads back."""
@@ -79,12 +78,15 @@ class Study:
         """Give the outcomes of these strategies (by name or label), in their order. Raises UserError."""
         if names is None:
             return list(self.outcomes)
-        known = {n: None for o in self.outcomes for n in (grid.strategy_label(self.recipe, o), o.run.strategy)}
+        known = {n: None for o in self.outcomes for n in (layout.strategy_label(self.recipe, o), o.run.strategy)}
         for name in names:
             if name not in known:
                 raise unknown("strategy of this figure", name, known)
         return [
-            o for name in names for o in self.outcomes if name in (grid.strategy_label(self.recipe, o), o.run.strategy)
+            o
+            for name in names
+            for o in self.outcomes
+            if name in (layout.strategy_label(self.recipe, o), o.run.strategy)
         ]
 
     def groups(
@@ -98,7 +100,7 @@ class Study:
         outcomes = self.chosen_outcomes(strategies)
         found = []
         for column in self.chosen_columns(tasks):
-            own = [o for o in outcomes if o.planned.task == column.at]
+            own = [o for o in outcomes if o.planned.task == column.task_entry]
             for entry in dict.fromkeys(o.planned.strategy for o in own):
                 found += self._rates([o for o in own if o.planned.strategy == entry], column, learning_rate)
         return found
@@ -107,14 +109,14 @@ class Study:
         rates = by_rate(outcomes)
         chosen = list(rates)
         if wanted == "best":
-            split = Place(tuple(outcomes), column, {}).first_split
+            split = CellRuns(tuple(outcomes), column, {}).first_split
             split = selection.reported_split(split, outcomes[0].run.protocol)
             chosen = [selection.best_rate(rates, split) or min(rates)]
         elif wanted != "all" and len(rates) > 1:
             if wanted not in rates:
-                raise unknown("learning rate of this figure", wanted, map(grid.rate_text, rates))
+                raise unknown("learning rate of this figure", wanted, map(layout.rate_text, rates))
             chosen = [float(wanted)]
-        label = grid.strategy_label(self.recipe, outcomes[0])
+        label = layout.strategy_label(self.recipe, outcomes[0])
         pool = tuple(outcomes)
         return [Group(own := tuple(rates[r]), pool if wanted == "best" else own, column, label, r) for r in chosen]
 

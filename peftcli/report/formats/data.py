@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.report.summary import Report
 from peftcli.report.table import agreement
 from peftcli.report.table.differences import from_reference
@@ -94,7 +94,7 @@ def _common(table: Table, row: Row) -> dict[str, Any]:
 def _cell(cell: Cell) -> dict[str, Any]:
     own = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
     theirs = cell.published
-    interval = statistics.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
+    interval = describe.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
     return own | {
         "low": interval.low,
         "high": interval.high,

@@ -8,9 +8,11 @@ import itertools
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from peftcli.report.statistics.describe import DECIMALS, FEW, RESAMPLES, Value, finite, generator, mean, rank, std
 
+Seed = TypeVar("Seed", bound=Hashable)
 EXACT_PAIRS = 100  # Wilcoxon: the exact distribution takes about n^3 / 2 additions
 EXACT_SIGNS = 16  # sign flips: 2^16 sums
 EXACT_ORDERS = 8  # Spearman: 8! orders
@@ -30,7 +32,7 @@ class Test:
     note: str
 
 
-def compare(a: Mapping[Hashable, Value], b: Mapping[Hashable, Value]) -> Test:
+def compare(a: Mapping[Seed, Value], b: Mapping[Seed, Value]) -> Test:
     """Test two strategies' values by seed: Wilcoxon's where the seeds are the same, Welch's where they are not.
 
     A diverged run belongs in its mapping with the value None: it removes its pair and does not unpair the rest.

@@ -6,11 +6,9 @@ from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import task_of
-from peftcli.report.statistics import describe as statistics
-from peftcli.report.table import cells, notes, published, ranks
-from peftcli.report.table import layout as grid
-from peftcli.report.table import spec as views
-from peftcli.report.table.layout import Grid, Key, Place
+from peftcli.report.statistics import describe
+from peftcli.report.table import cells, layout, notes, published, ranks, spec
+from peftcli.report.table.layout import CellRuns, Key, Layout
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.spec import View
@@ -22,10 +20,10 @@ HEADERS = {"strategy": "Strategy", "task": "Task", "learning_rate": "Learning ra
 
 def tabulate(recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
     """Make the table of a recipe's view. Raises UserError for a view that does not fit the recipe."""
-    view = views.read(recipe)
+    view = spec.read(recipe)
     printed = read_published(recipe, view)
-    laid = grid.lay_out(recipe, view, outcomes)
-    made = {key: cells.make(place, view, printed) for key, place in laid.places.items()}
+    laid = layout.lay_out(recipe, view, outcomes)
+    made = {key: cells.make(place, view, printed) for key, place in laid.cells.items()}
     rows = ranks.rank([_row(recipe, view, laid, key, made, printed) for key in laid.rows], view)
     table = Table(
         title=recipe.title,
@@ -45,13 +43,13 @@ def read_published(recipe: Recipe, view: View) -> tuple[Published, ...]:
 def _row(
     recipe: Recipe,
     view: View,
-    laid: Grid,
+    laid: Layout,
     key: Key,
     made: Mapping[tuple[Key, Key], Cell],
     printed: Sequence[Published],
 ) -> Row:
     own = tuple(made.get((key, column)) for column in laid.columns)
-    places = [laid.places[key, column] for column in laid.columns if (key, column) in laid.places]
+    places = [laid.cells[key, column] for column in laid.columns if (key, column) in laid.cells]
     return Row(
         path=key,
         cells=own,
@@ -61,15 +59,15 @@ def _row(
 
 
 def _average(
-    view: View, own: Sequence[Cell | None], places: Sequence[Place], printed: Sequence[Published]
+    view: View, own: Sequence[Cell | None], places: Sequence[CellRuns], printed: Sequence[Published]
 ) -> RowAverage | None:
     """Average a row over the columns that the paper has; without a number while one of them is missing."""
     if view.average is None:
         return None
     known = [cell for cell in own if cell is not None and cell.shown is not None]
     whole = len(known) == len(own)
-    mean = statistics.mean(cell.shown for cell in known) if whole else None
-    std = statistics.mean(cell.std for cell in known) if whole and all(cell.std is not None for cell in known) else None
+    mean = describe.mean(cell.shown for cell in known) if whole else None
+    std = describe.mean(cell.std for cell in known) if whole and all(cell.std is not None for cell in known) else None
     theirs = published.find_average(printed, places[0].outcomes[0].run)
     copied = any(cell.published is not None and cell.published.copied_from for cell in known)
     return RowAverage(
@@ -83,8 +81,8 @@ def _average(
     )
 
 
-def _column(laid: Grid, key: Key, view: View) -> Column:
-    own = {place.column for (_, column), place in laid.places.items() if column == key}
+def _column(laid: Layout, key: Key, view: View) -> Column:
+    own = {place.column for (_, column), place in laid.cells.items() if column == key}
     if len(own) > 1:
         return Column(key)
     only = own.pop()
@@ -97,11 +95,13 @@ def baseline(task: str, split: str, metric: str, scale: float) -> float | None:
         return None
     known = tasks.TASKS[task]
     counts = known.counts.get(split, ())
-    found = statistics.majority_baseline(dict(zip(known.labels, counts, strict=False)), metric)
+    found = describe.majority_baseline(dict(zip(known.labels, counts, strict=False)), metric)
     return None if found is None else scale * found
 
 
-def _parameters(recipe: Recipe, view: View, places: Sequence[Place], own: Sequence[Cell | None]) -> Parameters | None:
+def _parameters(
+    recipe: Recipe, view: View, places: Sequence[CellRuns], own: Sequence[Cell | None]
+) -> Parameters | None:
     """What the leading column says: from the records, or counted from the architecture where there is none yet."""
     strategies = {outcome.planned.strategy for place in places for outcome in place.outcomes}
     if view.parameters == "none" or not strategies:
@@ -111,11 +111,11 @@ def _parameters(recipe: Recipe, view: View, places: Sequence[Place], own: Sequen
     theirs = [cell.published for cell in known if cell.published is not None]
     field = "trainable_percent" if view.parameters == "percent" else "trainable_millions"
     printed = next((value for cell in theirs if (value := getattr(cell, field)) is not None), None)
-    value = statistics.mean(_percent_or_millions(recipe, view, places, cell) for cell in known)
+    value = describe.mean(_percent_or_millions(recipe, view, places, cell) for cell in known)
     return Parameters(value, printed, "; ".join(filter(None, notes_of)) or None)
 
 
-def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[Place], cell: Cell) -> float | None:
+def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[CellRuns], cell: Cell) -> float | None:
     """A cell's number for the leading column: as recorded, else as counted; a head of `head_labels` is counted."""
     counted = _count(recipe, view, places[0].outcomes[0])
     if view.parameters == "percent":

@@ -7,9 +7,9 @@ from typing import Any
 
 from peftcli import records
 from peftcli.errors import UserError
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.report.table import published, selection
-from peftcli.report.table.layout import Place
+from peftcli.report.table.layout import CellRuns
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome, State
 from peftcli.report.table.spec import View
@@ -18,7 +18,7 @@ from peftcli.report.table.table import Cell
 SCALES = {"percent": 100.0, "fraction": 1.0}
 
 
-def make(place: Place, view: View, printed: Sequence[Published]) -> Cell:
+def make(place: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
     """Make a cell; ranks come later. Raises UserError where the view selects by a validation split that no run has."""
     column, scale = place.column, SCALES[view.scale]
     split = selection.reported_split(column.split, place.outcomes[0].run.protocol)
@@ -29,24 +29,24 @@ def make(place: Place, view: View, printed: Sequence[Published]) -> Cell:
     chosen = place.outcomes if view.select == "every run" else rates.get(rate or 0.0, next(iter(rates.values())))
     values = _values(chosen, split, column.metric, scale, by_seed=view.select != "every run")
     sound = _values([o for o in chosen if split not in o.collapsed], split, column.metric, scale, by_seed=False)
-    by_rate = {at: statistics.mean(_scaled(own, split, column.metric, scale)) for at, own in sorted(rates.items())}
+    by_rate = {at: describe.mean(_scaled(own, split, column.metric, scale)) for at, own in sorted(rates.items())}
     averaged = view.cell == "mean±std"
     cell = Cell(
         strategy=chosen[0].run.strategy,
         options=chosen[0].run.options,
         setting=place.setting,
         task=column.task,
-        task_entry=column.at,
+        task_entry=column.task_entry,
         column=column.column,
         split=split,
         metric=column.metric,
         learning_rate=rate,
         values=values,
-        mean=statistics.mean(values.values()) if averaged else None,
-        std=statistics.std(values.values(), view.ddof) if averaged else None,
-        maximum=max(statistics.finite(values.values()), default=None),
+        mean=describe.mean(values.values()) if averaged else None,
+        std=describe.std(values.values(), view.ddof) if averaged else None,
+        maximum=max(describe.finite(values.values()), default=None),
         ddof=view.ddof,
-        n=len(statistics.finite(values.values())),
+        n=len(describe.finite(values.values())),
         planned=len(chosen),
         runs=sum(o.state in ("completed", "diverged") for o in place.outcomes),
         runs_planned=len(place.outcomes),
@@ -56,8 +56,8 @@ def make(place: Place, view: View, printed: Sequence[Published]) -> Cell:
         damaged=_named(place.outcomes, "damaged"),
         diverged=_named(place.outcomes, "diverged"),
         collapsed=tuple(o.run.describe() for o in chosen if split in o.collapsed),
-        mean_without_collapsed=statistics.mean(sound.values()) if averaged else None,
-        std_without_collapsed=statistics.std(sound.values(), view.ddof) if averaged else None,
+        mean_without_collapsed=describe.mean(sound.values()) if averaged else None,
+        std_without_collapsed=describe.std(sound.values(), view.ddof) if averaged else None,
         by_rate=by_rate,
         flattery=_flattery(view, rate, by_rate),
         **_parameters(chosen),
@@ -65,7 +65,7 @@ def make(place: Place, view: View, printed: Sequence[Published]) -> Cell:
     return _beside(cell, published.find(printed, chosen[0].run, column.column, column.metric), view)
 
 
-def _choose(place: Place, view: View, rates: dict[float, list[Outcome]]) -> float | None:
+def _choose(place: CellRuns, view: View, rates: dict[float, list[Outcome]]) -> float | None:
     if view.select == "every run":
         return None
     training = place.outcomes[0].run.protocol
@@ -99,7 +99,7 @@ def _flattery(view: View, rate: float | None, by_rate: dict[float, float | None]
     """The chosen rate's mean minus the mean of the others', where it was chosen on the numbers that are shown."""
     if rate is None or view.select != "best learning rate by mean":
         return None
-    chosen, others = by_rate[rate], statistics.mean(mean for at, mean in by_rate.items() if at != rate)
+    chosen, others = by_rate[rate], describe.mean(mean for at, mean in by_rate.items() if at != rate)
     return None if chosen is None or others is None else chosen - others
 
 
@@ -110,8 +110,8 @@ def _parameters(chosen: Sequence[Outcome]) -> dict[str, Any]:
         return {}
     return {
         "total": known[0]["total"],
-        "trainable": statistics.mean(own["trainable"] for own in known),
-        "trainable_percent": statistics.mean(own["trainable_percent"] for own in known),
+        "trainable": describe.mean(own["trainable"] for own in known),
+        "trainable_percent": describe.mean(own["trainable_percent"] for own in known),
         "head": known[0]["head"],
     }
 
@@ -124,7 +124,7 @@ def _beside(cell: Cell, printed: Published | None, view: View) -> Cell:
     if printed.copied_from or shown is None or theirs is None:
         return replace(cell, published=printed)
     theirs_ddof = view.ddof if printed.ddof is None else printed.ddof
-    outside = statistics.outside_two_standard_errors(
+    outside = describe.outside_two_standard_errors(
         cell.mean,
         cell.std,
         cell.n,

@@ -1,10 +1,9 @@
 """How far each strategy is from the one that its table compares with, tested over seeds. No torch."""
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from peftcli.report.statistics import describe as statistics
-from peftcli.report.statistics import significance
+from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Cell, Table
@@ -22,10 +21,10 @@ class Difference:
     reference: Cell
 
 
-Grid = tuple[tuple[Difference | None, ...], ...]  # [rows, columns] of the table
+Differences = tuple[tuple[Difference | None, ...], ...]  # [rows, columns] of the table
 
 
-def from_reference(table: Table) -> Grid | None:
+def from_reference(table: Table) -> Differences | None:
     """Compare every cell with the view's `reference`; None for its own cells and where a side has no value.
 
     None altogether where the table names no reference, does not have it, or has no values over seeds.
@@ -51,17 +50,10 @@ def compare(cell: Cell, references: list[Cell]) -> Difference | None:
     reference = max(same, key=lambda other: other.mean or 0.0)
     if reference.mean is None:
         return None
-    return Difference(
-        cell.mean - reference.mean, significance.compare(by_seed(cell.values), by_seed(reference.values)), reference
-    )
+    return Difference(cell.mean - reference.mean, significance.compare(cell.values, reference.values), reference)
 
 
-def by_seed(values: Mapping[int, float | None]) -> dict[Hashable, float | None]:
-    """Give values by seed as the tests want them: a run without a value stays, so that it unpairs no other."""
-    return dict(values.items())
-
-
-def notes(table: Table, grid: Grid) -> Iterator[str]:
+def notes(table: Table, grid: Differences) -> Iterator[str]:
     """Say how the differences were tested, and what so few seeds cannot show."""
     found = [difference for row in grid for difference in row if difference is not None]
     tests = dict.fromkeys(difference.test.name for difference in found)
@@ -71,5 +63,5 @@ def notes(table: Table, grid: Grid) -> Iterator[str]:
         f"seeds are the same), not corrected for the {tested} comparisons."
     )
     few = min((cell.n for cell in table.cells() if cell.n), default=0)
-    if "Wilcoxon signed-rank" in tests and 0 < few < statistics.FEW:
+    if "Wilcoxon signed-rank" in tests and 0 < few < describe.FEW:
         yield f"With {few} seeds the smallest p that Wilcoxon's test can reach is {2 / 2**few:.2g}."

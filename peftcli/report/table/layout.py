@@ -15,9 +15,9 @@ Key = tuple[str, ...]  # the words of a row or column, outermost first
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """One number of a task's evaluation: entry `at` of the recipe's tasks, its column name, split, metric and words."""
+    """One number of a task's evaluation: entry `task_entry` of the recipe's tasks, its column name, split, metric and words."""
 
-    at: int
+    task_entry: int
     task: str
     column: str
     split: str
@@ -26,7 +26,7 @@ class TaskColumn:
 
 
 @dataclass(frozen=True)
-class Place:
+class CellRuns:
     """What fills one cell: every run of one strategy entry on one task column, at all rates that can be chosen.
 
     `setting` holds what tells it from other cells of that strategy and column: the training settings that the recipe's
@@ -44,33 +44,33 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Grid:
+class Layout:
     """The keys of rows and columns in the paper's order, and what fills each cell that the recipe plans."""
 
     rows: tuple[Key, ...]
     columns: tuple[Key, ...]
-    places: Mapping[tuple[Key, Key], Place]
+    cells: Mapping[tuple[Key, Key], CellRuns]
 
 
-def lay_out(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> Grid:
+def lay_out(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> Layout:
     """Lay outcomes out. Raises UserError where two strategies or task columns would fall into one cell."""
     order: dict[str, dict[str, float]] = {name: {} for name in (*view.rows, *view.columns)}
     found: dict[tuple[Key, Key], list[tuple[Outcome, TaskColumn]]] = {}
     own = task_columns(recipe, view, outcomes)
     for column in own:
         for outcome in outcomes:
-            if outcome.planned.task == column.at:
+            if outcome.planned.task == column.task_entry:
                 words = {name: word(name, recipe, view, outcome, column) for name in order}
                 for name, text in words.items():
                     order[name].setdefault(text, _place_of(name, outcome, own.index(column), order[name]))
                 key = tuple(words[name] for name in view.rows), tuple(words[name] for name in view.columns)
                 found.setdefault(key, []).append((outcome, column))
-    places = {key: _place(key, parts, recipe, view) for key, parts in found.items()}
-    rows = sorted({row for row, _ in places}, key=lambda k: [order[n][w] for n, w in zip(view.rows, k, strict=True)])
+    cells = {key: _place(key, parts, recipe, view) for key, parts in found.items()}
+    rows = sorted({row for row, _ in cells}, key=lambda k: [order[n][w] for n, w in zip(view.rows, k, strict=True)])
     columns = sorted(
-        {column for _, column in places}, key=lambda k: [order[n][w] for n, w in zip(view.columns, k, strict=True)]
+        {column for _, column in cells}, key=lambda k: [order[n][w] for n, w in zip(view.columns, k, strict=True)]
     )
-    return Grid(tuple(rows), tuple(columns), places)
+    return Layout(tuple(rows), tuple(columns), cells)
 
 
 def task_columns(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> list[TaskColumn]:
@@ -146,7 +146,7 @@ def _place_of(name: str, outcome: Outcome, column: int, seen: Mapping[str, float
     return column if name == "task" else len(seen)
 
 
-def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe: Recipe, view: View) -> Place:
+def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe: Recipe, view: View) -> CellRuns:
     column = parts[0][1]
     strategies = {outcome.planned.strategy for outcome, _ in parts}
     if len(strategies) > 1 or any(other != column for _, other in parts):
@@ -158,4 +158,4 @@ def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe
     names = dict.fromkeys(name for _, entry in recipe.tasks for name in entry.training)
     rate = ["learning_rate"] if view.select == "every learning rate" else []
     setting = {name: value_of(name, parts[0][0]) for name in (*names, *rate)}
-    return Place(tuple(outcome for outcome, _ in parts), column, setting)
+    return CellRuns(tuple(outcome for outcome, _ in parts), column, setting)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
@@ -37,7 +37,7 @@ def _method(table: Table) -> Iterator[str]:
     yield f"{unit}; a cell is the mean ± standard deviation over seeds (ddof {view.ddof}: divided by {divisor})."
     counts = sorted({cell.planned for cell in table.cells()})
     small = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}" if counts else "0"
-    few = ": few, so a deviation is itself uncertain" if counts and counts[0] < statistics.FEW else ""
+    few = ": few, so a deviation is itself uncertain" if counts and counts[0] < describe.FEW else ""
     yield f"{small} seeds a cell{few}; where fewer ended with a value, n is shown."
 
 
@@ -49,7 +49,7 @@ def _choice(table: Table) -> Iterator[str]:
         where = "a held-out part of the training set" if held_out else "the split that is also reported"
         yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
     flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]
-    average = statistics.mean(flattery)
+    average = describe.mean(flattery)
     if average is not None:
         most = max((cell for cell in table.cells() if cell.flattery is not None), key=lambda cell: cell.flattery or 0)
         yield (

@@ -74,7 +74,7 @@ def find_average(cells: Sequence[Published], run: Run) -> Published | None:
 
 def fits(setting: dict[str, Any], run: Run) -> bool:
     """Say whether a run has everything that a setting names."""
-    return selectors.has({**run.protocol.model_dump(), **run.options, "learning_rate": run.learning_rate}, setting)
+    return selectors.matches({**run.protocol.model_dump(), **run.options, "learning_rate": run.learning_rate}, setting)
 
 
 def _cell(row: dict[str, str], where: str) -> Published:

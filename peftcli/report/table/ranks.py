@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Row, RowAverage
@@ -41,7 +41,7 @@ def _places(rows: Sequence[Row], view: View, field: str) -> dict[Spot, int]:
     found: dict[Spot, int] = {}
     for group in groups.values():
         values = [getattr(cell, field) for _, cell in group]
-        places = statistics.rank(values, higher_is_better=field != "std", decimals=view.decimals)
+        places = describe.rank(values, higher_is_better=field != "std", decimals=view.decimals)
         found |= {spot: int(place) for (spot, _), place in zip(group, places, strict=True) if place is not None}
     return found
 
@@ -59,8 +59,8 @@ def _averages(rows: Sequence[Row], view: View) -> list[RowAverage | None]:
     ]
     means = [row.average.mean if row.average and part else None for row, part in zip(rows, taking_part, strict=True)]
     stds = [row.average.std if row.average and part else None for row, part in zip(rows, taking_part, strict=True)]
-    by_mean = statistics.rank(means, decimals=view.decimals)
-    by_std = statistics.rank(stds, higher_is_better=False, decimals=view.decimals)
+    by_mean = describe.rank(means, decimals=view.decimals)
+    by_std = describe.rank(stds, higher_is_better=False, decimals=view.decimals)
     return [
         row.average and replace(row.average, rank=_whole(mean), std_rank=_whole(std))
         for row, mean, std in zip(rows, by_mean, by_std, strict=True)

@@ -12,7 +12,7 @@ from peftcli import records
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
-from peftcli.report.statistics import describe as statistics
+from peftcli.report.statistics import describe
 from peftcli.tasks import registry as tasks
 
 State = Literal["missing", "completed", "diverged", "failed", "damaged"]
@@ -94,9 +94,9 @@ def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bo
     lower rate wins a tie. None where no run left a value.
     """
     values = {rate: [_chooser_value(o, split, held_out) for o in found] for rate, found in sorted(rates.items())}
-    known = {rate: statistics.finite(own) for rate, own in values.items()}
+    known = {rate: describe.finite(own) for rate, own in values.items()}
     most = max(map(len, known.values()), default=0)
-    means = {rate: statistics.mean(own) for rate, own in known.items() if len(own) == most > 0}
+    means = {rate: describe.mean(own) for rate, own in known.items() if len(own) == most > 0}
     return max(means, key=lambda rate: means[rate] or 0.0) if means else None
 
 

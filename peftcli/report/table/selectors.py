@@ -46,14 +46,14 @@ class Selector:
 
     def fits(self, cell: Named) -> bool:
         """Say whether this strategy's name and options are the cell's."""
-        return self.name == cell.strategy and has({**cell.options, **cell.setting}, self.given)
+        return self.name == cell.strategy and matches({**cell.options, **cell.setting}, self.given)
 
     def fits_column(self, cell: Named) -> bool:
         """Say whether this column's name, `task.metric` or `task`, and settings are the cell's."""
-        return self.name in (cell.column, f"{cell.column}.{cell.metric}") and has(cell.setting, self.given)
+        return self.name in (cell.column, f"{cell.column}.{cell.metric}") and matches(cell.setting, self.given)
 
 
-def has(known: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
+def matches(known: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
     """Say whether what is known has every given value; `7` is `[7]`, `4-9` is `[4, 9]`, `all` is None."""
     return all(_same(known.get(ALIASES.get(key, key), ...), value) for key, value in given.items())
 

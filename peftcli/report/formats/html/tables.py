@@ -6,7 +6,7 @@ from itertools import groupby
 from peftcli.report.formats import text_table as sheet
 from peftcli.report.formats.html.elements import Markup, bullets, fold, join, scrolling, tag
 from peftcli.report.formats.text_table import Line, Sheet, Text
-from peftcli.report.table import layout as grid
+from peftcli.report.table import layout
 from peftcli.report.table.table import Cell, Table
 
 
@@ -107,7 +107,7 @@ def _details(table: Table) -> Markup:
 
 def _facts(table: Table, cell: Cell) -> list[str]:
     digits = table.view.decimals + 1
-    rate = "every" if cell.learning_rate is None else grid.rate_text(cell.learning_rate)
+    rate = "every" if cell.learning_rate is None else layout.rate_text(cell.learning_rate)
     lost = len(cell.missing) + len(cell.failed) + len(cell.damaged) + len(cell.diverged)
     return [
         cell.column,
