@@ -1,5 +1,6 @@
 """Reports: formats are checked, nothing heavy is imported, pages have figures, large folders are fast."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.report import report as reporting
 from peftcli.report import summary
+from peftcli.report.formats import data
 from peftcli.report.formats import lines as words
 from tests.test_cells import value
-from tests.written_records import fill, from_published, runs, small, unsynced, write
+from tests.written_records import SMALL, fill, from_published, runs, small, unsynced, write
 
 
 def test_an_unknown_format_is_told(tmp_path: Path) -> None:
@@ -77,6 +79,28 @@ def test_a_page_has_the_recipes_figures_and_a_mistake_in_one_is_told(tmp_path: P
     assert 'id="figure-bars-of-all"' in reporting.report(small(figures=[figure]), tmp_path, "html")
     with pytest.raises(UserError, match="nothing"):
         reporting.report(small(figures=[figure | {"strategies": ["nothing"]}]), tmp_path, "html")
+
+
+def test_the_same_records_give_the_same_bytes_wherever_recipe_and_results_lie(tmp_path: Path) -> None:
+    recipes = [tmp_path / folder / "mine.yaml" for folder in ("here", "elsewhere")]
+    for file in recipes:
+        file.parent.mkdir()
+        file.write_text(
+            json.dumps({**SMALL, "strategies": ["full"], "figures": [{"name": "bars-of-all", "kind": "bars"}]})
+        )
+        fill(recipe.load(file), file.parent / "results", value)
+    for form in reporting.FORMATS:
+        here, elsewhere = (reporting.report(recipe.load(file), file.parent / "results", form) for file in recipes)
+        assert here == elsewhere
+        assert str(tmp_path) not in here
+
+
+def test_json_has_the_shipped_name_of_a_recipe_or_the_files(tmp_path: Path) -> None:
+    file = recipe.find("transferability/table2")
+    for path in (file, file.parent / ".." / "transferability" / "table2.yaml"):
+        report = summary.summarise(recipe.load(path), tmp_path, False)
+        assert json.loads(data.to_json(report))["recipe"] == "transferability/table2"
+    assert json.loads(data.to_json(summary.summarise(small(), tmp_path, False)))["recipe"] == "small.yaml"
 
 
 LIGHT = """

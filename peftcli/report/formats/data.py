@@ -5,8 +5,10 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from peftcli.experiment import recipe as recipes
 from peftcli.report.statistics import describe
 from peftcli.report.summary import Report
 from peftcli.report.table import agreement
@@ -38,7 +40,7 @@ def to_json(report: Report) -> str:
     """Write the whole report as one JSON object."""
     document = {
         "title": report.table.title,
-        "recipe": str(report.recipe.path),
+        "recipe": recipe_name(report.recipe.path),
         "model": report.recipe.model,
         "view": report.table.view.model_dump(),
         "headers": report.table.headers,
@@ -56,6 +58,15 @@ def to_json(report: Report) -> str:
         "environments": report.environments,
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def recipe_name(path: Path) -> str:
+    """Return the shipped name of a recipe (`transferability/table1`), or the file's name of a user's own.
+
+    It holds no machine's path, so that the same records give the same bytes everywhere.
+    """
+    shipped, file = recipes.root().resolve(), path.resolve()
+    return file.relative_to(shipped).with_suffix("").as_posix() if file.is_relative_to(shipped) else file.name
 
 
 def cells(table: Table) -> Iterator[dict[str, Any]]:
