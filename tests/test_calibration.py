@@ -30,11 +30,11 @@ class Quiet:
 def train(file: Path, output: Path, only: slice = slice(None)) -> float:
     """Train cohorts of two; gives the seconds they took."""
     recipe = load(file, {})
-    place = SweepSettings(recipe.model, output)
+    settings = SweepSettings(recipe.model, output)
     runs = [planned.run for planned in plan.expand(recipe)]
-    groups = tuple(work.cohorts(runs, place, 2))[only]
+    groups = tuple(work.cohorts(runs, settings, 2))[only]
     began = time.perf_counter()
-    sweep.train(WorkUnit(groups, frozenset(run.id for group in groups for run in group)), place, Quiet())
+    sweep.train(WorkUnit(groups, frozenset(run.id for group in groups for run in group)), settings, Quiet())
     return time.perf_counter() - began
 
 

@@ -240,11 +240,11 @@ def test_a_stopped_sweep_goes_on_where_it_was(recipe: Path, tmp_path: Path, monk
 def watched(recipe: Path, output: Path, steps: list[int]) -> None:
     """Train a recipe's one cohort and note the steps."""
     chosen = runs(recipe)
-    place = SweepSettings(load(recipe).model, output, keep_predictions=False)
+    settings = SweepSettings(load(recipe).model, output, keep_predictions=False)
     progress = Progress(Status(), len, lambda status: None, 60.0, 0.0)
     progress.watch = lambda cohort, state: steps.append(state.step)  # type: ignore[method-assign]
     wanted = frozenset(run.id for run in chosen)
-    sweep.train(work.WorkUnit((tuple(chosen),), wanted), replace(place, checkpoint_seconds=600.0), progress)
+    sweep.train(work.WorkUnit((tuple(chosen),), wanted), replace(settings, checkpoint_seconds=600.0), progress)
 
 
 def test_a_record_of_another_model_of_the_same_name_is_not_replaced(recipe: Path, tmp_path: Path) -> None:

@@ -100,9 +100,9 @@ def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
     from peftcli.runner.work import SweepSettings, WorkUnit
 
     runs = written_records.runs(written_records.small())
-    share = WorkUnit(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
-    place = SweepSettings("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
-    whole = Assignment(share, place, True, 4, 2)
+    unit = WorkUnit(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
+    settings = SweepSettings("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
+    whole = Assignment(unit, settings, True, 4, 2)
     file = tmp_path / "share.json"
     file.write_text(assignments.encode(whole))
     assert assignments.decode(file) == whole

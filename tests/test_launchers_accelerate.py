@@ -78,9 +78,9 @@ def test_the_same_records_by_any_number_of_processes(
         monkeypatch.setenv(name, value)
     recipe = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT), {})
     runs = [planned.run for planned in plan.expand(recipe)]
-    place = SweepSettings(recipe.model, tmp_path / "out")
-    share = work.WorkUnit(tuple(work.cohorts(runs, place, 1)), frozenset(run.id for run in runs))
-    assert accelerate.run(share, place, processes, 1) == []
+    settings = SweepSettings(recipe.model, tmp_path / "out")
+    unit = work.WorkUnit(tuple(work.cohorts(runs, settings, 1)), frozenset(run.id for run in runs))
+    assert accelerate.run(unit, settings, processes, 1) == []
     assert contents(tmp_path / "out") == alone
     assert capfd.readouterr().err == ""
 

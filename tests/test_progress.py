@@ -58,8 +58,8 @@ def test_a_process_tells_its_cohort_and_counts_what_ended(monkeypatch):
     clock, told = Clock(monkeypatch), []
     runs = written_records.runs(written_records.small())[:4]
     costs = {run.id: cost for run, cost in zip(runs, (3.0, 3.0, 6.0, 2.0), strict=True)}
-    share = WorkUnit((tuple(runs[:2]), (runs[2],), (runs[3],)), frozenset(run.id for run in runs[:3]))
-    own = progress.start(share, lambda cohort: sum(costs[run.id] for run in cohort), told.append, 1.0)
+    unit = WorkUnit((tuple(runs[:2]), (runs[2],), (runs[3],)), frozenset(run.id for run in runs[:3]))
+    own = progress.start(unit, lambda cohort: sum(costs[run.id] for run in cohort), told.append, 1.0)
     own.begin(runs[:2])
     assert told.pop() == Status(f"{runs[0].describe()} and 1 more", runs=3, left=12.0)
     for step in range(1, 11):

@@ -90,19 +90,19 @@ def test_curves_are_the_records_numbers_and_change_no_record(recipe, tmp_path):
 
 def test_a_resumed_run_has_every_step_once(recipe, tmp_path, monkeypatch):
     chosen = runs(recipe)
-    place = SweepSettings(load(recipe).model, tmp_path / "out", keep_predictions=False, track="tensorboard")
-    share = work.WorkUnit((tuple(chosen),), frozenset(run.id for run in chosen[:3]))
+    settings = SweepSettings(load(recipe).model, tmp_path / "out", keep_predictions=False, track="tensorboard")
+    unit = work.WorkUnit((tuple(chosen),), frozenset(run.id for run in chosen[:3]))
     with monkeypatch.context() as patch:
         seen = []
         patch.setattr(execution.stopping, "asked", lambda: seen.append(1) or len(seen) == 6)
         with pytest.raises(SystemExit, match="75"):
-            sweep.train(share, replace(place, checkpoint_seconds=600.0), Quiet())
-    half = found(tracking.folder(place.output, chosen[0]))
+            sweep.train(unit, replace(settings, checkpoint_seconds=600.0), Quiet())
+    half = found(tracking.folder(settings.output, chosen[0]))
     assert [step for step, _ in half["train/loss"]] == [1, 2, 3, 4, 5, 6]
-    sweep.train(share, place, Quiet())
+    sweep.train(unit, settings, Quiet())
     for run in chosen[:3]:
-        assert_same(place.output, run)
-    assert not tracking.folder(place.output, chosen[3]).exists()  # trained along, not asked for
+        assert_same(settings.output, run)
+    assert not tracking.folder(settings.output, chosen[3]).exists()  # trained along, not asked for
 
 
 def test_processes_that_train_a_run_together_write_its_curves_once(recipe, environment, tmp_path):

@@ -63,13 +63,13 @@ def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: i
     found = recipe.load(file)
     runs = [planned.run for planned in plan.expand(found)]
     described = own_data.folders(found.path, [(name, entry.options) for name, entry in found.tasks])
-    place = SweepSettings(
+    settings = SweepSettings(
         found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described
     )
-    place.output.mkdir(exist_ok=True)
-    groups = work.cohorts(runs, place, cohort)
+    settings.output.mkdir(exist_ok=True)
+    groups = work.cohorts(runs, settings, cohort)
     progress: Any = Quiet()
-    return sweep.train(work.WorkUnit(tuple(groups), frozenset(run.id for run in runs)), place, progress)
+    return sweep.train(work.WorkUnit(tuple(groups), frozenset(run.id for run in runs)), settings, progress)
 
 
 def delta(record: Record) -> deltas.Delta:

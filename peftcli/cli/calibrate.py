@@ -31,11 +31,11 @@ def show(
     from peftcli.runner.work import SweepSettings
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    place = SweepSettings(recipe.model, output, data_dir, own_data=described)
-    size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or work.default_size()
-    left = work.missing(runs, place, False)
-    groups = [group for group in work.cohorts(runs, place, size) if any(run.id in left for run in group)]
-    timings, start = calibration.calibrate(groups, place)
+    settings = SweepSettings(recipe.model, output, data_dir, own_data=described)
+    size = sizing.choose(output, runs, cohort, work.on_gpu())
+    left = work.missing(runs, settings, False)
+    groups = work.WorkUnit(tuple(work.cohorts(runs, settings, size)), left).wanted_cohorts
+    timings, start = calibration.calibrate(groups, settings)
     found = {
         "title": recipe.title,
         "device": default_device().type,

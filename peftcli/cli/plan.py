@@ -8,7 +8,6 @@ from typing import Any
 from peftcli import records
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
-from peftcli.experiment.cohort_size import ON_PROCESSOR
 from peftcli.experiment.recipe import Recipe, find, load, parse_set
 from peftcli.launchers import slurm_queue as queue
 from peftcli.report import parameters as parameter_rows
@@ -31,7 +30,7 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     states = records.states(runs, output)
     outlook = queue.outlook(output, [run for run, state in states.items() if state == "missing"])
     states |= outlook.states
-    size = cohort or sizing.pinned(output, sizing.sweep_id(runs)) or ON_PROCESSOR
+    size = sizing.choose(output, runs, cohort, on_gpu=False)
     return {
         "title": recipe.title,
         "model": recipe.model,

@@ -41,17 +41,17 @@ def run(
     from peftcli.runner.work import SweepSettings
 
     described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    place = SweepSettings(
+    settings = SweepSettings(
         recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described, track=track
     )
-    groups = work.cohorts([p.run for p in planned], place, cohort)
+    groups = work.cohorts([p.run for p in planned], settings, cohort)
     asked = {p.run.id for p in chosen}
-    wanted = work.missing([run for group in groups for run in group], place, retry_failed) & asked
+    wanted = work.missing([run for group in groups for run in group], settings, retry_failed) & asked
     recorded = len(chosen) - len(wanted)
     more = " (no deltas are written of those)" if save_delta and recorded else ""
     print(f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}", file=sys.stderr)
     pinned = sizing.sweep_id([p.run for p in planned]) if cohort is None else None
-    lines = launch(work.WorkUnit(tuple(groups), wanted, pinned), place, retry_failed)
+    lines = launch(work.WorkUnit(tuple(groups), wanted, pinned), settings, retry_failed)
     if lines is None:
         return 0
     print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")

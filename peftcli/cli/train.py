@@ -6,6 +6,7 @@ from typing import Any
 
 from peftcli import documents, records
 from peftcli.errors import UserError
+from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
@@ -92,23 +93,22 @@ def _train(
     from peftcli.launchers import local
     from peftcli.runner.work import SweepSettings
 
-    place = SweepSettings(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
-    together = work.cohorts(runs, place, work.default_size())
-    local.run(work.WorkUnit(tuple(together), wanted), place)
+    settings = SweepSettings(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
+    together = work.cohorts(runs, settings, sizing.default(work.on_gpu()))
+    local.run(work.WorkUnit(tuple(together), wanted), settings)
 
 
 def _check_tuning(model: str, run: Run) -> None:
     """Ask the strategy what it selects before anything heavy is loaded, where the model's sizes are known."""
     from peftcli.experiment import parameters
 
-    task = tasks.get(run.task)
     try:
         models.config(model)
     except UserError:
         if models.looks_like_path(model) or "/" not in model:
             raise
         return
-    parameters.count(model, run.strategy, run.options, task.kind, max(len(task.labels), 1), run.protocol.head)
+    parameters.run_count(model, run)
 
 
 def _describe(record: Record) -> str:

@@ -39,6 +39,27 @@ def pin(output: Path, name: str, size: int) -> int:
     return size
 
 
+def default(on_gpu: bool) -> int:
+    """The cohort size a sweep starts with on a machine with or without a GPU."""
+    return ON_GPU if on_gpu else ON_PROCESSOR
+
+
+def choose(output: Path, runs: Sequence[Run], asked: int | None, on_gpu: bool, *, keep: bool = False) -> int:
+    """The cohort size of a sweep: the one asked for, else the one pinned for its runs, else the default.
+
+    `keep` pins the default, so that a restart makes the same cohorts. Raises UserError for a damaged pin.
+    """
+    if asked is not None:
+        return asked
+    name = sweep_id(runs)
+    size = pinned(output, name)
+    if size is None:
+        size = default(on_gpu)
+        if keep:
+            pin(output, name, size)
+    return size
+
+
 def limit(size: int, columns: int) -> int:
     """Cut a cohort size to what the trained values' memory allows: 16 bytes for each of a run's columns, 2 GB in all."""
     return max(1, min(size, VALUES_BYTES // (16 * max(1, columns))))

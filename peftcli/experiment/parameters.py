@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from peftcli.experiment.run import Run, task_of
 from peftcli.models import anatomy, heads
 from peftcli.models import catalogue as models
 from peftcli.models.anatomy import Anatomy
@@ -66,6 +67,18 @@ def columns(
     masked = sum(e.count if isinstance(e, Elements) else structure.by_name[e].size for e in tuning.mask)
     aids = sum(prod(shape) for shape, _ in tuning.extra.values())
     return round(masked) + inserted(structure, tuning) + aids + (structure.head_total if tuning.train_head else 0)
+
+
+def run_count(model: str, run: Run, labels: int | None = None) -> Counts:
+    """`count` for a run on a model: its strategy, and a head for its task's labels, or for so many."""
+    task = task_of(run)
+    return count(model, run.strategy, run.options, task.kind, labels or len(task.labels) or 1, run.protocol.head)
+
+
+def run_columns(model: str, run: Run) -> int:
+    """`columns` for a run on a model: its strategy, and a head for its task."""
+    task = task_of(run)
+    return columns(model, run.strategy, run.options, task.kind, max(len(task.labels), 1), run.protocol.head)
 
 
 def inserted(model: Anatomy, tuning: Tuning) -> int:

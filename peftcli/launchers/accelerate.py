@@ -1,4 +1,4 @@
-"""A sweep by several processes of this machine: each trains its share, or several of them one cohort together.
+"""A sweep by several processes of this machine: each trains its unit, or several of them one cohort together.
 
 The processes are accelerate's (`peftcli.engine.parallel` joins its groups), started one by one, so that one that dies takes
 nothing with it but its own group; they meet in a file, since a port can be taken by somebody else.
@@ -37,7 +37,7 @@ Take = Callable[[bytes], None]  # is given a line
 
 @dataclass
 class Group:
-    """Processes that train one share, the first of them writing; `lost` is when another one ended too early."""
+    """Processes that train one unit, the first of them writing; `lost` is when another one ended too early."""
 
     name: str
     processes: list[subprocess.Popen[bytes]]
@@ -72,15 +72,13 @@ def check(processes: int | None, each: int) -> int:
     return count
 
 
-def run(share: WorkUnit, place: SweepSettings, processes: int, each: int) -> list[str]:
-    """Train a share by `processes` processes, `each` of them a cohort; gives a line for every group that ended badly.
+def run(unit: WorkUnit, settings: SweepSettings, processes: int, each: int) -> list[str]:
+    """Train a unit by `processes` processes, `each` of them a cohort; gives a line for every group that ended badly.
 
     Its runs stay missing and the others finish. Raises Stopped on a signal: the processes have saved and ended.
     """
-    wanted = [cohort for cohort in share.cohorts if any(run.id in share.wanted for run in cohort)]
-    parts = shares.divide(wanted, processes // each, partial(shares.cost, place.model))
-    runs = [run for cohort in wanted for run in cohort if run.id in share.wanted]
-    tally, wires = Tally(runs, place.output), Wires()
+    parts = shares.divide(unit.wanted_cohorts, processes // each, partial(shares.cost, settings.model))
+    tally, wires = Tally(unit.runs, settings.output), Wires()
     folder = Path(tempfile.mkdtemp(prefix="peftcli-"))
     groups: list[Group] = []
     try:
@@ -88,8 +86,8 @@ def run(share: WorkUnit, place: SweepSettings, processes: int, each: int) -> lis
             messages = (lambda line: board.say(line.decode(errors="replace"))) if board.live else None
             for number, cohorts in enumerate(parts):
                 file = folder / f"share-{number}.json"
-                files.write(file, assignments.encode(Assignment(share.part(cohorts), place)))
-                groups.append(_start(file, share.part(cohorts), number, each, processes, wires, messages))
+                files.write(file, assignments.encode(Assignment(unit.part(cohorts), settings)))
+                groups.append(_start(file, unit.part(cohorts), number, each, processes, wires, messages))
             _watch(groups, wires, board)
     finally:
         for group in groups:
@@ -102,10 +100,9 @@ def run(share: WorkUnit, place: SweepSettings, processes: int, each: int) -> lis
 def _start(
     file: Path, part: WorkUnit, number: int, each: int, processes: int, wires: Wires, messages: Take | None
 ) -> Group:
-    """Start a share's processes; the first tells its status, and what they print goes to `messages` if that is given."""
-    runs = [run for cohort in part.cohorts for run in cohort if run.id in part.wanted]
-    group = Group(str(number + 1), [], runs)
-    telling = wires.status(group.name, Status(runs=len(runs)))
+    """Start a unit's processes; the first tells its status, and what they print goes to `messages` if that is given."""
+    group = Group(str(number + 1), [], part.runs)
+    telling = wires.status(group.name, Status(runs=len(group.runs)))
     said = wires.lines(messages) if messages is not None else None
     command = [sys.executable, "-m", "peftcli.launchers.worker", str(file)]
     meeting = str(file.parent / f"meeting-{number}")

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A share of a sweep, where it reads and writes, and by how many processes it is trained, `each` of them a cohort."""
+    """A unit of a sweep, where it reads and writes, and by how many processes it is trained, `each` of them a cohort."""
 
-    share: WorkUnit
-    place: SweepSettings
+    unit: WorkUnit
+    settings: SweepSettings
     retry_failed: bool = False
     processes: int = 1
     each: int = 1
@@ -28,21 +28,21 @@ class Assignment:
 
 def encode(assignment: Assignment) -> str:
     """Write an assignment as JSON; paths become absolute."""
-    place, share = assignment.place, assignment.share
+    settings, unit = assignment.settings, assignment.unit
     document = {
-        "cohorts": [[run.model_dump() for run in cohort] for cohort in share.cohorts],
-        "wanted": sorted(share.wanted),
-        "sweep": share.sweep,
+        "cohorts": [[run.model_dump() for run in cohort] for cohort in unit.cohorts],
+        "wanted": sorted(unit.wanted),
+        "sweep": unit.sweep,
         "place": {
-            "model": absolute(place.model),
-            "output": str(place.output.resolve()),
-            "data_dir": None if place.data_dir is None else str(place.data_dir.resolve()),
-            "allow_other_data": place.allow_other_data,
-            "keep_predictions": place.keep_predictions,
-            "save_delta": place.save_delta,
-            "checkpoint_seconds": place.checkpoint_seconds,
-            "own_data": {task: str(source.resolve()) for task, source in place.own_data.items()},
-            "track": place.track,
+            "model": absolute(settings.model),
+            "output": str(settings.output.resolve()),
+            "data_dir": None if settings.data_dir is None else str(settings.data_dir.resolve()),
+            "allow_other_data": settings.allow_other_data,
+            "keep_predictions": settings.keep_predictions,
+            "save_delta": settings.save_delta,
+            "checkpoint_seconds": settings.checkpoint_seconds,
+            "own_data": {task: str(source.resolve()) for task, source in settings.own_data.items()},
+            "track": settings.track,
         },
         "retry_failed": assignment.retry_failed,
         "processes": assignment.processes,
@@ -57,13 +57,17 @@ def decode(file: Path) -> Assignment:
 
     try:
         document: dict[str, Any] = json.loads(files.read_text(file, "assignment"))
-        place = document["place"]
-        where = {**place, "output": Path(place["output"]), "data_dir": place["data_dir"] and Path(place["data_dir"])}
-        where["own_data"] = {task: Path(source) for task, source in place["own_data"].items()}
+        settings = document["place"]
+        where = {
+            **settings,
+            "output": Path(settings["output"]),
+            "data_dir": settings["data_dir"] and Path(settings["data_dir"]),
+        }
+        where["own_data"] = {task: Path(source) for task, source in settings["own_data"].items()}
         cohorts = tuple(tuple(Run.model_validate(run) for run in cohort) for cohort in document["cohorts"])
-        share = WorkUnit(cohorts, frozenset(document["wanted"]), document["sweep"])
+        unit = WorkUnit(cohorts, frozenset(document["wanted"]), document["sweep"])
         return Assignment(
-            share, SweepSettings(**where), document["retry_failed"], document["processes"], document["each"]
+            unit, SweepSettings(**where), document["retry_failed"], document["processes"], document["each"]
         )
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} is not an assignment ({type(error).__name__})") from None

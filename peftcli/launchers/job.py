@@ -23,14 +23,14 @@ def _work(file: Path) -> int:
     from peftcli.launchers import accelerate, assignments, local
 
     own = assignments.decode(file)
-    runs = [run for cohort in own.share.cohorts for run in cohort if run.id in own.share.wanted]
-    wanted = work.missing(runs, own.place, own.retry_failed)
-    share = replace(own.share, wanted=wanted)
+    runs = own.unit.runs
+    wanted = work.missing(runs, own.settings, own.retry_failed)
+    unit = replace(own.unit, wanted=wanted)
     print(f"{len(wanted)} of {len(runs)} runs to train", file=sys.stderr, flush=True)
     if own.processes == 1:
-        local.run(share, own.place)
+        local.run(unit, own.settings)
         return 0
-    lines = accelerate.run(share, own.place, own.processes, own.each)
+    lines = accelerate.run(unit, own.settings, own.processes, own.each)
     print("\n".join(lines), file=sys.stderr)
     return 1 if lines else 0
 

@@ -1,4 +1,4 @@
-"""From `--launcher` and its options to the function that trains a share: here, by processes, or by a cluster's jobs. No torch."""
+"""From `--launcher` and its options to the function that trains a unit: here, by processes, or by a cluster's jobs. No torch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from peftcli.errors import UserError, unknown
 if TYPE_CHECKING:
     from peftcli.runner.work import SweepSettings, WorkUnit
 
-    # Takes a share and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
+    # Takes a unit and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
     Launch = Callable[[WorkUnit, SweepSettings, bool], list[str] | None]
 
 LAUNCHERS = ("local", "accelerate", "slurm")
@@ -44,22 +44,22 @@ def choose(launcher: str, given: Mapping[str, Any]) -> Launch:
     return partial(_slurm, asked, given["--max-jobs"], processes, each, bool(given["--detach"]))
 
 
-def _local(share: WorkUnit, place: SweepSettings, retry_failed: bool) -> list[str]:
+def _local(unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
     from peftcli.launchers import local
 
-    local.run(share, place)
+    local.run(unit, settings)
     return []
 
 
 def _accelerate(
-    processes: int | None, each: int, share: WorkUnit, place: SweepSettings, retry_failed: bool
+    processes: int | None, each: int, unit: WorkUnit, settings: SweepSettings, retry_failed: bool
 ) -> list[str]:
     from peftcli.launchers import accelerate
     from peftcli.launchers.warming import warm
 
     count = accelerate.check(processes, each)
-    warm((run for cohort in share.cohorts for run in cohort if run.id in share.wanted), place)
-    return accelerate.run(share, place, count, each)
+    warm(unit.runs, settings)
+    return accelerate.run(unit, settings, count, each)
 
 
 def _slurm(
@@ -68,8 +68,8 @@ def _slurm(
     processes: int | None,
     each: int,
     detach: bool,
-    share: WorkUnit,
-    place: SweepSettings,
+    unit: WorkUnit,
+    settings: SweepSettings,
     retry_failed: bool,
 ) -> list[str] | None:
     from peftcli.launchers import shares, slurm
@@ -81,19 +81,19 @@ def _slurm(
     count = processes or max(request.gpus or 1, each)
     if count % each:
         raise UserError(f"--processes {count} is no multiple of --processes-per-run {each}")
-    runs = [run for cohort in share.cohorts for run in cohort if run.id in share.wanted]
+    runs = unit.runs
     if not runs:
         return []
-    warm(runs, place)
-    tally = Tally(runs, place.output)
-    submitted = slurm.submit(share, place, retry_failed, request, jobs or slurm.JOBS, count, each)
+    warm(runs, settings)
+    tally = Tally(runs, settings.output)
+    submitted = slurm.submit(unit, settings, retry_failed, request, jobs or slurm.JOBS, count, each)
     print(
         f"array {submitted.job}: {len(submitted.shares)} jobs submitted, messages in {submitted.folder}",
         file=sys.stderr,
     )
     if detach:
         return None
-    slurm.wait(submitted, tally, partial(shares.cost, place.model))
+    slurm.wait(submitted, tally, partial(shares.cost, settings.model))
     by_id = {run.id: run for run in runs}
     lines = []
     for number, cohorts in enumerate(submitted.shares):

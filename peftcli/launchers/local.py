@@ -9,11 +9,11 @@ from peftcli.runner.status import Status, screen
 from peftcli.runner.work import SweepSettings, WorkUnit
 
 
-def run(share: WorkUnit, place: SweepSettings) -> None:
-    """Train a share. Raises UserError, Stopped."""
+def run(unit: WorkUnit, settings: SweepSettings) -> None:
+    """Train a unit. Raises UserError, Stopped."""
     with Board() as board:
 
         def tell(status: Status) -> None:
             board.show(lambda: screen({"1": status}))
 
-        sweep.train(share, place, progress.start(share, partial(shares.cost, place.model), tell, LIVE_SECONDS))
+        sweep.train(unit, settings, progress.start(unit, partial(shares.cost, settings.model), tell, LIVE_SECONDS))

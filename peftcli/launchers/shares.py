@@ -50,7 +50,5 @@ def _examples(size: int, training: Training) -> int:
 
 def _passes(model: str, run: Run) -> float:
     """What a training step costs in forward passes: one, one back where anything moves, up to one for the weights."""
-    task = task_of(run)
-    labels = max(len(task.labels), 1)
-    counts = parameters.count(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
+    counts = parameters.run_count(model, run)
     return 1.0 if not counts.trainable else 2.0 + min(1.0, counts.trainable / counts.total)

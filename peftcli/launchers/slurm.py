@@ -1,4 +1,4 @@
-"""A sweep by the jobs of a SLURM cluster: an array, each job of it with a share; what is done, the records alone say.
+"""A sweep by the jobs of a SLURM cluster: an array, each job of it with a unit; what is done, the records alone say.
 
 Jobs are submitted through submitit's sbatch writer. Nothing is pickled: a job reads its assignment, a JSON file. A job
 that is warned (SIGUSR1 before its walltime, SIGTERM when preempted) saves, ends with 75, and its script requeues it.
@@ -62,18 +62,17 @@ def parse(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
 
 
 def submit(
-    share: WorkUnit, place: SweepSettings, retry_failed: bool, request: Request, jobs: int, processes: int, each: int
+    unit: WorkUnit, settings: SweepSettings, retry_failed: bool, request: Request, jobs: int, processes: int, each: int
 ) -> Submission:
-    """Divide a share among at most `jobs` jobs and submit them as one array. Raises UserError where SLURM refuses."""
+    """Divide a unit among at most `jobs` jobs and submit them as one array. Raises UserError where SLURM refuses."""
     check()
-    wanted = [cohort for cohort in share.cohorts if any(run.id in share.wanted for run in cohort)]
-    parts = shares.divide(wanted, jobs, partial(shares.cost, place.model))
-    folder = place.output.resolve() / queue.FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+    parts = shares.divide(unit.wanted_cohorts, jobs, partial(shares.cost, settings.model))
+    folder = settings.output.resolve() / queue.FOLDER / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
     for number, cohorts in enumerate(parts):
-        text = assignments.encode(Assignment(share.part(cohorts), place, retry_failed, processes, each))
+        text = assignments.encode(Assignment(unit.part(cohorts), settings, retry_failed, processes, each))
         files.write(folder / f"share-{number}.json", text)
     job = _submit(folder, len(parts), request, processes)
-    ids = [[[run.id for run in cohort if run.id in share.wanted] for cohort in cohorts] for cohorts in parts]
+    ids = [[[run.id for run in unit.wanted_in(cohort)] for cohort in cohorts] for cohorts in parts]
     found = Submission(folder, job, getuser(), max(1, processes // each), ids)
     files.write(folder / queue.FILE, json.dumps(found.document(), indent=1) + "\n")
     return found

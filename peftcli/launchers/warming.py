@@ -11,14 +11,14 @@ from peftcli.models import catalogue as models
 from peftcli.runner.work import SweepSettings
 
 
-def warm(runs: Iterable[Run], place: SweepSettings) -> None:
+def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
     """Read, check and tokenise what runs need, and fetch their model. Raises UserError, as the runs would."""
     seen = set()
     for run in runs:
         key = (run.task, run.protocol.max_length, run.protocol.overlong)
         if key not in seen:
-            prepare(run, place.model, place.source(run), place.allow_other_data)
+            prepare(run, settings.model, settings.source(run), settings.allow_other_data)
             seen.add(key)
-    if seen and not models.is_local(place.model):
-        backbones.load(place.model, False, torch.float32, torch.device("cpu"))
+    if seen and not models.is_local(settings.model):
+        backbones.load(settings.model, False, torch.float32, torch.device("cpu"))
         backbones.load.cache_clear()

@@ -51,8 +51,8 @@ def _work(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     if size > 1:
         parallel.join(meeting, rank, size)
     tell = wires.teller(pipe) if rank == 0 else lambda status: None
-    cost = partial(shares.cost, own.place.model)
-    sweep.train(own.share, own.place, progress.start(own.share, cost, tell, wires.SECONDS))
+    cost = partial(shares.cost, own.settings.model)
+    sweep.train(own.unit, own.settings, progress.start(own.unit, cost, tell, wires.SECONDS))
 
 
 def _listen(rank: int) -> None:

@@ -59,15 +59,14 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     states = records.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
     device = default_device()
-    default = sizing.ON_GPU if device.type == "cuda" else sizing.ON_PROCESSOR
-    together = size or sizing.pinned(output, sizing.sweep_id(runs)) or default
+    together = sizing.choose(output, runs, size, device.type == "cuda")
     found: dict[str, Any] = {
         "runs": len(runs),
         "runs_left": len(left),
         "record_bytes": sum(RECORD_BYTES + _predictions(run, rows[run.task]) for run in left),
     }
     try:
-        columns = {run.cohort_key(): _columns(recipe.model, run) for run in left}
+        columns = {run.cohort_key(): parameters.run_columns(recipe.model, run) for run in left}
         counts = parameters.count(recipe.model, "frozen", {}, "pair", 2)
     except UserError:
         return found | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}
@@ -114,12 +113,6 @@ def free_disk(folder: Path) -> int:
     while not folder.exists():
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def _columns(model: str, run: Run) -> int:
-    task = task_of(run)
-    labels = max(len(task.labels), 1)
-    return parameters.columns(model, run.strategy, run.options, task.kind, labels, run.protocol.head)
 
 
 def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:

@@ -46,7 +46,7 @@ class Timing:
         return self.start + self.steps * self.step + self.evaluations * self.evaluation
 
 
-def calibrate(cohorts: Sequence[tuple[Run, ...]], place: SweepSettings) -> tuple[list[Timing], float]:
+def calibrate(cohorts: Sequence[tuple[Run, ...]], settings: SweepSettings) -> tuple[list[Timing], float]:
     """Time every kind of cohort (company and size), the costly ones with the cheap; gives what starting a process takes too.
 
     Trains a few steps of each and keeps nothing. Raises UserError where model or data cannot be had.
@@ -58,9 +58,9 @@ def calibrate(cohorts: Sequence[tuple[Run, ...]], place: SweepSettings) -> tuple
     for number, alike in enumerate(kinds.values()):
         print(f"timing {number + 1} of {len(kinds)}: {alike[0][0].describe()}", file=sys.stderr, flush=True)
         if not number:
-            _gather(alike[0], place)  # loads model and data for all that follow
+            _gather(alike[0], settings)  # loads model and data for all that follow
             started = time.process_time()
-        timings.append(_time(alike, place))
+        timings.append(_time(alike, settings))
     return timings, started
 
 
@@ -69,9 +69,9 @@ def fitting(timing: Timing, start: float, seconds: float) -> int:
     return max(0, int((seconds - start) / timing.seconds))
 
 
-def _time(alike: Sequence[tuple[Run, ...]], place: SweepSettings) -> Timing:
+def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
     began = time.perf_counter()
-    cohort = _gather(alike[0], place)
+    cohort = _gather(alike[0], settings)
     state = training.begin(cohort)
     start = _now(cohort) - began
     for _ in range(min(WARM_STEPS, cohort.total - 1)):
@@ -85,8 +85,10 @@ def _time(alike: Sequence[tuple[Run, ...]], place: SweepSettings) -> Timing:
     return Timing(name, len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations)
 
 
-def _gather(runs: Sequence[Run], place: SweepSettings) -> Cohort:
-    return ready(runs, [prepare(run, place.model, place.source(run), place.allow_other_data) for run in runs], place)
+def _gather(runs: Sequence[Run], settings: SweepSettings) -> Cohort:
+    return ready(
+        runs, [prepare(run, settings.model, settings.source(run), settings.allow_other_data) for run in runs], settings
+    )
 
 
 def _step(cohort: Cohort, state: State) -> float:

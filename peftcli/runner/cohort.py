@@ -30,7 +30,7 @@ from peftcli.runner.work import SweepSettings
 Watch = Callable[[Cohort, State], None]  # called after every update, to show progress
 
 
-def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: SweepSettings, watch: Watch) -> list[Path]:
+def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettings, watch: Watch) -> list[Path]:
     """Train runs together and write the records of the `wanted` ones among them.
 
     Raises UserError where data, model, device or disk cannot be had, Stopped on a signal (progress saved). Any other
@@ -39,20 +39,20 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: SweepSettings,
     started = time.perf_counter()
     state: State | None = None
     try:
-        prepared = [prepare(run, place.model, place.source(run), place.allow_other_data) for run in runs]
-        cohort = ready(runs, prepared, place)
-        _refuse_other(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, place)
-        checkpoints = _checkpoints(cohort, prepared, place)
+        prepared = [prepare(run, settings.model, settings.source(run), settings.allow_other_data) for run in runs]
+        cohort = ready(runs, prepared, settings)
+        _refuse_other(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, settings)
+        checkpoints = _checkpoints(cohort, prepared, settings)
         state = checkpoints.resume() or training.begin(cohort)
         parallel.wait()  # until all have read it
         with stopping.deferred(partial(_rescue, checkpoints, state)):
-            with tracking.curves(place.output, runs, wanted if place.track else ()) as write:
+            with tracking.curves(settings.output, runs, wanted if settings.track else ()) as write:
                 _train(cohort, state, checkpoints, watch, write)
             if parallel.rank():  # the first process writes
                 return []
             cost = _cost(cohort, state, started)
             rows = [row for row, run in enumerate(runs) if run in wanted]
-            paths = [_write(cohort, state, row, prepared[row], cost, place) for row in rows]
+            paths = [_write(cohort, state, row, prepared[row], cost, settings) for row in rows]
             checkpoints.remove()
         return paths
     except UserError:
@@ -63,29 +63,29 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], place: SweepSettings,
         if len(runs) > 1 and parallel.size() == 1:
             raise
         first = len(runs) == 1 and parallel.rank() == 0
-        written = [_write_failed(runs[0], error, None if state is None else state.step, place)] if first else []
+        written = [_write_failed(runs[0], error, None if state is None else state.step, settings)] if first else []
         if parallel.size() > 1:
             raise parallel.Lost(f"{type(error).__name__}: {_first_line(error)}") from error
         return written
 
 
-def ready(runs: Sequence[Run], prepared: Sequence[Prepared], place: SweepSettings) -> Cohort:
+def ready(runs: Sequence[Run], prepared: Sequence[Prepared], settings: SweepSettings) -> Cohort:
     """Load the model and make runs ready to train together. Raises UserError."""
     protocol, device = runs[0].protocol, default_device()
     dtype = resolve_precision(protocol.precision, device)
     task = prepared[0].task
-    pooler = heads.uses_pooler(_config(place.model), task.kind, protocol.head)
-    backbone = backbones.load(place.model, pooler, dtype, device)
+    pooler = heads.uses_pooler(_config(settings.model), task.kind, protocol.head)
+    backbone = backbones.load(settings.model, pooler, dtype, device)
     data = [Data(p.train, p.evaluation, p.chooser, task.kind, tuple(p.label_names), task.metrics) for p in prepared]
     return gather(runs, data, backbone, backbone.config, device)
 
 
 def _refuse_other(
-    wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, place: SweepSettings
+    wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, settings: SweepSettings
 ) -> None:
     """Refuse to replace a run's record by one of other data or of another model under the same name."""
     for run in wanted:
-        record = records.find(place.output, run)
+        record = records.find(settings.output, run)
         earlier = record.body["data"] if record is not None else None
         now = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
         for key in (key for key in now if earlier and earlier[key] != now[key]):
@@ -101,8 +101,8 @@ def _config(model: str) -> dict[str, Any]:
         return fetch_config(model)
 
 
-def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], place: SweepSettings) -> Checkpoints:
-    return Checkpoints(place.output, cohort, place.checkpoint_seconds, [own.fingerprint for own in prepared])
+def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], settings: SweepSettings) -> Checkpoints:
+    return Checkpoints(settings.output, cohort, settings.checkpoint_seconds, [own.fingerprint for own in prepared])
 
 
 def _train(
@@ -139,14 +139,16 @@ def _cost(cohort: Cohort, state: State, started: float) -> dict[str, Any]:
     }
 
 
-def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], place: SweepSettings) -> Path:
+def _write(
+    cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], settings: SweepSettings
+) -> Path:
     run, history = cohort.runs[row], state.histories[row]
-    _check_there(place.output)
+    _check_there(settings.output)
     diverged = history.diverged is not None
-    if place.keep_predictions and not diverged:
-        predictions.write(records.path(place.output, run), cohort, state, row)
-    if place.save_delta and not diverged:
-        deltas.write(records.path(place.output, run), cohort, state, row, own.fingerprint)
+    if settings.keep_predictions and not diverged:
+        predictions.write(records.path(settings.output, run), cohort, state, row)
+    if settings.save_delta and not diverged:
+        deltas.write(records.path(settings.output, run), cohort, state, row, own.fingerprint)
     body = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
@@ -157,7 +159,7 @@ def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str
         "data": _data(own, cohort.network.fingerprint),
         "error": f"loss or weights not finite at step {history.diverged}" if diverged else None,
     }
-    return records.write(place.output, run, body)
+    return records.write(settings.output, run, body)
 
 
 def _parameters(cohort: Cohort, row: int) -> dict[str, Any]:
@@ -180,8 +182,8 @@ def _data(own: Prepared, model: str | None) -> dict[str, Any]:
     }
 
 
-def _write_failed(run: Run, error: Exception, step: int | None, place: SweepSettings) -> Path:
-    _check_there(place.output)
+def _write_failed(run: Run, error: Exception, step: int | None, settings: SweepSettings) -> Path:
+    _check_there(settings.output)
     device = default_device()
     where = "before training" if step is None else f"at step {step}"
     body: dict[str, Any] = {
@@ -194,7 +196,7 @@ def _write_failed(run: Run, error: Exception, step: int | None, place: SweepSett
         "data": None,
         "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }
-    return records.write(place.output, run, body)
+    return records.write(settings.output, run, body)
 
 
 def _check_there(output: Path) -> None:

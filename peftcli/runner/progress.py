@@ -82,8 +82,8 @@ class Progress:
 
 
 def start(
-    share: WorkUnit, cost: Callable[[Sequence[Run]], float], tell: Callable[[Status], None], every: float
+    unit: WorkUnit, cost: Callable[[Sequence[Run]], float], tell: Callable[[Status], None], every: float
 ) -> Progress:
-    """Make the progress of a share that is about to be trained."""
-    left = sum(cost(cohort) for cohort in share.cohorts if any(run.id in share.wanted for run in cohort))
-    return Progress(Status(runs=len(share.wanted), left=left), cost, tell, every, time.monotonic())
+    """Make the progress of a unit that is about to be trained."""
+    left = sum(cost(cohort) for cohort in unit.wanted_cohorts)
+    return Progress(Status(runs=len(unit.wanted), left=left), cost, tell, every, time.monotonic())

@@ -14,28 +14,28 @@ from peftcli.runner.progress import Progress
 from peftcli.runner.work import SweepSettings, WorkUnit
 
 
-def train(share: WorkUnit, place: SweepSettings, progress: Progress) -> list[Record]:
-    """Train a share's cohorts one after the other and give the records written. Raises UserError, Stopped.
+def train(unit: WorkUnit, settings: SweepSettings, progress: Progress) -> list[Record]:
+    """Train a unit's cohorts one after the other and give the records written. Raises UserError, Stopped.
 
     A cohort that fails is tried again in halves, so that one run at fault leaves its neighbours alone; where memory
     ran out, every cohort to come is cut to that size.
     """
-    files.ready(place.output)
+    files.ready(settings.output)
     written: list[Record] = []
-    waiting = list(share.cohorts)
+    waiting = list(unit.cohorts)
     while waiting:
         cohort = waiting.pop(0)
-        wanted = [run for run in cohort if run.id in share.wanted]
+        wanted = unit.wanted_in(cohort)
         if not wanted:
             continue
         progress.begin(cohort)
         half = (len(cohort) + 1) // 2
         try:
-            paths = run_cohort(cohort, wanted, place, progress.watch)
+            paths = run_cohort(cohort, wanted, settings, progress.watch)
         except UserError:
             raise
         except torch.OutOfMemoryError:
-            _pin(share, place, half)
+            _pin(unit, settings, half)
             waiting = [part for own in (cohort, *waiting) for part in _cut(own, half)]
         except Exception as error:
             print(f"{type(error).__name__} with {len(cohort)} runs together: going on with {half}", file=sys.stderr)
@@ -47,11 +47,11 @@ def train(share: WorkUnit, place: SweepSettings, progress: Progress) -> list[Rec
     return written
 
 
-def _pin(share: WorkUnit, place: SweepSettings, size: int) -> None:
+def _pin(unit: WorkUnit, settings: SweepSettings, size: int) -> None:
     """Say that memory ran out, and keep the smaller size for when the sweep is started again."""
     print(f"out of memory: going on with {size} run{'s' * (size > 1)} together", file=sys.stderr)
-    if share.sweep is not None:
-        sizing.pin(place.output, share.sweep, min(size, sizing.pinned(place.output, share.sweep) or size))
+    if unit.sweep is not None:
+        sizing.pin(settings.output, unit.sweep, min(size, sizing.pinned(settings.output, unit.sweep) or size))
 
 
 def _cut(cohort: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:

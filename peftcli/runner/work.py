@@ -8,7 +8,7 @@ from peftcli import records
 from peftcli.engine.device import default_device
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
-from peftcli.experiment.run import Run, task_of
+from peftcli.experiment.run import Run
 from peftcli.models.files import fetch_config
 
 
@@ -45,36 +45,47 @@ class WorkUnit:
     wanted: frozenset[str]
     sweep: str | None = None
 
+    def wanted_in(self, cohort: Sequence[Run]) -> list[Run]:
+        """The runs of a cohort whose records are wanted; the others train along, since a cohort is never cut for them."""
+        return [run for run in cohort if run.id in self.wanted]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs whose records are wanted, in the order of their cohorts."""
+        return [run for cohort in self.cohorts for run in self.wanted_in(cohort)]
+
+    @property
+    def wanted_cohorts(self) -> list[tuple[Run, ...]]:
+        """The cohorts with at least one run whose record is wanted."""
+        return [cohort for cohort in self.cohorts if self.wanted_in(cohort)]
+
     def part(self, cohorts: tuple[tuple[Run, ...], ...]) -> "WorkUnit":
-        """Give the share with these of its cohorts alone."""
-        own = self.wanted & {run.id for cohort in cohorts for run in cohort}
-        return WorkUnit(cohorts, own, self.sweep)
+        """The same unit cut down to some of its cohorts."""
+        return WorkUnit(cohorts, self.wanted & {run.id for cohort in cohorts for run in cohort}, self.sweep)
 
 
-def cohorts(runs: Sequence[Run], place: SweepSettings, size: int | None) -> list[tuple[Run, ...]]:
+def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> list[tuple[Run, ...]]:
     """Group a recipe's runs: at most `size` together, else the size pinned for them, else one that is pinned now."""
-    name = sizing.sweep_id(runs)
-    if size is None:
-        size = sizing.pinned(place.output, name) or sizing.pin(place.output, name, default_size())
-    fetch_config(place.model)
+    size = sizing.choose(settings.output, runs, size, on_gpu(), keep=True)
+    fetch_config(settings.model)
     groups = plan.cohorts(runs, len(runs))
-    return [cohort for group in groups for cohort in plan.cohorts(group, sizing.limit(size, _columns(place, group[0])))]
+    return [
+        cohort
+        for group in groups
+        for cohort in plan.cohorts(group, sizing.limit(size, parameters.run_columns(settings.model, group[0])))
+    ]
 
 
-def default_size() -> int:
-    """The cohort size a sweep starts with on this machine."""
-    return sizing.ON_GPU if default_device().type == "cuda" else sizing.ON_PROCESSOR
+def on_gpu() -> bool:
+    """Whether this process trains on a GPU: cohorts start larger there."""
+    return default_device().type == "cuda"
 
 
-def missing(runs: Sequence[Run], place: SweepSettings, retry_failed: bool) -> frozenset[str]:
-    """Give the ids of runs that have no record yet, or a failed one that is to be tried again. Raises UserError."""
-    found = {run.id: records.find(place.output, run) for run in runs}
-    return frozenset(
-        run.id for run in runs if (record := found[run.id]) is None or (retry_failed and record.status == "failed")
-    )
+def missing(runs: Sequence[Run], settings: SweepSettings, retry_failed: bool) -> frozenset[str]:
+    """The ids of runs that have no record yet, or a failed one that is to be tried again. Raises UserError."""
 
+    def is_missing(run: Run) -> bool:
+        record = records.find(settings.output, run)
+        return record is None or (retry_failed and record.status == "failed")
 
-def _columns(place: SweepSettings, run: Run) -> int:
-    task = task_of(run)
-    labels = max(len(task.labels), 1)
-    return parameters.columns(place.model, run.strategy, run.options, task.kind, labels, run.protocol.head)
+    return frozenset(run.id for run in runs if is_missing(run))

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
-from peftcli.experiment.run import task_of
 from peftcli.report.statistics import describe
 from peftcli.report.table import cells, layout, notes, published, ranks, spec
 from peftcli.report.table.layout import CellRuns, Key, Layout
@@ -129,10 +128,7 @@ def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[CellRuns],
 
 def _count(recipe: Recipe, view: View, outcome: Outcome) -> parameters.Counts | None:
     """Count a run's parameters from its architecture; None where the model's numbers are not at hand."""
-    run = outcome.run
-    task = task_of(run)
-    labels = view.head_labels or len(task.labels) or 1
     try:
-        return parameters.count(recipe.model, run.strategy, run.options, task.kind, labels, run.protocol.head)
+        return parameters.run_count(recipe.model, outcome.run, view.head_labels)
     except UserError:
         return None
