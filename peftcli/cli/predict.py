@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from peftcli.deltas.predicting import Prediction
 
 FORMATS = ("tsv", "jsonl")
-NUMBERED = ("cola", "sst2", "mrpc", "qqp", "wnli")  # whose labels the GLUE server takes as numbers
 LOWEST, HIGHEST = 0.0, 5.0  # STS-B's scores
 
 
@@ -69,9 +68,8 @@ def json_lines(found: "list[Prediction]") -> str:
 
 def _word(task: tasks.Task, prediction: "Prediction") -> str:
     value = prediction.value
-    glue = task.data == tasks.GLUE
     if isinstance(value, list):
         return " ".join(value)
     if isinstance(value, float):
-        return f"{min(max(value, LOWEST), HIGHEST) if glue else value:.6f}"
-    return str(task.labels.index(value)) if glue and task.name in NUMBERED else value
+        return f"{min(max(value, LOWEST), HIGHEST) if task.data == tasks.GLUE else value:.6f}"
+    return str(task.labels.index(value)) if task.submitted_as == "number" else value

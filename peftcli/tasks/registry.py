@@ -1,4 +1,4 @@
-"""The tasks: one row each, with data set, text fields, labels, metrics, and the sizes checked when read. No torch."""
+"""The tasks: one row each, with data set, text columns, labels, metrics, and the sizes that are checked. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,43 +12,44 @@ Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
 
 @dataclass(frozen=True)
 class Task:
-    """One task. `metrics[0]` is what a best evaluation is chosen by where nothing else is said.
+    """One task: what its data set holds, what a model is asked, and how the answers are scored.
 
-    `data` is the hub's data set repository and `subset` its configuration; `text` the text columns; `labels` the label
-    names in the hub's order. `evaluation` names the labelled splits evaluated besides `train`, and `columns` the
-    table columns that read them. `sizes` are rows a split, `counts` rows a label of a split (token tasks: words), where
-    they are known; both are checked when data is read.
+    `sizes` and `counts` are what the published data holds; data that differs is refused unless the user allows it.
     """
 
     name: str
-    data: str
-    subset: str | None
+    data: str  # the hub's data set repository
+    subset: str | None  # the repository's configuration
     kind: Kind
-    text: tuple[str, ...]
-    labels: tuple[str, ...]
-    metrics: tuple[str, ...]
-    sizes: Mapping[str, int]
-    counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    evaluation: tuple[str, ...] = ("validation",)
+    text: tuple[str, ...]  # the text columns, in the order in which they are joined
+    labels: tuple[
+        str, ...
+    ]  # label names in the hub's order, so that a label's number is its index; none for regression
+    metrics: tuple[str, ...]  # the first chooses the best evaluation where a recipe names no other
+    sizes: Mapping[str, int]  # split -> rows
+    counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # split -> rows (token tasks: words) a label
+    evaluation: tuple[str, ...] = ("validation",)  # the labelled splits besides `train`
     test: str = "test"
-    label: str = "label"
-    note: str = ""
+    label: str = "label"  # the label column
+    note: str = ""  # what `peftcli list tasks` adds
+    submitted_as: Literal["name", "number"] = "name"  # how the GLUE server takes a class label
 
     @property
     def columns(self) -> dict[str, str]:
-        """Table columns by name, and the split each reads: the task itself, or one for each evaluated split."""
+        """Table column -> the split it reads: one column named after the task, or (MNLI) one for each split."""
         if len(self.evaluation) == 1:
             return {self.name: self.evaluation[0]}
         return {f"{self.name}_{split.removeprefix('validation_')}": split for split in self.evaluation}
 
 
+# Data sets, and what several rows share.
 GLUE, SUPERGLUE = "nyu-mll/glue", "aps/super_glue"
 PAIR = ("sentence1", "sentence2")
 ENTAILMENT = ("entailment", "not_entailment")
 NLI = ("entailment", "neutral", "contradiction")
 NER = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 CORRELATIONS = ("spearman", "pearson", "mean_pearson_spearman")
-# Those of NLTK's sample, -NONE- (empty elements) included, as its tagged sentences have them.
+# The tags of NLTK's sample in alphabetical order. -NONE- tags the empty elements, which its tagged sentences contain.
 TREEBANK = (
     *("#", "$", "''", ",", "-LRB-", "-NONE-", "-RRB-", ".", ":", "CC", "CD", "DT", "EX", "FW", "IN", "JJ", "JJR"),
     *("JJS", "LS", "MD", "NN", "NNP", "NNPS", "NNS", "PDT", "POS", "PRP", "PRP$", "RB", "RBR", "RBS", "RP"),
@@ -56,18 +57,22 @@ TREEBANK = (
 )
 F1_FIRST = ("f1", "accuracy", "mean_accuracy_f1")
 
+# Labels stand in the order of the hub's files, which differs between entailment tasks (RTE, WNLI, CB).
 _ROWS = (
     Task(
         "cola", GLUE, "cola", "sentence", ("sentence",), ("unacceptable", "acceptable"), ("matthews", "accuracy"),
         {"train": 8551, "validation": 1043, "test": 1063}, {"train": (2528, 6023), "validation": (322, 721)},
+        submitted_as="number",
     ),
     Task(
         "sst2", GLUE, "sst2", "sentence", ("sentence",), ("negative", "positive"), ("accuracy",),
         {"train": 67349, "validation": 872, "test": 1821}, {"train": (29780, 37569), "validation": (428, 444)},
+        submitted_as="number",
     ),
     Task(
         "mrpc", GLUE, "mrpc", "pair", PAIR, ("not_equivalent", "equivalent"), F1_FIRST,
         {"train": 3668, "validation": 408, "test": 1725}, {"train": (1194, 2474), "validation": (129, 279)},
+        submitted_as="number",
     ),
     Task(
         "stsb", GLUE, "stsb", "regression", PAIR, (), CORRELATIONS,
@@ -77,6 +82,7 @@ _ROWS = (
         "qqp", GLUE, "qqp", "pair", ("question1", "question2"), ("not_duplicate", "duplicate"), F1_FIRST,
         {"train": 363846, "validation": 40430, "test": 390965},
         {"train": (229468, 134378), "validation": (25545, 14885)},
+        submitted_as="number",
     ),
     Task(
         "mnli", GLUE, "mnli", "pair", ("premise", "hypothesis"), NLI, ("accuracy",),
@@ -95,6 +101,7 @@ _ROWS = (
     Task(
         "wnli", GLUE, "wnli", "pair", PAIR, ("not_entailment", "entailment"), ("accuracy",),
         {"train": 635, "validation": 71, "test": 146}, {"train": (323, 312), "validation": (40, 31)},
+        submitted_as="number",
     ),
     Task(
         "cb", SUPERGLUE, "cb", "pair", ("premise", "hypothesis"), ("entailment", "contradiction", "neutral"),
@@ -146,6 +153,7 @@ _ROWS = (
     ),
 )  # fmt: skip
 
+# Adding a task is adding a row: everything else reads these two tables.
 TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
 COLUMNS: dict[str, tuple[Task, str]] = {
     column: (task, split) for task in TASKS.values() for column, split in task.columns.items()
@@ -153,7 +161,7 @@ COLUMNS: dict[str, tuple[Task, str]] = {
 
 
 def get(name: str) -> Task:
-    """Give a task by name. Raises UserError with the nearest name for one that does not exist."""
+    """Return a task by its name. Raises UserError, with the nearest name, where there is none."""
     if name not in TASKS:
         raise UserError(f"{unknown('task', name, TASKS)}; data of your own is a task in a recipe")
     return TASKS[name]
