@@ -8,10 +8,10 @@ determine is None, never 0. Tests of a difference are in `peftcli.report.statist
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from numpy import ndarray
     from numpy.random import Generator
 
 Value = float | None
@@ -38,10 +38,11 @@ def finite(values: Iterable[Value]) -> list[float]:
 
 def mean(values: Iterable[Value]) -> float | None:
     """Average the finite values, their sum rounded once; None if there is none. Equal values average to themselves."""
-    known = finite(values)
-    if not known:
+    numbers = finite(values)
+    if not numbers:
         return None
-    return min(max(math.fsum(known) / len(known), min(known)), max(known))
+    # The division rounds too: without the bounds three values of 0.1 could average to a little more than 0.1.
+    return min(max(fmean(numbers), min(numbers)), max(numbers))
 
 
 def std(values: Iterable[Value], ddof: int) -> float | None:
@@ -49,20 +50,22 @@ def std(values: Iterable[Value], ddof: int) -> float | None:
 
     None where n <= ddof: one run has no sample deviation. Equal values give exactly 0.
     """
-    known = finite(values)
-    centre = mean(known)
-    if centre is None or len(known) <= ddof:
+    numbers = finite(values)
+    centre = mean(numbers)
+    if centre is None or len(numbers) <= ddof:
         return None
-    deviations = [value - centre for value in known]
+    # The standard library's stdev and pstdev add exact fractions: five times as slow, and every sixth result differs in
+    # its last bit, which reports print.
+    deviations = [value - centre for value in numbers]
     # The second term takes back what the rounding of the centre added.
-    squares = math.fsum(deviation**2 for deviation in deviations) - math.fsum(deviations) ** 2 / len(known)
-    return math.sqrt(max(squares, 0.0) / (len(known) - ddof))
+    squares = math.fsum(deviation**2 for deviation in deviations) - math.fsum(deviations) ** 2 / len(numbers)
+    return math.sqrt(max(squares, 0.0) / (len(numbers) - ddof))
 
 
 def standard_error(values: Iterable[Value]) -> float | None:
     """Compute the standard error of the mean, from the sample standard deviation (ddof 1); None below two values."""
-    known = finite(values)
-    return standard_error_of(std(known, 1), len(known), 1)
+    numbers = finite(values)
+    return standard_error_of(std(numbers, 1), len(numbers), 1)
 
 
 def standard_error_of(deviation: Value, n: int | None, ddof: int = 1) -> float | None:
@@ -72,6 +75,7 @@ def standard_error_of(deviation: Value, n: int | None, ddof: int = 1) -> float |
     """
     if deviation is None or not math.isfinite(deviation) or n is None or n < 2 or n <= ddof:
         return None
+    # The first factor turns the deviation into a sample's (ddof 1).
     return deviation * math.sqrt((n - ddof) / (n - 1) / n)
 
 
@@ -82,35 +86,30 @@ def generator(seed: int, name: str) -> "Generator":
     return Generator(PCG64(SeedSequence([seed, *name.encode()])))
 
 
-def _means(samples: "ndarray", axis: int) -> "ndarray":
-    # Resamples in another order must tie with the sample itself, or the bias correction counts rounding.
-    means: ndarray = samples.mean(axis=axis).round(DECIMALS)
-    return means
-
-
 def bootstrap_interval(values: Sequence[Value], level: float = 0.95, seed: int = 0) -> Interval:
     """Bound a mean by the bias-corrected and accelerated bootstrap (BCa; Efron, 1987), 9,999 resamples.
 
     The resamples are drawn from a generator made of `seed`. Fewer than two values have no interval; equal ones a point.
     """
-    known = finite(values)
-    n = len(known)
+    numbers = finite(values)
+    n = len(numbers)
     if n < 2:
         return Interval(None, None, level, n, f"n = {n}: no interval")
-    if max(known) - min(known) < 10**-DECIMALS:
-        return Interval(known[0], known[0], level, n, f"all {n} values are equal to nine decimals")
+    if max(numbers) - min(numbers) < 10**-DECIMALS:
+        return Interval(numbers[0], numbers[0], level, n, f"all {n} values are equal to nine decimals")
     from scipy import stats
 
-    found = stats.bootstrap(
-        (known,),
-        _means,
+    interval = stats.bootstrap(
+        (numbers,),
+        # Resamples in another order must tie with the sample itself, or the bias correction counts rounding.
+        lambda samples, axis: samples.mean(axis=axis).round(DECIMALS),
         confidence_level=level,
         n_resamples=RESAMPLES,
         method="BCa",
         rng=generator(seed, "bootstrap_interval"),
     ).confidence_interval
     note = f"n = {n}: so few values make a bootstrap interval too narrow" if n < FEW else ""
-    return Interval(float(found.low), float(found.high), level, n, note)
+    return Interval(float(interval.low), float(interval.high), level, n, note)
 
 
 def rank(
@@ -119,25 +118,25 @@ def rank(
     ties: Literal["competition", "average"] = "competition",
     decimals: int | None = None,
 ) -> list[float | None]:
-    """Rank values, 1 for the best; a missing value has no rank (None) and takes no place.
+    """Rank values, 1 for the best; a missing value has no rank (None) and leaves no gap.
 
-    Ties: `competition` gives all of them the best place and leaves the next ones free (1, 2, 2, 4), as Table 1 of the
-    effectiveness paper does; `average` gives them the mean of their places (1, 2.5, 2.5, 4), as Spearman's rho wants.
+    Ties: `competition` gives all of them the best rank and leaves the next ones free (1, 2, 2, 4), as Table 1 of the
+    effectiveness paper does; `average` gives them the mean of their ranks (1, 2.5, 2.5, 4), as Spearman's rho wants.
     With `decimals` the values are ranked as printed: two that print alike are tied.
     """
-    shown = [_printed(value, decimals) if finite([value]) else None for value in values]
-    known = [value for value in shown if value is not None]
-    return [None if value is None else _place(value, known, higher_is_better, ties) for value in shown]
-
-
-def _printed(value: Value, decimals: int | None) -> float:
-    assert value is not None
-    return float(value) if decimals is None else float(f"{value:.{decimals}f}")
-
-
-def _place(value: float, known: list[float], higher_is_better: bool, ties: str) -> float:
-    better = sum(other > value if higher_is_better else other < value for other in known)
-    return better + 1 if ties == "competition" else better + (known.count(value) + 1) / 2
+    printed = (
+        values if decimals is None else [value if value is None else float(f"{value:.{decimals}f}") for value in values]
+    )
+    numbers = finite(printed)
+    ranks: list[float | None] = []
+    for value in printed:
+        if value is None or not math.isfinite(value):
+            ranks.append(None)
+            continue
+        better = sum(other > value if higher_is_better else other < value for other in numbers)
+        # Those tied fill the ranks from better + 1 to better + their number.
+        ranks.append(better + 1 if ties == "competition" else better + (numbers.count(value) + 1) / 2)
+    return ranks
 
 
 def best_of_k_flattery(means: Mapping[Hashable, Value]) -> float | None:
@@ -145,9 +144,9 @@ def best_of_k_flattery(means: Mapping[Hashable, Value]) -> float | None:
 
     `means` has one mean per choice (a learning rate, say), higher being better. None with fewer than two finite means.
     """
-    known = sorted(finite(means.values()))
-    others = mean(known[:-1])
-    return None if others is None else known[-1] - others
+    ascending = sorted(finite(means.values()))
+    others = mean(ascending[:-1])
+    return None if others is None else ascending[-1] - others
 
 
 def outside_two_standard_errors(
@@ -168,6 +167,7 @@ def outside_two_standard_errors(
     a printed mean stands for everything that rounds to it, so that much is granted on top. None where it cannot be
     judged: a mean or a deviation is missing, or one side has fewer than two runs.
     """
+    # Welch's standard error of a difference: no equal variances, no equal numbers of runs are assumed.
     errors = standard_error_of(std, n, ddof), standard_error_of(published_std, published_n, published_ddof)
     means = finite([mean, published_mean])
     if None in errors or len(means) < 2:
@@ -198,10 +198,12 @@ def majority_baseline(label_counts: Mapping[str, int], metric: str) -> float | N
     majority = max(shares)
     if metric in ("accuracy", "f1_micro"):
         return majority
+    # The majority's recall is 1, its precision its share; labels that never occur are left out of the average.
     if metric == "f1_macro":
         return 2 * majority / (1 + majority) / sum(share > 0 for share in shares)
     if metric not in ("f1", "mean_accuracy_f1") or len(shares) != 2:
         return None
     negative, positive = shares
+    # All negative has an F1 of 0: only its accuracy counts in the mean of the two.
     all_positive = 2 * positive / (1 + positive)
     return all_positive if metric == "f1" else max((positive + all_positive) / 2, negative / 2)
