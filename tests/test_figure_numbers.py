@@ -9,8 +9,17 @@ from scipy import stats
 
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
-from peftcli.report.figures import bars, curves, layers, low_data, mask_change, points, rank_scatter, sparsity
-from peftcli.report.figures.curves import Curve
+from peftcli.report.figures import (
+    bars,
+    layers,
+    low_data,
+    mask_change,
+    points,
+    rank_scatter,
+    sparsity,
+    training_curves,
+)
+from peftcli.report.figures.training_curves import Curve
 from peftcli.report.table import published
 from peftcli.tasks import registry as tasks
 from tests import synthetic, written_records
@@ -88,9 +97,9 @@ def test_copied_cells_are_said(tmp_path: Path) -> None:
 
 def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
     study = study_of(tmp_path, odd)
-    found = curves.panels(entry("curves", learning_rate=1e-3, tasks=["rte"], strategies=["layernorm"]), study)
+    found = training_curves.panels(entry("curves", learning_rate=1e-3, tasks=["rte"], strategies=["layernorm"]), study)
     assert [panel.title for panel in found] == ["RTE, LayerNorm"]
-    lines = found[0].quantities[curves.TRAINING]
+    lines = found[0].quantities[training_curves.TRAINING]
     assert ([line.seed for line in lines], found[0].expected) == ([0, 1, 3], 4)
     for line in lines:
         body = next(study.body(o) for o in study.outcomes if _is(o, "layernorm", "rte", 1e-3, line.seed))
@@ -98,7 +107,7 @@ def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
         assert line.values == tuple(e["loss"] for e in body["training"])
         assert line.steps == tuple(e["step"] for e in body["training"])
     assert lines[1].ended == "diverged after step 500"
-    assert curves.notes(found) == [
+    assert training_curves.notes(found) == [
         "Fewer curves than runs: RTE, LayerNorm: 3 of 4.",
         "Ended early: RTE, LayerNorm: seed 1 diverged after step 500.",
     ]
@@ -111,7 +120,7 @@ def _is(outcome: Any, strategy: str, task: str, rate: float, seed: int) -> bool:
 
 def test_metric_curves_are_times_100_and_of_the_split_that_chooses(tmp_path: Path) -> None:
     study = study_of(tmp_path, training={"validation_share": 0.2, "restore_best": True})
-    found = curves.panels(entry("curves", show="metric", tasks=["cola"], strategies=["full"]), study)
+    found = training_curves.panels(entry("curves", show="metric", tasks=["cola"], strategies=["full"]), study)
     line = found[0].quantities["matthews"][0]
     body = study.body(next(o for o in study.outcomes if _is(o, "full", "cola", 1e-5, 0)))
     assert body is not None
@@ -122,7 +131,7 @@ def test_medians_stop_where_fewer_than_half_of_the_runs_are_left() -> None:
     values = np.random.default_rng(0).normal(size=(5, 8))
     ends = (8, 8, 6, 4, 3)
     lines = [Curve(s, tuple(range(end)), tuple(values[s, :end])) for s, end in enumerate(ends)]
-    steps, found = curves.medians(lines)
+    steps, found = training_curves.medians(lines)
     assert steps == [0, 1, 2, 3, 4, 5]
     for step, value in zip(steps, found, strict=True):
         assert value == np.median([values[s, int(step)] for s, end in enumerate(ends) if step < end])
@@ -130,7 +139,7 @@ def test_medians_stop_where_fewer_than_half_of_the_runs_are_left() -> None:
 
 def test_a_regression_s_loss_is_not_in_nats(tmp_path: Path) -> None:
     study = study_of(tmp_path, lambda planned: "missing", tasks=["stsb", "rte"])
-    found = curves.panels(entry("curves"), study)
+    found = training_curves.panels(entry("curves"), study)
     assert {panel.column: panel.unit for panel in found} == {"stsb": "squared error", "rte": "nats"}
 
 

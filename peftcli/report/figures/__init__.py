@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peftcli.report.figures import (
     bars,
-    curves_panels,
+    curves,
     density,
     layers,
     low_data,
@@ -30,7 +30,7 @@ __all__ = ["Drawing", "Spec", "Study", "draw", "draw_all", "parse", "parse_all",
 
 PAINTERS: dict[str, Callable[[Any, Study], "tuple[Figure, str]"]] = {
     "bars": bars.draw,
-    "curves": curves_panels.draw,
+    "curves": curves.draw,
     "low_data": low_data.draw,
     "mask_change": mask_change.draw,
     "rank_scatter": rank_scatter.draw,

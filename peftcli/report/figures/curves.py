@@ -1,125 +1,135 @@
-"""Curves of losses or metrics of every seed and their medians, as numbers (freezing, Figures 2, 4, 6, 9 and 10)."""
+"""Drawing curves: a panel for each task, strategy and learning rate, every seed in colour, the median in black."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING
 
 from peftcli.report.figures import style
 from peftcli.report.figures.spec import Curves
-from peftcli.report.figures.study import Group, Study
-from peftcli.report.table import layout
-from peftcli.report.table.selection import Outcome
-from peftcli.tasks import registry as tasks
+from peftcli.report.figures.study import Study
+from peftcli.report.figures.training_curves import TRAINING, VALIDATION, Panel, medians, notes, panels
+from peftcli.report.figures.words import axis, short
 
-TRAINING, VALIDATION = "training loss", "validation loss"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+DENSE = 12_000  # points; above so many, an SVG holds the seeds' curves as a picture
+WIDEST = 4  # panels side by side, where tasks and strategies do not span a grid
+LOOKS = {TRAINING: ("#0072b2", "solid"), VALIDATION: ("#e69f00", style.LINES[1])}
+OTHER = ("#0072b2", "solid")
 
-@dataclass(frozen=True)
-class Curve:
-    """One run's values of one quantity, at `steps` (updates or epochs), and how the run ended ("" when as planned)."""
-
-    seed: int
-    steps: tuple[float, ...]
-    values: tuple[float, ...]
-    ended: str = ""
+Spot = tuple[int, int]  # row and column of a panel
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One group of seeds: its curves by quantity, how many runs there should be, and the unit of a loss."""
-
-    row: str
-    column: str
-    rate: str
-    quantities: dict[str, tuple[Curve, ...]]
-    expected: int
-    unit: str
-
-    @property
-    def title(self) -> str:
-        """Task and strategy in words."""
-        return f"{self.column}, {self.row}"
+def draw(spec: Curves, study: Study) -> "tuple[Figure, str]":
+    """Draw the figure, and say in words what it shows: where each median starts and ends."""
+    found = panels(spec, study)
+    return paint(spec, found), " ".join(["Curves of every seed.", *map(_describe, found), *notes(found)])
 
 
-def panels(spec: Curves, study: Study) -> list[Panel]:
-    """Collect the curves of each task, strategy and learning rate asked for."""
-    found = []
-    for group in study.groups(spec.tasks, spec.strategies, spec.learning_rate):
-        names = _quantities(spec, group)
-        lines = [_of_run(spec, study, group, outcome, names) for outcome in group.outcomes]
-        quantities = {name: tuple(own[name] for own in lines if name in own) for name in names}
-        rate = f"learning rate {layout.rate_text(group.learning_rate)}"
-        row = f"{group.label}, {rate}" if spec.learning_rate == "all" else group.label
-        found.append(Panel(row, group.column.label, rate, quantities, len(group.outcomes), loss_unit(group)))
-    return found
+def paint(spec: Curves, found: Sequence[Panel]) -> "Figure":
+    """Draw the panels; those of one task share the ranges of their axes."""
+    spots = arrange(found)
+    rows, columns = (1 + max(spot[at] for spot in spots) for at in (0, 1))
+    figure, axes = style.grid(rows, columns, {1: 5.6, 2: 3.5}.get(columns, 2.6), 2.9 if columns == 1 else 2.1)
+    dense = sum(len(c.steps) for p in found for curves in p.quantities.values() for c in curves) > DENSE
+    drawn: dict[Spot, Panel] = dict(zip(spots, found, strict=True))
+    for row in range(rows):
+        for column in range(columns):
+            if (row, column) in drawn:
+                _paint_panel(axes[row][column], drawn[row, column], dense)
+            else:
+                axes[row][column].set_axis_off()
+    _limit(spec, [axes[row][column] for row, column in spots], found)
+    _name_axes(spec, axes, drawn)
+    _legend(figure, found)
+    style.write_notes(figure, notes(found))
+    return figure
 
 
-def read(outcome: Outcome, entries: Sequence[Mapping[str, Any]], key: str, against: str) -> Curve | None:
-    """Make a curve of what a record holds under `key`, metrics times 100; None where there is nothing of the kind."""
-    scale = 1 if key == "loss" else 100
-    points = [(float(e[against]), scale * float(e[key])) for e in entries if _finite(e.get(key))]
-    if not points:
-        return None
-    steps, values = zip(*points, strict=True)
-    ended = "" if outcome.state == "completed" else f"{outcome.state} after step {entries[-1]['step']}"
-    return Curve(outcome.run.seed, steps, values, ended)
+def arrange(found: Sequence[Panel]) -> list[Spot]:
+    """Place panels: a row a strategy and a column a task where there are several of both, else one after the other."""
+    rows = list(dict.fromkeys(panel.row for panel in found))
+    columns = list(dict.fromkeys(panel.column for panel in found))
+    if len(rows) > 1 and len(columns) > 1:
+        return [(rows.index(panel.row), columns.index(panel.column)) for panel in found]
+    width = len(found) if len(found) <= WIDEST else 3
+    return [divmod(number, width) for number in range(len(found))]
 
 
-def medians(curves: Sequence[Curve]) -> tuple[list[float], list[float]]:
-    """The median over runs at each step, while at least half of the runs are left: (steps, values).
-
-    A run counts at the steps it was measured at. Runs stopped early leave; a median of the few that remain would show
-    who stayed rather than how training went.
-    """
-    at: dict[float, list[float]] = {}
-    for curve in curves:
-        for step, value in zip(curve.steps, curve.values, strict=True):
-            at.setdefault(step, []).append(value)
-    steps = sorted(step for step, values in at.items() if 2 * len(values) >= len(curves))
-    return steps, [median(at[step]) for step in steps]
+def _describe(panel: Panel) -> str:
+    said = []
+    for name, curves in panel.quantities.items():
+        _, values = medians(curves)
+        if values:
+            said.append(f"median {name} from {values[0]:.3g} to {values[-1]:.3g}")
+    return f"{panel.title}: {', '.join(said) or 'no run yet'}."
 
 
-def notes(found: Sequence[Panel]) -> list[str]:
-    """Say which runs have no curve, and which ended early."""
-    first = [(panel, next(iter(panel.quantities.values()))) for panel in found]
-    fewer = [f"{p.title}: {len(curves)} of {p.expected}" for p, curves in first if len(curves) < p.expected]
-    early = [f"{p.title}: seed {curve.seed} {curve.ended}" for p, curves in first for curve in curves if curve.ended]
-    said = style.listed("Fewer curves than runs", fewer), style.listed("Ended early", early)
-    return [note for note in said if note]
+def _paint_panel(ax: "Axes", panel: Panel, dense: bool) -> None:
+    title = panel.title if panel.rate in panel.row else f"{panel.title}\n{panel.rate}"
+    ax.set_title(style.escape(title), fontsize=8)
+    count = 0
+    for name, curves in panel.quantities.items():
+        colour, line = LOOKS.get(name, OTHER)
+        count = max(count, len(curves))
+        for curve in curves:
+            width, alpha = (0.7, 0.6) if len(curves) > 1 else (1.2, 1.0)
+            ax.plot(
+                curve.steps, curve.values, color=colour, linestyle=line, linewidth=width, alpha=alpha, rasterized=dense
+            )
+            if curve.ended:
+                ax.plot(curve.steps[-1:], curve.values[-1:], "x", color="#d55e00", markeredgewidth=1.6, zorder=5)
+        if len(curves) > 1:
+            ax.plot(*medians(curves), color="black", linewidth=1.5, linestyle=line, zorder=4)
+    if not count:
+        ax.tick_params(labelbottom=False, labelleft=False)
+        ax.text(0.5, 0.5, "no run yet", transform=ax.transAxes, ha="center", va="center")
+    elif count < panel.expected:
+        words = f"{count} of {panel.expected} runs"
+        height, side = (0.96, "top") if TRAINING in panel.quantities else (0.04, "bottom")  # losses fall, metrics rise
+        ax.text(0.97, height, words, transform=ax.transAxes, ha="right", va=side, fontsize=8, zorder=6)
 
 
-def _quantities(spec: Curves, group: Group) -> list[str]:
-    if spec.show == "metric":
-        return [group.column.metric]
-    return [TRAINING] if spec.show == "training loss" else [TRAINING, VALIDATION]
+def _limit(spec: Curves, axes: Sequence["Axes"], found: Sequence[Panel]) -> None:
+    for task in dict.fromkeys(panel.column for panel in found):
+        own = [ax for ax, p in zip(axes, found, strict=True) if p.column == task and any(p.quantities.values())]
+        if not own:
+            continue
+        low, high = min(ax.get_ylim()[0] for ax in own), max(ax.get_ylim()[1] for ax in own)
+        if spec.show != "metric":
+            low, high = min(0.0, low), min(high, spec.largest or high)
+        last = max(ax.get_xlim()[1] for ax in own)
+        for ax in own:
+            ax.set_ylim(low, high)
+            ax.set_xlim(right=last)
 
 
-def _of_run(spec: Curves, study: Study, group: Group, outcome: Outcome, names: Sequence[str]) -> dict[str, Curve]:
-    """Read one record for all quantities."""
-    body = study.body(outcome) or {"training": [], "evaluations": []}
-    evaluations = [entry for entry in body["evaluations"] if entry["split"] == choosing_split(group)]
-    found = {}
-    for name in names:
-        entries = body["training"] if name == TRAINING else evaluations
-        line = read(outcome, entries, "loss" if name in (TRAINING, VALIDATION) else name, spec.against)
-        if line is not None:
-            found[name] = line
-    return found
+def _name_axes(spec: Curves, axes: Sequence[Sequence["Axes"]], drawn: Mapping[Spot, Panel]) -> None:
+    """Name an axis once where neighbours have the same: below a column's last panel, left of a row's first."""
+    across = "training step (updates)" if spec.against == "step" else "epoch"
+    for (row, column), panel in drawn.items():
+        left = drawn.get((row, column - 1))
+        if left is None or _vertical(spec, left) != _vertical(spec, panel):
+            axes[row][column].set_ylabel(_vertical(spec, panel))
+        if (row + 1, column) not in drawn:
+            axes[row][column].set_xlabel(across)
 
 
-def loss_unit(group: Group) -> str:
-    """Name the unit of a task's loss: cross-entropies are in nats, a regression's is a squared difference."""
-    task = tasks.TASKS.get(group.column.task)
-    kind = task.kind if task else (group.outcomes[0].run.data or {}).get("kind")
-    return "squared error" if kind == "regression" else "nats"
+def _vertical(spec: Curves, panel: Panel) -> str:
+    return short(next(iter(panel.quantities))) if spec.show == "metric" else f"loss ({panel.unit})"
 
 
-def choosing_split(group: Group) -> str:
-    """Name the split evaluated while training: the one held out for choosing, else the column's own."""
-    return "validation" if group.outcomes[0].run.protocol.validation_share else group.column.split
+def _legend(figure: "Figure", found: Sequence[Panel]) -> None:
+    from matplotlib.lines import Line2D
 
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    handles: dict[str, Line2D] = {}
+    for name in dict.fromkeys(name for panel in found for name in panel.quantities):
+        colour, line = LOOKS.get(name, OTHER)
+        shown = name if name in LOOKS else axis(name).partition(" (")[0]
+        handles[f"{shown}, each seed"] = Line2D([], [], color=colour, linewidth=1, linestyle=line)
+        if any(len(panel.quantities.get(name, ())) > 1 for panel in found):
+            handles[f"{shown}, median"] = Line2D([], [], color="black", linewidth=1.5, linestyle=line)
+    if any(curve.ended for panel in found for curves in panel.quantities.values() for curve in curves):
+        handles["ended early"] = Line2D([], [], color="#d55e00", marker="x", linestyle="", markeredgewidth=1.6)
+    style.legend(figure, list(handles.values()), list(handles))

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peftcli.errors import UserError
-from peftcli.report.figures import curves, style
-from peftcli.report.figures.curves import Curve, medians
+from peftcli.report.figures import style, training_curves
 from peftcli.report.figures.spec import MaskChange
 from peftcli.report.figures.study import Study
+from peftcli.report.figures.training_curves import Curve, medians
 from peftcli.report.table import layout
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
     found = []
     for group in study.groups(spec.tasks, spec.strategies, spec.learning_rate):
         bodies = [(outcome, study.body(outcome)) for outcome in group.outcomes]
-        made = [curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
+        made = [training_curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
         lines = tuple(line for line in made if line is not None)
         last = int(max((line.steps[-1] for line in lines), default=0))
         changes = steps(group.outcomes[0].run.options, last)
         if changes is not None:
             title = f"{group.label} on {group.column.label} (learning rate {layout.rate_text(group.learning_rate)})"
-            found.append(Panel(title, lines, *changes, len(group.outcomes), curves.loss_unit(group)))
+            found.append(Panel(title, lines, *changes, len(group.outcomes), training_curves.loss_unit(group)))
     if not found:
         raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")
     return found
