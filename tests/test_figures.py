@@ -174,7 +174,7 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
     assert [(d.svg, d.png) for d in again] == [(d.svg, d.png) for d in first]
     program = (
         "import sys, hashlib; from pathlib import Path; from tests import drawn as t; "
-        "from peftcli import recipe; from peftcli.report import figures; "
+        "from peftcli.experiment import recipe; from peftcli.report import figures; "
         "r = recipe.build(t.RECIPE, Path(sys.argv[1]) / 'small.yaml', {}); "
         "s = figures.study(r, Path(sys.argv[1]) / 'results'); d = figures.draw(t.entry('curves', tasks=['rte']), s); "
         "print(hashlib.sha256(d.svg + d.png).hexdigest())"

@@ -241,7 +241,7 @@ def test_planning_imports_nothing_heavy(tmp_path: Path) -> None:
     file = folders.recipe(tmp_path / "x.yaml", Path("bert-base-uncased"), tasks=[task])
     heavy = "{'torch', 'transformers', 'pandas', 'scipy'}"
     code = (
-        "import sys; from pathlib import Path; from peftcli import plan, recipe\n"
+        "import sys; from pathlib import Path; from peftcli.experiment import plan, recipe\n"
         f"assert plan.expand(recipe.load(Path({str(file)!r})))\nassert not {heavy} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
