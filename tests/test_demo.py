@@ -38,7 +38,7 @@ def _person_and_noun(pair: tuple[str, str]) -> tuple[str, str]:
 def _follows(first: str, second: str) -> bool:
     """Decide a pair from its sentences alone, by reading what each says."""
     said, claimed = (set(re.findall(r"[a-z]+", text)) for text in (first, second))
-    facts = (*demo.COLOURS, *demo.PLACES, *demo.KINDS)
+    facts = (*demo.COLOURS, *demo.LOCATIONS, *demo.KINDS)
     told = said | {demo.KIND_OF[word] for word in said if word in demo.KIND_OF}
     agrees = all(word in told for word in claimed if word in facts)
     return agrees != ("not" in claimed)

@@ -242,7 +242,7 @@ import socket, sys
 def refuse(*arguments, **options): raise AssertionError("a network connection")
 socket.socket.connect = socket.getaddrinfo = refuse
 import numpy as np
-from peftcli import metrics
+from peftcli.tasks import metrics
 zeros = np.zeros(6, dtype=int)
 metrics.compute([n for n in metrics.NAMES if metrics.takes(n) == "classes"], zeros, zeros)
 metrics.compute(["entity_f1", "f1_macro"], zeros, zeros, ["O"], [3, 3])

@@ -1,9 +1,9 @@
 """The task `demo`: a small synthetic entailment task, so that strategies can be compared in minutes on a CPU.
 
 The columns and labels are those of RTE (`sentence1`, `sentence2`, `label`, `idx`; 0 = entailment). The sentences come
-from the grammar below. Both labels draw the same words: a pair is decided by comparing its sentences, so a head alone
-learns little. Four phenomena compare words; the fifth adds a negation, which is learned last.
-Anything that shows this task calls it by `DESCRIPTION`.
+from the grammar below. Both labels use the same words, so that only a comparison of the two sentences tells them apart
+and training the head alone achieves little. Four phenomena compare words; the fifth adds a negation, which is learned
+last. Wherever this task is shown it is called by its `DESCRIPTION`.
 """
 
 import random
@@ -22,7 +22,7 @@ PEOPLE = (
     *("Irene", "Jacob", "Karen", "Louis", "Maria", "Nathan", "Olga", "Peter"),
 )
 COLOURS = ("red", "blue", "green", "black", "white", "yellow")
-PLACES = ("kitchen", "garden", "office", "school", "park", "station", "hotel", "church")
+LOCATIONS = ("kitchen", "garden", "office", "school", "park", "station", "hotel", "church")
 THINGS = ("car", "hat", "bag", "cup", "book", "chair", "lamp", "coat", "boat", "ball", "clock", "box")
 KINDS = {
     "fruit": ("apple", "banana", "orange", "pear"),
@@ -33,12 +33,12 @@ KINDS = {
 KIND_OF = {member: kind for kind, members in KINDS.items() for member in members}
 
 Pair = tuple[str, str]
-# (generator, person, noun, entailed) -> the two sentences
+# (generator, person, noun, entailed) -> the two sentences; the second follows from the first exactly if `entailed`
 Phenomenon = Callable[[random.Random, str, str, bool], Pair]
 
 
 def _choose(generator: random.Random, options: Sequence[str]) -> str:
-    # Only `random()` has a sequence that Python promises to keep from version to version.
+    # Python promises the same sequence from version to version for `random()` alone, not for `choice`.
     return options[int(generator.random() * len(options))]
 
 
@@ -60,10 +60,10 @@ def _colour(generator: random.Random, person: str, noun: str, entailed: bool) ->
     return f"{person} bought a {colour} {noun}.", f"The {noun} of {person} is {claimed}."
 
 
-def _place(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
-    place = _choose(generator, PLACES)
-    claimed = _same_or_other(generator, PLACES, place, entailed)
-    return f"{person} left the {noun} in the {place}.", f"The {noun} is in the {claimed}."
+def _location(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
+    location = _choose(generator, LOCATIONS)
+    claimed = _same_or_other(generator, LOCATIONS, location, entailed)
+    return f"{person} left the {noun} in the {location}.", f"The {noun} is in the {claimed}."
 
 
 def _kind(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
@@ -72,19 +72,20 @@ def _kind(generator: random.Random, person: str, noun: str, entailed: bool) -> P
     return f"{person} sold {receiver} {_article(noun)}.", f"{receiver} got {_article(claimed)}."
 
 
-def _colour_and_place(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
-    colour, place = _choose(generator, COLOURS), _choose(generator, PLACES)
-    colour_differs = generator.random() < 0.5
+def _colour_and_location(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
+    colour, location = _choose(generator, COLOURS), _choose(generator, LOCATIONS)
+    colour_differs = generator.random() < 0.5  # where the pair is not entailed, exactly one of the two differs
     claimed_colour = _same_or_other(generator, COLOURS, colour, entailed or not colour_differs)
-    claimed_place = _same_or_other(generator, PLACES, place, entailed or colour_differs)
+    claimed_location = _same_or_other(generator, LOCATIONS, location, entailed or colour_differs)
     return (
-        f"{person} left a {colour} {noun} in the {place}.",
-        f"The {noun} in the {claimed_place} is {claimed_colour}.",
+        f"{person} left a {colour} {noun} in the {location}.",
+        f"The {noun} in the {claimed_location} is {claimed_colour}.",
     )
 
 
 def _negated_colour(generator: random.Random, person: str, noun: str, entailed: bool) -> Pair:
     colour = _choose(generator, COLOURS)
+    # "is" and "is not" occur with either label: the verb alone decides nothing.
     same = generator.random() < 0.5
     claimed = _same_or_other(generator, COLOURS, colour, same)
     verb = "is" if same == entailed else "is not"
@@ -94,23 +95,24 @@ def _negated_colour(generator: random.Random, person: str, noun: str, entailed: 
 # Taken in turn; how often each appears sets how hard the task is.
 PHENOMENA: tuple[tuple[Phenomenon, tuple[str, ...]], ...] = (
     (_colour, THINGS),
-    (_place, THINGS),
+    (_location, THINGS),
     (_kind, tuple(KIND_OF)),
-    (_colour_and_place, THINGS),
+    (_colour_and_location, THINGS),
     (_colour, THINGS),
-    (_place, THINGS),
+    (_location, THINGS),
     (_kind, tuple(KIND_OF)),
     (_negated_colour, THINGS),
 )
 
 
 def is_held_out(person: str, noun: str) -> bool:
-    """Tell whether this person and this noun meet in the validation split only (a third of all combinations)."""
+    """Return whether person and noun occur together in the validation split only (a third of all combinations)."""
     nouns = THINGS if noun in THINGS else tuple(KIND_OF)
     return (PEOPLE.index(person) + nouns.index(noun)) % 3 == 0
 
 
-def _draw(generator: random.Random, row: int, held_out: bool) -> Pair:
+def _draw_pair(generator: random.Random, row: int, held_out: bool) -> Pair:
+    # Rows 2n and 2n + 1 share a phenomenon and differ in the label.
     phenomenon, nouns = PHENOMENA[row // 2 % len(PHENOMENA)]
     while True:
         person, noun = _choose(generator, PEOPLE), _choose(generator, nouns)
@@ -119,17 +121,17 @@ def _draw(generator: random.Random, row: int, held_out: bool) -> Pair:
 
 
 def rows(split: str) -> list[dict[str, Any]]:
-    """Generate the rows of a split, always the same: `sentence1`, `sentence2`, `label` (0 = entailment), `idx`.
+    """Generate a split's rows, the same every time: `sentence1`, `sentence2`, `label` (0 = entailment), `idx`.
 
-    Labels and phenomena alternate, so every even-sized prefix is balanced. No pair occurs twice, and no combination of
-    person and noun is in both splits. Raises `UserError` for a split other than those of `SIZES`.
+    Labels alternate, so that every even-sized prefix is balanced. No pair occurs twice, and no combination of person
+    and noun is in both splits. Raises `UserError` for a split other than those of `SIZES`.
     """
     if split not in SIZES:
         raise unknown("split of demo", split, SIZES)
     generator = random.Random(SEED + list(SIZES).index(split))
-    pairs: dict[Pair, None] = {}
+    pairs: dict[Pair, None] = {}  # an ordered set: a repeated pair adds nothing, and its row is drawn again
     while len(pairs) < SIZES[split]:
-        pairs.setdefault(_draw(generator, len(pairs), split == "validation"))
+        pairs.setdefault(_draw_pair(generator, len(pairs), split == "validation"))
     return [
         {"sentence1": first, "sentence2": second, "label": index % 2, "idx": index}
         for index, (first, second) in enumerate(pairs)

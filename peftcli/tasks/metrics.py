@@ -1,8 +1,8 @@
 """The metrics: local `evaluate.Metric` subclasses over scikit-learn and scipy. Every one is better when larger.
 
-Importing this module costs nothing: recipes check metric names against `NAMES`. The libraries come with the first use.
-`import evaluate` takes seconds in an empty process, for torch and for transformers' pipelines, which its evaluators
-want, and some 50 ms where a model has been loaded. No part of it can be imported without the rest.
+Importing this module costs nothing: recipes check metric names against `NAMES`, and the libraries are imported at first
+use. `import evaluate` takes seconds in an empty process, for it imports torch and transformers' pipelines, and some 50 ms
+where a model has been loaded. No part of it can be imported without the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from peftcli.errors import UserError, unknown
@@ -20,89 +20,76 @@ if TYPE_CHECKING:
     from evaluate import Metric, MetricInfo
     from numpy import ndarray
 
-Score = Callable[["ndarray", "ndarray"], float]
+Score = Callable[["ndarray", "ndarray"], float]  # (predictions [examples], references [examples]) -> fraction
 
 
-def _accuracy(predictions: ndarray, references: ndarray) -> float:
-    from sklearn.metrics import accuracy_score
+def _sklearn(name: str, **options: Any) -> Score:
+    """Return the score that scikit-learn has under this name."""
 
-    return float(accuracy_score(references, predictions))
+    def score(predictions: ndarray, references: ndarray) -> float:
+        from sklearn import metrics
+
+        return float(getattr(metrics, name)(references, predictions, **options))
+
+    return score
 
 
-def _f1(predictions: ndarray, references: ndarray) -> float:
-    from sklearn.metrics import f1_score
+def _scipy(name: str) -> Score:
+    """Return the correlation that scipy has under this name, 0 where it is not defined."""
 
+    def score(predictions: ndarray, references: ndarray) -> float:
+        from scipy import stats
+
+        if len(references) < 2:  # pearsonr refuses a single pair, and spearmanr returns NaN for it
+            return 0.0
+        correlation = float(getattr(stats, name)(predictions, references).statistic)
+        return correlation if math.isfinite(correlation) else 0.0
+
+    return score
+
+
+def _mean(first: Score, second: Score) -> Score:
+    return lambda predictions, references: (first(predictions, references) + second(predictions, references)) / 2
+
+
+def _binary_f1(predictions: ndarray, references: ndarray) -> float:
     largest = max(predictions.max(), references.max())
     if largest > 1:
         raise UserError(f"metric 'f1' is for two classes, not for label {largest}: use f1_macro or f1_micro")
-    return float(f1_score(references, predictions, zero_division=0))
-
-
-def _f1_over_labels(predictions: ndarray, references: ndarray, average: Literal["macro", "micro"]) -> float:
-    from sklearn.metrics import f1_score
-
-    return float(f1_score(references, predictions, average=average, zero_division=0))
-
-
-def _matthews(predictions: ndarray, references: ndarray) -> float:
-    from sklearn.metrics import matthews_corrcoef
-
-    return float(matthews_corrcoef(references, predictions))
-
-
-def _mean_accuracy_f1(predictions: ndarray, references: ndarray) -> float:
-    return (_accuracy(predictions, references) + _f1(predictions, references)) / 2
-
-
-def _pearson(predictions: ndarray, references: ndarray) -> float:
-    from scipy.stats import pearsonr
-
-    # scipy refuses a single pair here, and gives NaN for it in spearmanr
-    return 0.0 if len(references) < 2 else _defined(pearsonr(predictions, references).statistic)
-
-
-def _spearman(predictions: ndarray, references: ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    return _defined(spearmanr(predictions, references).statistic)
-
-
-def _defined(correlation: float) -> float:
-    return float(correlation) if math.isfinite(correlation) else 0.0
-
-
-def _mean_pearson_spearman(predictions: ndarray, references: ndarray) -> float:
-    return (_pearson(predictions, references) + _spearman(predictions, references)) / 2
+    return _sklearn("f1_score", zero_division=0)(predictions, references)
 
 
 def _entity_f1(predictions: list[ndarray], references: list[ndarray], label_names: Sequence[str]) -> float:
-    """F1 over whole entities as seqeval's default mode counts: one is right if its type and both its ends are."""
-    found, true = _entities(predictions, label_names), _entities(references, label_names)
-    return 2 * len(found & true) / (len(found) + len(true)) if found or true else 0.0
+    """F1 over whole entities, by the rules of seqeval's default mode: type, first and last token must all be right."""
+    predicted, true = _entities(predictions, label_names), _entities(references, label_names)
+    if not predicted and not true:
+        return 0.0
+    return 2 * len(predicted & true) / (len(predicted) + len(true))
 
 
 def _entities(sentences: list[ndarray], label_names: Sequence[str]) -> set[tuple[str, int, int]]:
-    """Give each entity's type, first and last token, tokens counted through all sentences.
+    """Return type, first and last token of every entity, the tokens counted through all sentences.
 
-    The rules are conlleval's: an I that does not continue an entity of its type begins one. E and S (IOBES) are read.
+    The rules are conlleval's: an I that does not continue an entity of its type begins one. IOBES (E ends an entity, S
+    is one of a single token) is read too.
     """
     import numpy as np
 
-    labels = np.concatenate(sentences)
-    sentence = np.repeat(np.arange(len(sentences)), [len(tokens) for tokens in sentences])
+    labels = np.concatenate(sentences)  # [tokens]
+    sentence = np.repeat(np.arange(len(sentences)), [len(tokens) for tokens in sentences])  # [tokens]
     prefixes, types = zip(*map(_prefix_and_type, label_names), strict=True)
-    prefix, kind = np.array(prefixes)[labels], np.array(types)[labels]
+    prefix, kind = np.array(prefixes)[labels], np.array(types)[labels]  # [tokens] each
     inside = prefix != "O"
-    goes_on = np.zeros(
-        len(labels) + 1, dtype=bool
-    )  # a token is of the entity of the one before; no token follows the last
-    goes_on[1:-1] = (
+    # Whether a token belongs to the entity of the token before it: [tokens + 1], since the last token has a successor
+    # that never does, which lets one slice ask about a token and the other about the token behind it.
+    continues = np.zeros(len(labels) + 1, dtype=bool)
+    continues[1:-1] = (
         np.isin(prefix[:-1], ["B", "I"])
         & np.isin(prefix[1:], ["I", "E"])
         & (kind[:-1] == kind[1:])
         & (sentence[:-1] == sentence[1:])
     )
-    first, last = np.flatnonzero(inside & ~goes_on[:-1]), np.flatnonzero(inside & ~goes_on[1:])
+    first, last = np.flatnonzero(inside & ~continues[:-1]), np.flatnonzero(inside & ~continues[1:])
     return set(zip(kind[first].tolist(), first.tolist(), last.tolist(), strict=True))
 
 
@@ -113,24 +100,25 @@ def _prefix_and_type(label: str) -> tuple[str, str]:
     return match[1] or match[2], match[3] or "_"
 
 
+# Metrics by what they compare. zero_division: no positive prediction or reference counts as 0, without a warning.
 _CLASSES: dict[str, Score] = {
-    "accuracy": _accuracy,
-    "f1": _f1,
-    "f1_macro": partial(_f1_over_labels, average="macro"),
-    "f1_micro": partial(_f1_over_labels, average="micro"),
-    "matthews": _matthews,
-    "mean_accuracy_f1": _mean_accuracy_f1,
+    "accuracy": _sklearn("accuracy_score"),
+    "f1": _binary_f1,
+    "f1_macro": _sklearn("f1_score", average="macro", zero_division=0),
+    "f1_micro": _sklearn("f1_score", average="micro", zero_division=0),
+    "matthews": _sklearn("matthews_corrcoef"),
+    "mean_accuracy_f1": _mean(_sklearn("accuracy_score"), _binary_f1),
 }
 _NUMBERS: dict[str, Score] = {
-    "pearson": _pearson,
-    "spearman": _spearman,
-    "mean_pearson_spearman": _mean_pearson_spearman,
+    "pearson": _scipy("pearsonr"),
+    "spearman": _scipy("spearmanr"),
+    "mean_pearson_spearman": _mean(_scipy("pearsonr"), _scipy("spearmanr")),
 }
 NAMES: tuple[str, ...] = (*_CLASSES, *_NUMBERS, "entity_f1")
 
 
 def takes(name: str) -> Literal["classes", "numbers", "entities"]:
-    """Tell what a metric compares: class indices, real numbers, or entities in the sentences of a token task.
+    """Return what a metric compares: class indices, real numbers, or entities in the sentences of a token task.
 
     Raises UserError for a name that is not in `NAMES`.
     """
@@ -141,11 +129,11 @@ def takes(name: str) -> Literal["classes", "numbers", "entities"]:
 
 @cache
 def metric_class(name: str) -> type[Metric]:
-    """Make the `evaluate.Metric` subclass of a name. It touches neither the network nor the disk.
+    """Return the `evaluate.Metric` subclass of a name. It touches neither the network nor the disk.
 
-    Its `compute(predictions=…, references=…)` takes lists of rows, `[sentences][tokens]`, or one row of all examples
+    Its `compute(predictions=…, references=…)` takes lists of rows, `[sentences][tokens]`, or one row with all examples
     where there are no sentences (a row is stored at once: 0.03 s for 50,000 labels, not 0.11 s); for entity_f1 also
-    `label_names=…`. Make an instance for each use: one whose inputs were refused keeps them.
+    `label_names=…`. Use a new instance each time: one that refused its inputs keeps them.
     Raises UserError for a name that is not in `NAMES`.
     """
     import datasets
@@ -155,7 +143,7 @@ def metric_class(name: str) -> type[Metric]:
 
     class Local(evaluate.Metric):  # type: ignore[misc]  # it has no types
         def __init__(self) -> None:
-            # a seed given is a global random state neither read nor, after compute, moved
+            # Without a seed of its own a metric reads numpy's global random state and moves it on.
             super().__init__(keep_in_memory=True, seed=0)
 
         def _info(self) -> MetricInfo:
@@ -163,7 +151,7 @@ def metric_class(name: str) -> type[Metric]:
             return evaluate.MetricInfo(description=name, citation="", inputs_description="", features=features)
 
         def _build_data_dir(self) -> str:
-            return ""  # the parent makes a folder in the user's cache, even with keep_in_memory
+            return ""  # the parent would create a folder in the user's cache, even with keep_in_memory
 
         def _compute(self, *, predictions: Any, references: Any, label_names: Any = None) -> dict[str, float]:
             return {name: _score(name, predictions, references, label_names)}
@@ -176,13 +164,13 @@ def _score(name: str, predictions: list[Any], references: list[Any], label_names
     import numpy as np
 
     dtype = np.float64 if takes(name) == "numbers" else np.int64
-    found, true = ([np.asarray(row, dtype=dtype) for row in rows] for rows in (predictions, references))
+    predicted, true = ([np.asarray(row, dtype=dtype) for row in rows] for rows in (predictions, references))
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of undefined values, which `compute` defines
+        warnings.simplefilter("ignore")  # about undefined values, which `compute` defines
         if name == "entity_f1":
             assert label_names is not None, "entity_f1 needs label names"
-            return _entity_f1(found, true, label_names)
-        return {**_CLASSES, **_NUMBERS}[name](np.concatenate(found), np.concatenate(true))
+            return _entity_f1(predicted, true, label_names)
+        return {**_CLASSES, **_NUMBERS}[name](np.concatenate(predicted), np.concatenate(true))
 
 
 def compute(
@@ -210,14 +198,14 @@ def compute(
     """
     import numpy as np
 
-    numbers = "f" in predictions.dtype.kind + references.dtype.kind
+    numbers = "f" in predictions.dtype.kind + references.dtype.kind  # regression has floats on at least one side
     for name in names:
         _check_fits(name, numbers, label_names is not None and lengths is not None)
     sizes = [len(references)] if lengths is None else list(lengths)
     assert len(predictions) == len(references) == sum(sizes) > 0, (len(predictions), len(references), sum(sizes))
     assert np.isfinite(references).all(), "a reference is not finite"
     assert numbers or min(predictions.min(), references.min()) >= 0, "a class is negative"
-    cuts = np.cumsum(sizes)[:-1]
+    cuts = np.cumsum(sizes)[:-1]  # where one sentence ends and the next begins; empty without sentences
     rows = {"predictions": np.split(predictions, cuts), "references": np.split(references, cuts)}
     return {name: metric_class(name)().compute(**rows, label_names=label_names)[name] for name in names}
 
