@@ -54,8 +54,8 @@ def test_logits_and_gradients_equal_the_stock_classifier_s(name: str) -> None:
     own = {n: p.detach() for n, p in {**dict(network.weights), **backbones.head_tensors(name, model)}.items()}
     assert set(own) == set(network.anatomy.by_name)
     leaves = {n: torch.stack([t, t]).requires_grad_() for n, t in own.items()}  # each run its own copy of everything
-    logits = network.call(leaves, {}, batch.stream, batch.places)
-    shared = network.call({n: t[None] for n, t in own.items() if n.startswith("head.")}, {}, batch.stream, batch.places)
+    logits = network.call(leaves, {}, batch)
+    shared = network.call({n: t[None] for n, t in own.items() if n.startswith("head.")}, {}, batch)
     names = dict(model.named_parameters())
     ours = {n: f"{model.base_model_prefix}.{n}" for n in network.weights}
     ours |= {n: next(k for k, p in names.items() if p is t) for n, t in backbones.head_tensors(name, model).items()}
@@ -109,8 +109,8 @@ def test_shared_layers_are_dropped_from_anew_in_every_layer() -> None:
     place.register_forward_hook(lambda _, inputs, output: seen.append((output == 0)[:, :4]))
     noise = network.noise(list(network.dropouts()), torch.tensor([3, 4], dtype=torch.int32), batch)
     head = {n: t[None] for n, t in backbones.head_tensors("albert", model).items()}
-    first = network.call(head, noise, batch.stream, batch.places)
-    again = network.call(head, noise, batch.stream, batch.places)
+    first = network.call(head, noise, batch)
+    again = network.call(head, noise, batch)
     assert torch.equal(first, again)
     assert len(seen) == 6
     assert not torch.equal(seen[0], seen[1])

@@ -44,7 +44,7 @@ def test_padded_equals_unpadded(model_type, kind):
         for name, t in stream.weights.items()
         if name in stream.anatomy.by_name
     }
-    found = [net.call({**own, **head}, {}, batch.stream, batch.places, batch.spans) for net in (stream, grid)]
+    found = [net.call({**own, **head}, {}, batch) for net in (stream, grid)]
     present = batch.present.bool()
     rows = present.repeat_interleave(2, 1) if kind == "choice" else present
     torch.testing.assert_close(found[0][rows], found[1][rows], rtol=0, atol=1e-9)
@@ -76,17 +76,17 @@ def test_a_run_s_dropout_is_its_own():
     parts, batch, head = inputs(grid)
     names = list(grid.dropouts())
     keys = grid.noise(names, torch.tensor([7, 90], dtype=torch.int32), batch)
-    together = grid.call(head, keys, batch.stream, batch.places)
-    plain = grid.call(head, {}, batch.stream, batch.places)
+    together = grid.call(head, keys, batch)
+    plain = grid.call(head, {}, batch)
     assert (together - plain).abs().min() > 1e-6
     for run, part in enumerate(parts):
         alone = build([part], grid.first_position, torch.device("cpu"))
         own = grid.noise(names, torch.tensor([(7, 90)[run]], dtype=torch.int32), alone)
-        one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone.stream, alone.places)
+        one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone)
         torch.testing.assert_close(one[0], together[run, : one.shape[1]], rtol=0, atol=1e-12)
     for site in SITES:
         only = {f"{site}.key": keys[f"{site}.key"]}
-        assert not torch.equal(grid.call(head, only, batch.stream, batch.places), plain), site
+        assert not torch.equal(grid.call(head, only, batch), plain), site
 
 
 @pytest.mark.parametrize(
@@ -101,4 +101,4 @@ def test_a_model_says_what_is_special_when_it_is_loaded(name, said, tmp_path, ca
     network = Network(loaded, "pair", 2, "stock")
     assert network.stream == ("padded" not in said)
     _, batch, head = inputs(network)
-    assert torch.isfinite(network.call(head, {}, batch.stream, batch.places)).all()
+    assert torch.isfinite(network.call(head, {}, batch)).all()

@@ -57,7 +57,7 @@ def test_streams_equal_padding(model_type, kind, batches, dtype):
     batch = build(parts, network.first_position, torch.device("cpu"))
     torch.manual_seed(1)
     head = {p.name: torch.randn(len(parts), *p.shape, dtype=dtype) for p in network.anatomy.head}
-    logits = network.call(head, {}, batch.stream, batch.places, batch.spans)
+    logits = network.call(head, {}, batch)
     short = {name.removeprefix("head."): tensor for name, tensor in head.items()}
     for run, (examples, chosen) in enumerate(parts):
         sequences = (chosen[:, None] * examples.group + np.arange(examples.group)).reshape(-1)

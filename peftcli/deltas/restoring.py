@@ -40,7 +40,7 @@ class Restored:
     def forward(self) -> Callable[[Batch], Tensor]:
         """The network at these values, for evaluation."""
         tensors = self.assembly.tensors(self.flat, self._moment())
-        return lambda batch: self.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+        return lambda batch: self.network.call(tensors, {}, batch)
 
     def weights(self) -> dict[str, Tensor]:
         """Give everything that differs from the base by name, whole: pre-trained tensors, inserted ones, the head."""

@@ -18,42 +18,53 @@ class Whole:
     """What a slice of a batch has to know of all of it, where several processes train one cohort.
 
     `counts` [runs]: examples (words) of each run's whole batch; `tokens` and `slots` of all runs and processes together;
-    `tokens_before` and `places_before` [runs] int32: what lies in front of this slice.
+    `tokens_before` and `read_before` [runs] int32: how many tokens, and positions that are read, lie in front of this slice.
     """
 
     counts: Tensor
     tokens: int
     slots: int
     tokens_before: Tensor
-    places_before: Tensor
+    read_before: Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
     """One step of every run: the stream, what is read of it, and what is wanted.
 
-    `places` [runs, n] are tokens of the stream (first tokens, or labelled words); `spans` [runs, n, 2, 2] for span tasks.
-    `labels` [runs, m]; `present` [runs, m] is 1 where a run has an example or word, 0 where its batch is shorter.
+    `read_positions` [runs, read]: the tokens of the stream that the head reads, each sequence's first one or every labelled
+    word's. `spans` [runs, examples, 2, 2], for span tasks: first token and the one behind the last, of both spans.
+    `labels` [runs, examples or words]; `present` of that shape is 1 where a run has one, 0 where its batch is shorter.
     """
 
     stream: Stream
-    places: Tensor
+    read_positions: Tensor
     spans: Tensor | None
     labels: Tensor
     present: Tensor
     whole: Whole | None = None  # None: this is all of it
 
+    @property
+    def tokens(self) -> int:
+        """Real tokens of all runs (and processes) together."""
+        return self.stream.tokens if self.whole is None else self.whole.tokens
 
-@lru_cache(maxsize=64)
-def _permutation(seed: int, epoch: int, size: int) -> Array:
+    @property
+    def slots(self) -> int:
+        """Tokens computed, those included that fill up the shorter runs."""
+        return self.stream.ids.numel() if self.whole is None else self.whole.slots
+
+
+@lru_cache(maxsize=64)  # every step of an epoch asks for its order; a cohort has up to some tens of seeds
+def epoch_order(seed: int, epoch: int, size: int) -> Array:
+    """A run's permutation of the training set in an epoch, [size]."""
     return generator(seed, f"order/{epoch}").permutation(size)
 
 
 def chosen(seed: int, step: int, size: int, batch_size: int) -> Array:
-    """Give the examples a run sees at a step (from 0): its own permutation of the training set in every epoch."""
-    steps = -(-size // batch_size)
-    epoch, place = divmod(step, steps)
-    return _permutation(seed, epoch, size)[place * batch_size : (place + 1) * batch_size]
+    """The numbers of the examples that a run sees at a step (from 0), [at most batch_size]; an epoch's last batch is shorter."""
+    epoch, number = divmod(step, -(-size // batch_size))
+    return epoch_order(seed, epoch, size)[number * batch_size : (number + 1) * batch_size]
 
 
 def build(parts: Sequence[tuple[Examples, Array]], first_position: int, device: torch.device) -> Batch:
@@ -64,16 +75,16 @@ def build(parts: Sequence[tuple[Examples, Array]], first_position: int, device: 
     read = [_read(examples, picked, stream.first[run].cpu().numpy()) for run, (examples, picked) in enumerate(parts)]
     labels = _stack([labels for _, labels, _ in read])
     present = _stack([np.ones(len(labels), np.float32) for _, labels, _ in read])
-    places = _stack([places for places, _, _ in read])
+    positions = _stack([positions for positions, _, _ in read])
     spans = _stack([s for _, _, s in read if s is not None]) if parts[0][0].spans is not None else None
     if spans is not None:
         spans[..., 1] = np.maximum(spans[..., 1], spans[..., 0] + 1)  # an absent example reads one token, not none
-    moved = [torch.from_numpy(a).to(device) for a in (places, labels, present)]
+    moved = [torch.from_numpy(a).to(device) for a in (positions, labels, present)]
     return Batch(stream, moved[0], None if spans is None else torch.from_numpy(spans).to(device), moved[1], moved[2])
 
 
 def _read(examples: Examples, picked: Array, first: Array) -> tuple[Array, np.ndarray, Array | None]:
-    """One run's places, labels and spans in the stream, `first` being where its sequences start."""
+    """One run's positions in the stream that are read, its labels and its spans; `first` [batch] is where sequences start."""
     if examples.words is not None and examples.word_starts is not None:
         words, starts = pieces(examples.word_starts, picked)
         sequence = np.repeat(np.arange(len(picked)), np.diff(starts))
@@ -87,6 +98,6 @@ def _read(examples: Examples, picked: Array, first: Array) -> tuple[Array, np.nd
 def _stack(rows: Sequence[np.ndarray]) -> np.ndarray:
     """Stack rows of unequal length, the shorter ones filled up with zeros."""
     stacked = np.zeros((len(rows), max(map(len, rows)), *rows[0].shape[1:]), rows[0].dtype)
-    for row, own in zip(stacked, rows, strict=True):
-        row[: len(own)] = own
+    for target, row in zip(stacked, rows, strict=True):
+        target[: len(row)] = row
     return stacked

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from peftcli.data.examples import Array, Examples
-from peftcli.engine import losses, optimizer, parallel, slices
+from peftcli.engine import optimizer, parallel
 from peftcli.engine.assembly import Assembly, assemble
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import Batch, build, chosen
+from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
 from peftcli.experiment.run import Run
@@ -76,7 +77,7 @@ class Cohort:
         ]
         if parallel.size() == 1:
             return build(parts, self.network.first_position, self.device)
-        return slices.batch(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
+        return parallel.batch_slice(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
@@ -94,8 +95,9 @@ class Cohort:
         """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""
         noise, keys = self.noise(step, batch)
         moment = Moment(step, True, keys)
-        found = self.network.call(self.assembly.tensors(flat, moment), noise, batch.stream, batch.places, batch.spans)
-        loss = losses.per_run(losses.scores(found, self.data[0].kind), batch, self.data[0].kind)
+        kind = self.data[0].kind
+        outputs = self.network.call(self.assembly.tensors(flat, moment), noise, batch)
+        loss = run_losses(task_outputs(outputs, kind), batch, kind)
         tuning = self.assembly.tuning
         if tuning.penalty is None:
             return loss
@@ -105,7 +107,7 @@ class Cohort:
         """The network at these values, for evaluation: no dropout."""
         moment = Moment(step, False, step_keys(self.keys, step))
         tensors = self.assembly.tensors(flat, moment)
-        return lambda batch: self.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+        return lambda batch: self.network.call(tensors, {}, batch)
 
 
 def gather(

@@ -1,4 +1,4 @@
-"""Evaluating every run of a cohort on a split: logits in large unpadded batches, then the loss and the metrics."""
+"""What a network's outputs are worth: each run's loss on a batch, and its loss and metrics on a whole split."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from peftcli.data.examples import Array, Examples
-from peftcli.engine import losses, parallel
+from peftcli.engine import parallel
 from peftcli.engine.batches import Batch, build
 from peftcli.tasks import metrics
 
-TOKENS = {"cpu": 2048, "cuda": 8192}  # about so many of all runs together in one pass; a processor's cache is small
+# About so many tokens of all runs together in one pass: a processor's cache is small, a GPU wants large products.
+TOKENS = {"cpu": 2048, "cuda": 8192}
+
+Forward = Callable[[Batch], Tensor]  # a batch to the network's outputs [runs, read, outputs]
 
 
 @dataclass(frozen=True)
@@ -24,57 +28,97 @@ class Scored:
     loss: float
 
 
-Forward = Callable[[Batch], torch.Tensor]  # a batch to the network's outputs [runs, places, outputs]
+def task_outputs(logits: Tensor, kind: str) -> Tensor:
+    """Shape the network's [runs, read, outputs] as the task reads them: [runs, examples, classes]; regression: [runs, examples].
+
+    A choice task's two sequences give one number each, which are the example's two classes.
+    """
+    if kind == "regression":
+        return logits[..., 0]
+    return logits.view(logits.shape[0], -1, 2) if kind == "choice" else logits
+
+
+def example_losses(outputs: Tensor, labels: Tensor, kind: str) -> Tensor:
+    """Every example's loss [runs, examples], in float32 at least: squared error for regression, else cross-entropy."""
+    outputs = outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+    if kind == "regression":
+        return (outputs - labels.to(outputs.dtype)).square()
+    losses = F.cross_entropy(outputs.flatten(0, 1), labels.flatten(), reduction="none")
+    return losses.view_as(labels)
+
+
+def run_losses(outputs: Tensor, batch: Batch, kind: str) -> Tensor:
+    """Each run's mean loss [runs] over the examples (token tasks: words) it has.
+
+    Of a slice it is that slice's part of the mean: the sum is divided by what the whole batch has, so that the processes'
+    parts add up to the loss of one process.
+    """
+    losses = example_losses(outputs, batch.labels, kind)
+    present = batch.present.to(losses.dtype)
+    count = present.sum(1) if batch.whole is None else batch.whole.counts
+    return (losses * present).sum(1) / count.clamp(min=1)
 
 
 @torch.no_grad()
 def score(
     forward: Forward, splits: Sequence[Examples], kind: str, first_position: int, device: torch.device
 ) -> list[Scored]:
-    """Run every example of each run's split once and give each run's logits and mean loss, float64 on the processor.
+    """Run every example of each run's split once; each run's logits and mean loss, in float64 on the processor.
 
     Several processes take turns with the batches; each gets everything.
     """
     batches = list(_batches(splits, TOKENS.get(device.type, 8192) // len(splits)))
-    places = [
-        [_rows(split, own) for own in chosen] for split, chosen in zip(splits, zip(*batches, strict=True), strict=True)
+    # By run and batch: the rows of the split's labels that the outputs belong to.
+    rows = [
+        [_label_rows(split, chosen) for chosen in of_run]
+        for split, of_run in zip(splits, zip(*batches, strict=True), strict=True)
     ]
-    found: list[tuple[Tensor, Tensor] | None] = [None] * len(batches)
-    for at in range(parallel.rank(), len(batches), parallel.size()):
-        batch = build(list(zip(splits, batches[at], strict=True)), first_position, device)
-        scores = losses.scores(forward(batch), kind)
-        found[at] = scores.double(), losses.each(scores, batch.labels, kind).double()
-    shared = found if parallel.size() == 1 else _share(found, [[len(p) for p in own] for own in places], device)
-    read = [(scores.cpu().numpy(), each.cpu().numpy()) for scores, each in filter(None, shared)]
-    return [
-        _in_order(
-            [scores[run, : len(at)] for (scores, _), at in zip(read, own, strict=True)],
-            [each[run, : len(at)] for (_, each), at in zip(read, own, strict=True)],
-            own,
-        )
-        for run, own in enumerate(places)
-    ]
+    computed: list[tuple[Tensor, Tensor] | None] = [None] * len(batches)
+    for number in range(parallel.rank(), len(batches), parallel.size()):
+        batch = build(list(zip(splits, batches[number], strict=True)), first_position, device)
+        outputs = task_outputs(forward(batch), kind)
+        computed[number] = outputs.double(), example_losses(outputs, batch.labels, kind).double()
+    if parallel.size() > 1:
+        computed = _exchange(computed, [[len(r) for r in of_run] for of_run in rows], device)
+    arrays = [(outputs.cpu().numpy(), losses.cpu().numpy()) for outputs, losses in filter(None, computed)]
+    return [_in_order(run, arrays, of_run) for run, of_run in enumerate(rows)]
 
 
-def _share(
-    found: list[tuple[Tensor, Tensor] | None], counts: list[list[int]], device: torch.device
+def _exchange(
+    computed: list[tuple[Tensor, Tensor] | None], counts: list[list[int]], device: torch.device
 ) -> list[tuple[Tensor, Tensor] | None]:
-    """Fill in the other processes' batches: each is added to zeros, so that every process has the same bits."""
-    outputs = [scores.shape[2:] for scores, _ in filter(None, found)]
+    """Fill in the other processes' batches, `counts` by run and batch being the rows in each.
+
+    A batch that another process computed is zeros here, and all of them are summed: every process has the same bits.
+    """
+    outputs = [outputs.shape[2:] for outputs, _ in filter(None, computed)]
+    # A process with no batch at all learns the number of classes from the others; regression has no such dimension.
     width = parallel.largest(int(outputs[0][0]) if outputs and outputs[0] else 0, device)
-    shared: list[tuple[Tensor, Tensor] | None] = []
-    for own, *rows in zip(found, *counts, strict=True):
+    exchanged: list[tuple[Tensor, Tensor] | None] = []
+    for pair, *rows in zip(computed, *counts, strict=True):
         shape = (len(counts), max(rows), *([width] if width else []))
-        scores, each = own or (torch.zeros(shape, dtype=torch.float64, device=device), None)
-        each = torch.zeros(shape[:2], dtype=torch.float64, device=device) if each is None else each
-        shared.append((parallel.add(scores.contiguous()), parallel.add(each.contiguous())))
-    return shared
+        zeros = (torch.zeros(size, dtype=torch.float64, device=device) for size in (shape, shape[:2]))
+        logits, losses = pair or zeros
+        exchanged.append((parallel.add(logits.contiguous()), parallel.add(losses.contiguous())))
+    return exchanged
+
+
+def _in_order(run: int, arrays: list[tuple[np.ndarray, np.ndarray]], rows: list[Array]) -> Scored:
+    """One run's outputs, which came batch by batch, in the split's order; the loss is their mean, summed in that order.
+
+    Summed in the order of the batches, it would depend on how many runs share them.
+    """
+    # A batch is as wide as its widest run: what lies behind a run's own rows only fills it up.
+    logits = np.concatenate([logits[run, : len(at)] for (logits, _), at in zip(arrays, rows, strict=True)])
+    losses = np.concatenate([losses[run, : len(at)] for (_, losses), at in zip(arrays, rows, strict=True)])
+    _, first = np.unique(np.concatenate(rows), return_index=True)
+    return Scored(logits[first], float(losses[first].mean()))
 
 
 def measure(
     scored: Scored, split: Examples, kind: str, names: Sequence[str], labels: Sequence[str]
 ) -> dict[str, float]:
-    """Compute a split's metrics from one run's outputs, as fractions."""
+    """A split's metrics from one run's outputs, as fractions."""
     if kind == "regression":
         return metrics.compute(names, scored.logits, split.labels)
     predictions = scored.logits.argmax(-1)
@@ -83,36 +127,33 @@ def measure(
 
 
 def collapsed(scored: Scored, kind: str) -> bool:
-    """Say whether a run gives the same class for every example (regression: the same number, to six digits)."""
+    """Whether a run predicts the same class for every example (regression: the same number, to six digits)."""
     if kind == "regression":
         return bool(np.ptp(scored.logits) < 1e-6)
     return len(np.unique(scored.logits.argmax(-1))) == 1
 
 
 def _batches(splits: Sequence[Examples], tokens: int) -> Iterator[list[Array]]:
-    """Cut each run's split into batches of its own, all runs' at once: long examples first, like lengths together."""
+    """Cut each run's split into batches of its own: by batch, the numbers of each run's examples, the longest first.
+
+    Like lengths together leave few filler tokens; the longest come first, so memory runs out at once or not at all.
+    """
     lengths = [np.add.reduceat(s.lengths, np.arange(0, len(s.lengths), s.group)) for s in splits]
-    orders = [np.argsort(-own, kind="stable") for own in lengths]
+    orders = [np.argsort(-of_run, kind="stable") for of_run in lengths]
     size = max(map(len, orders))
-    orders = [np.pad(order, (0, size - len(order)), mode="edge") for order in orders]  # repeats are counted once
-    at = 0
-    while at < size:
-        longest = max(int(own[order[at]]) for own, order in zip(lengths, orders, strict=True))
+    # A shorter split repeats its last example to the length of the longest; `_in_order` counts repeats once.
+    orders = [np.pad(order, (0, size - len(order)), mode="edge") for order in orders]
+    start = 0
+    while start < size:
+        longest = max(int(of_run[order[start]]) for of_run, order in zip(lengths, orders, strict=True))
         count = max(1, tokens // longest)
-        yield [order[at : at + count] for order in orders]
-        at += count
+        yield [order[start : start + count] for order in orders]
+        start += count
 
 
-def _rows(split: Examples, chosen: Array) -> Array:
-    """Which rows of the split's labels these examples are: themselves, or their words."""
+def _label_rows(split: Examples, chosen: Array) -> Array:
+    """Which rows of the split's labels these examples are: themselves, or for token tasks their words."""
     if split.word_starts is None:
         return chosen
     spans = [np.arange(split.word_starts[e], split.word_starts[e + 1]) for e in chosen]
     return np.concatenate(spans)
-
-
-def _in_order(rows: list[NDArray[np.float64]], lost: list[NDArray[np.float64]], places: list[Array]) -> Scored:
-    """Put a run's rows back in the split's order; the loss is their mean, summed in that order."""
-    all_rows, all_lost, at = np.concatenate(rows), np.concatenate(lost), np.concatenate(places)
-    _, first = np.unique(at, return_index=True)
-    return Scored(all_rows[first], float(all_lost[first].mean()))

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.activations import ACT2FN
 
-from peftcli import noise as noises
 from peftcli.engine import padded
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
@@ -16,9 +15,9 @@ from peftcli.engine.dropout import RunDropout, restart
 from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
 from peftcli.engine.streams import Layout, Stream
 from peftcli.models import heads
-from peftcli.models import tensors as architectures
 from peftcli.models.anatomy import Anatomy
-from peftcli.models.tensors import Parameter
+from peftcli.models.tensors import Parameter, architecture, parameters, size
+from peftcli.noise import counting, site_keys
 
 
 class Head(nn.Module):
@@ -51,7 +50,7 @@ class Head(nn.Module):
         self.dropout = RunDropout(dropouts[1])
 
     def forward(self, features: Tensor) -> Tensor:
-        """Give logits [runs, places, outputs] from features [runs, places, hidden]."""
+        """Logits [runs, read, outputs] from features [runs, read, hidden]."""
         if self.first_dropout is not None:
             features = self.first_dropout(features)
         if self.activation is not None:
@@ -62,7 +61,7 @@ class Head(nn.Module):
 
 
 class Network(nn.Module):
-    """Backbone, pooler and head. `forward` gives logits [runs, places, outputs] of a stream.
+    """Backbone, pooler and head. `forward` makes logits [runs, read, outputs] of a batch.
 
     What is read: each sequence's first token (through the pooler where the head reads it), every labelled word's first
     sub-token for token tasks, or both spans' tokens for span tasks.
@@ -73,49 +72,50 @@ class Network(nn.Module):
         config = backbone.config
         self.kind, self.config = kind, config
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
-        row = architectures.architecture(config["model_type"])
+        row = architecture(config["model_type"])
         self.first_position = first_position(config)
         self.stream, self.repeated = row.stream, row.shared
-        parameters = heads.parameters(config, kind, labels, style)
-        self.fresh = backbone.fresh | {p.name for p in parameters}  # what every run draws for itself
+        head_parameters = heads.parameters(config, kind, labels, style)
+        self.fresh = backbone.fresh | {p.name for p in head_parameters}  # what every run draws for itself
         activation = heads.inner_activation(config, kind, style)
         self.averages = heads.averages(config, kind, style)
         dropouts = heads.dropouts(config, kind, style)
+        # A cohort's strategy puts its modules into copies; the backbone itself stays as loaded, for the next cohort.
         self.backbone = sharing_copy(backbone.network)
         pooler = backbone.pooler if heads.uses_pooler(config, kind, style) else None
         self.pooler = None if pooler is None else sharing_copy(pooler)
-        self.head = accept_runs(Head(parameters, activation, dropouts, float(config.get("norm_eps", 1e-5))))
+        self.head = accept_runs(Head(head_parameters, activation, dropouts, float(config.get("norm_eps", 1e-5))))
         self.anatomy = Anatomy(
-            architectures.parameters(config, self.pooler is not None),
-            parameters,
-            architectures.size(config, row.layers),
-            config=config,
+            parameters(config, self.pooler is not None), head_parameters, size(config, row.layers), config=config
         )
 
-    def forward(
-        self, stream: Stream, places: Tensor, spans: Tensor | None = None, hidden: Tensor | None = None
-    ) -> Tensor:
-        """Read `places` [runs, places] of the stream's tokens (or `spans` [runs, places, 2, 2]) and give logits.
+    def forward(self, batch: Batch, hidden: Tensor | None = None) -> Tensor:
+        """Logits [runs, read, outputs] of what a batch reads.
 
         `hidden` are the last hidden states [runs, tokens, hidden] where they were computed elsewhere (padded).
         """
-        hidden = self.encode(stream) if hidden is None else hidden
+        hidden = self.encode(batch.stream) if hidden is None else hidden
+        # From here on in float32: the head and its loss are trained, and bfloat16 has too few digits for either.
         hidden = hidden.float() if hidden.dtype == torch.bfloat16 else hidden
-        if spans is not None:
-            read = self._pool_spans(hidden, spans)
+        if batch.spans is not None:
+            read = self._pool_spans(hidden, batch.spans)
         elif self.averages:
-            read = _mean(hidden, stream.layout)[:, : places.shape[1]]
+            read = _sequence_means(hidden, batch.stream.layout)[:, : batch.read_positions.shape[1]]
         else:
-            read = _at(hidden, places)
+            # Stock poolers read [:, 0], which in a stream is the first sequence's first token alone: so what is to be read
+            # is gathered before them.
+            read = _gather_tokens(hidden, batch.read_positions)
         if self.pooler is not None:
+            # BERT's pooler holds a dense layer; ALBERT's is that layer itself.
             read = torch.tanh(getattr(self.pooler, "dense", self.pooler)(read))
         logits: Tensor = self.head(read)
         return logits
 
     def encode(self, stream: Stream) -> Tensor:
-        """Give the last hidden states [runs, tokens, hidden]."""
+        """The last hidden states [runs, tokens, hidden] of a stream."""
         if self.repeated:
             restart(self.backbone)
+        # Position and token types are told, never left to the model: its own would count through the whole stream.
         inputs: dict[str, Any] = {"input_ids": stream.ids, "position_ids": stream.positions, "attention_mask": None}
         if self.config.get("type_vocab_size"):
             inputs["token_type_ids"] = stream.types
@@ -123,14 +123,16 @@ class Network(nn.Module):
         return hidden
 
     def _pool_spans(self, hidden: Tensor, spans: Tensor) -> Tensor:
+        """Pool both spans' tokens and lay them side by side: [runs, tokens, hidden] to [runs, examples, 2 * hidden]."""
         runs, examples = spans.shape[:2]
-        first, last = spans[..., 0], spans[..., 1]
+        first, last = spans[..., 0], spans[..., 1]  # [runs, examples, 2]; `last` is behind the span
         offset = torch.arange(int((last - first).max()), device=spans.device)
-        inside = offset < (last - first)[..., None]
-        tokens = _at(hidden, torch.where(inside, first[..., None] + offset, 0).view(runs, -1))
+        inside = offset < (last - first)[..., None]  # [runs, examples, 2, longest span]
+        # Behind a span's end the stream's first token is read, and weighs nothing.
+        tokens = _gather_tokens(hidden, torch.where(inside, first[..., None] + offset, 0).view(runs, -1))
         scores = self.scoring(tokens).view(*inside.shape)
-        shares = scores.masked_fill(~inside, float("-inf")).softmax(-1)
-        pooled: Tensor = (shares[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
+        attention = scores.masked_fill(~inside, float("-inf")).softmax(-1)
+        pooled: Tensor = (attention[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
         return pooled.view(runs, examples, -1)
 
     @property
@@ -141,63 +143,66 @@ class Network(nn.Module):
         return layer
 
     def module_name(self, name: str) -> str:
-        """Give a tensor's or module's name in this network from its name in the pre-trained model."""
+        """A tensor's or module's name in this network, from its name in the pre-trained model."""
         return name if name.partition(".")[0] in ("head", "pooler") else f"backbone.{name}"
 
-    def call(
-        self,
-        given: dict[str, Tensor],
-        noise: dict[str, Tensor],
-        stream: Stream,
-        places: Tensor,
-        spans: Tensor | None = None,
-    ) -> Tensor:
-        """Run the network with tensors replaced by pre-trained name (each shared or [runs, …]) and dropout's keys."""
-        replaced = {self.module_name(name): tensor for name, tensor in given.items()} | noise
+    def call(self, tensors: dict[str, Tensor], noise: dict[str, Tensor], batch: Batch) -> Tensor:
+        """Logits [runs, read, outputs] of a batch with these tensors in the place of the network's own.
+
+        `tensors` by pre-trained name, each shared or [runs, …]; `noise` are dropout's keys by buffer name.
+        """
+        replaced = {self.module_name(name): tensor for name, tensor in tensors.items()} | noise
         hidden = None
         if not self.stream:
-            own = {n.removeprefix("backbone."): replaced.pop(n) for n in list(replaced) if n.startswith("backbone.")}
-            hidden = padded.encode(self.backbone, own, stream, self.config)
-        result: Tensor = functional_call(self, replaced, (stream, places, spans, hidden), tie_weights=False)
+            of_backbone = {
+                name.removeprefix("backbone."): replaced.pop(name) for name in list(replaced)
+                if name.startswith("backbone.")
+            }  # fmt: skip
+            hidden = padded.encode(self.backbone, of_backbone, batch.stream, self.config)
+        # Only the tensor of that name is replaced, even where the model has the same one under another name too.
+        result: Tensor = functional_call(self, replaced, (batch, hidden), tie_weights=False)
         return result
 
     def noise(self, sites: Sequence[str], keys: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """Give the places of dropout named `sites` their numbers for a batch, from each run's key [runs] for this step.
+        """Numbers for a batch for the dropout layers named `sites`, from each run's key [runs] for this step.
 
         By buffer name [runs, tokens]; the head's count what is read instead of tokens. On a grid: [runs], for the encoder.
         """
-        at_sites = noises.site_keys(keys, len(sites) + 1)[1:]
-        before = (0, 0) if batch.whole is None else (batch.whole.tokens_before, batch.whole.places_before)
-        tokens = noises.counting(keys, batch.stream.ids.shape[1], before[0])
-        places = noises.counting(keys, batch.places.shape[1], before[1])
-        numbers = (tokens * (at_sites | 1)[..., None]).unbind()
-        found = {f"{site}.key": number for site, number in zip(sites, numbers, strict=True)}
-        for site, key in zip(sites, at_sites, strict=True):
+        keys_of_sites = site_keys(keys, len(sites) + 1)[1:]  # [sites, runs]; the first key is the strategy's
+        whole = batch.whole
+        # Counted from the start of the whole batch, so a token draws the same number in whichever process it is.
+        tokens = counting(keys, batch.stream.ids.shape[1], 0 if whole is None else whole.tokens_before)
+        read = counting(keys, batch.read_positions.shape[1], 0 if whole is None else whole.read_before)
+        # One product for all sites together, rather than a kernel for each: [sites, runs, tokens].
+        numbers = dict(zip(sites, (tokens * (keys_of_sites | 1)[..., None]).unbind(), strict=True))
+        for site, key in zip(sites, keys_of_sites, strict=True):
             if site.startswith("head."):
-                found[f"{site}.key"] = places * (key | 1)[:, None]
+                numbers[site] = read * (key | 1)[:, None]
             elif not self.stream:
-                found[f"{site}.key"] = key
-        return found
+                numbers[site] = key  # [runs]: each run goes through the encoder with its own key
+        return {f"{site}.key": number for site, number in numbers.items()}
 
     def dropouts(self) -> dict[str, RunDropout]:
-        """Every place of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
+        """Every layer of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
         return {name: m for name, m in self.named_modules() if isinstance(m, RunDropout)}
 
 
 def first_position(config: dict[str, Any]) -> int:
-    """Give the id of a sequence's first position: 0, or behind the padding id for RoBERTa's kin."""
-    start = architectures.architecture(config["model_type"]).first_position
+    """The id of a sequence's first position: 0, or behind the padding id for RoBERTa and its kin."""
+    start = architecture(config["model_type"]).first_position
     return int(config["pad_token_id"]) + 1 if start == "after padding" else int(start)
 
 
-def _at(hidden: Tensor, places: Tensor) -> Tensor:
-    """Read tokens: [runs, tokens, hidden] at [runs, places] to [runs, places, hidden]."""
+def _gather_tokens(hidden: Tensor, positions: Tensor) -> Tensor:
+    """Read tokens: [runs, tokens, hidden] at positions [runs, read] to [runs, read, hidden]."""
+    # One index into all runs' tokens laid end to end: [runs * read].
     offsets = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
-    return hidden.flatten(0, 1).index_select(0, (places + offsets).reshape(-1)).view(*places.shape, -1)
+    return hidden.flatten(0, 1).index_select(0, (positions + offsets).reshape(-1)).view(*positions.shape, -1)
 
 
-def _mean(hidden: Tensor, layout: Layout) -> Tensor:
+def _sequence_means(hidden: Tensor, layout: Layout) -> Tensor:
     """Average each sequence's tokens: [runs, tokens, hidden] to [runs, batch, hidden]."""
     mask = layout.mask[:, 0, 0, :, None].to(hidden.dtype)
     grid = hidden.flatten(0, 1).index_select(0, layout.to_grid).view(len(mask), layout.longest, -1)
+    # An absent sequence has one visible key (`lay_out`), so nothing is divided by zero.
     return ((grid * mask).sum(1) / mask.sum(1)).view(len(hidden), -1, hidden.shape[-1])

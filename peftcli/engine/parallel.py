@@ -1,15 +1,21 @@
-"""The processes that train one cohort together: who this one is, and the few things they tell each other.
+"""The processes that train one cohort together: who this one is, its slice of every batch, and what they tell each other.
 
-Alone (the usual case) everything here is the identity and costs nothing.
+Alone (the usual case) everything here but the slice is the identity and costs nothing.
 """
 
 import os
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, distributed
+
+from peftcli.data.examples import Array, Examples
+from peftcli.engine.batches import Batch, Whole, build
 
 PATIENCE = timedelta(hours=6)  # for the slowest thing that one process does while the others wait: tokenising
 
@@ -23,21 +29,25 @@ class Lost(SystemExit):
 
 
 def join(meeting: Path, rank: int, size: int) -> torch.device:
-    """Join a group of `size` processes that meet in a file, and give this process's device.
+    """Join a group of `size` processes that meet in a file; returns this process's device.
 
-    The group is accelerate's: NCCL and one GPU a process where there are GPUs, gloo on a processor. No port is taken.
+    The group is accelerate's: NCCL and one GPU a process where there are GPUs, gloo on a processor. They meet in a file, not
+    at a port, since a port that is free now may be taken a moment later.
     """
     from accelerate import PartialState
 
+    # What torchrun would set; accelerate reads it from the environment alone.
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # accelerate would set its own
     if not torch.cuda.is_available():
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        os.environ.setdefault(
+            "GLOO_SOCKET_IFNAME", "lo"
+        )  # else gloo looks up the machine's name, which may lead nowhere
     state = PartialState(
         cpu=not torch.cuda.is_available(), init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=PATIENCE
     )
-    found: torch.device = state.device
-    return found
+    device: torch.device = state.device
+    return device
 
 
 def size() -> int:
@@ -56,14 +66,14 @@ def add(tensor: Tensor) -> Tensor:
 
 
 def largest(number: int, device: torch.device) -> int:
-    """Give the largest of the processes' numbers. Raises Lost."""
+    """The largest of the processes' numbers. Raises Lost."""
     if size() == 1:
         return number
     return int(_reduce(torch.tensor([number], device=device), distributed.ReduceOp.MAX)[0])
 
 
 def wait() -> None:
-    """Wait for the other processes to come to the same place. Raises Lost."""
+    """Wait for the other processes to come to the same point. Raises Lost."""
     if size() > 1:
         add(torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu"))
 
@@ -74,3 +84,43 @@ def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor
     except RuntimeError:  # also what torch's own communication errors are
         raise Lost from None
     return tensor
+
+
+def batch_slice(
+    parts: Sequence[tuple[Examples, Array]], rank: int, size: int, first_position: int, device: torch.device
+) -> Batch:
+    """One process's slice of the batch that `build(parts, …)` would lay out: a stretch of each run's chosen examples.
+
+    It notes what lies in front of it, so dropout falls on the same tokens as in one process (not in an encoder that runs
+    padded: there the mask depends on the number of processes), and what the whole batch has, by which losses are divided.
+    """
+    built = build([(examples, _stretch(picked, rank, size)) for examples, picked in parts], first_position, device)
+    before = [(examples, picked[: len(picked) * rank // size]) for examples, picked in parts]
+    # Where a run has fewer examples than there are processes, some compute one that does not count.
+    counted = [float(len(picked) * (rank + 1) // size > len(picked) * rank // size) for _, picked in parts]
+    whole = Whole(
+        counts=torch.tensor([_losses(*part) for part in parts], device=device),
+        tokens=sum(_tokens(*part) for part in parts),
+        # A process computes as many tokens for each run as its longest run has.
+        slots=sum(len(parts) * max(_tokens(e, _stretch(p, other, size)) for e, p in parts) for other in range(size)),
+        tokens_before=torch.tensor([_tokens(*part) for part in before], dtype=torch.int32, device=device),
+        read_before=torch.tensor([_losses(e, p) * e.group for e, p in before], dtype=torch.int32, device=device),
+    )
+    return replace(built, present=built.present * torch.tensor(counted, device=device)[:, None], whole=whole)
+
+
+def _stretch(picked: Array, rank: int, size: int) -> Array:
+    """The examples that a process computes; the first of all where none is left for it, since a stream is never empty."""
+    stretch = picked[len(picked) * rank // size : len(picked) * (rank + 1) // size]
+    return stretch if len(stretch) else picked[:1]
+
+
+def _tokens(examples: Examples, picked: Array) -> int:
+    """How many tokens these examples have, all sequences of a group counted."""
+    lengths = np.add.reduceat(examples.lengths, np.arange(0, len(examples.lengths), examples.group))
+    return int(lengths[picked].sum())
+
+
+def _losses(examples: Examples, picked: Array) -> int:
+    """How many losses these examples have: one each, or one a word."""
+    return len(picked) if examples.word_starts is None else int(np.diff(examples.word_starts)[picked].sum())

@@ -95,8 +95,8 @@ def advance(cohort: Cohort, state: State) -> None:
             _update(cohort, state, gradient)
             state.flat.grad = None
         state.pending.append(whole)
-        state.tokens += batch.stream.tokens if batch.whole is None else batch.whole.tokens
-        state.slots += batch.stream.ids.numel() if batch.whole is None else batch.whole.slots
+        state.tokens += batch.tokens
+        state.slots += batch.slots
         state.step += 1
         _write_losses(cohort, state)
 
@@ -193,7 +193,7 @@ def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Sco
     tensors = cohort.assembly.tensors(state.flat.detach(), moment)
 
     def forward(batch: Batch) -> Tensor:
-        return cohort.network.call(tensors, {}, batch.stream, batch.places, batch.spans)
+        return cohort.network.call(tensors, {}, batch)
 
     return score(forward, data, cohort.data[0].kind, cohort.network.first_position, cohort.device)
 
