@@ -112,7 +112,7 @@ def _check_tuning(model: str, run: Run) -> None:
 
 
 def _describe(record: Record) -> str:
-    run = Run.model_validate(record.body["run"])
+    run = record.run
     head = f"{run.describe()}: {record.status}"
     if record.status != "completed":
         return f"{head}: {record.body['error']} ({record.path})"
@@ -122,8 +122,9 @@ def _describe(record: Record) -> str:
     for split, entry in last.items():
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if key not in hidden)
         lines.append(f"  {split:<12} {numbers}{'  (one answer for every example)' if entry['collapsed'] else ''}")
-    trained = record.body["parameters"]
-    lines.append(
-        f"  {trained['trainable']:,} of {trained['total']:,} weights trained ({trained['trainable_percent']:.4f} %)"
-    )
+    counts = record.body["parameters"]
+    if counts:
+        lines.append(
+            f"  {counts['trainable']:,} of {counts['total']:,} weights trained ({counts['trainable_percent']:.4f} %)"
+        )
     return "\n".join([*lines, f"  {record.path}"])

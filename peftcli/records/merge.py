@@ -1,12 +1,13 @@
 """Joining the results of several machines. What differs under one id is refused before anything is written. No torch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from peftcli import files
 from peftcli.errors import UserError
+from peftcli.records.body import Body
 from peftcli.records.record import Record, read_all
 
 SHOWN = 5
@@ -48,8 +49,8 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
     return Merged(len(new), len(present), tuple(bad for _, damaged in read for bad in damaged))
 
 
-def content(body: dict[str, Any]) -> dict[str, Any]:
-    """Give what of a record has to agree: all but the time that training took."""
+def content(body: Body) -> Mapping[str, Any]:
+    """What of a record has to agree: all but the time that training took."""
     cost = body["cost"]
     return body if cost is None else {**body, "cost": {key: value for key, value in cost.items() if key != "seconds"}}
 

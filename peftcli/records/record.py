@@ -3,52 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
 from peftcli import files
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
+from peftcli.records.body import KEYS, Body, Ending, Status, Unreadable, checked
 
-Status = Literal["completed", "diverged", "failed"]
-DONE = ("completed", "diverged")
-KEYS = (
-    "schema",
-    "id",
-    "status",
-    "run",
-    "parameters",
-    "training",
-    "evaluations",
-    "cost",
-    "environment",
-    "data",
-    "error",
-)
-STATUSES: tuple[Status, ...] = ("completed", "diverged", "failed")
-NUMBERS = frozenset((int, float, bool, NoneType))  # what JSON makes of a number, or of one not known
-SHAPES: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "run": dict,
-    "parameters": (dict, NoneType),
-    "training": list,
-    "evaluations": list,
-    "cost": (dict, NoneType),
-    "environment": (dict, NoneType),
-    "data": (dict, NoneType),
-    "error": (str, NoneType),
-}
-WRITTEN = {"step", "epoch"}  # what every training loss and evaluation says
+DONE = ("completed", "diverged")  # a failed run can be tried again
 LARGEST = 64_000_000  # bytes
-
-
-class Unreadable(Exception):
-    """A file in the results folder that is not a sound record; its message says why."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +24,22 @@ class Record:
     """A sound record: where it lies, and its body (see the README's "How to read a record")."""
 
     path: Path
-    body: dict[str, Any]
+    body: Body
 
     @property
     def id(self) -> str:
         """The run's id."""
-        return str(self.body["id"])
+        return self.body["id"]
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """completed, diverged or failed."""
-        return str(self.body["status"])
+        return self.body["status"]
+
+    @property
+    def run(self) -> Run:
+        """The run. Raises pydantic's ValidationError where this version has no such run."""
+        return Run.model_validate(self.body["run"])
 
     @property
     def done(self) -> bool:
@@ -79,19 +52,16 @@ def path(output: Path, run: Run) -> Path:
     return output / _safe(run.task) / f"{_safe(run.strategy)}-{run.id}.json"
 
 
-def write(output: Path, run: Run, body: dict[str, Any]) -> Path:
-    """Write a run's record atomically and give its path; `body` holds `KEYS` but schema, id and run.
-
-    Raises UserError where the folder cannot be written.
-    """
-    whole = {"schema": 1, "id": run.id, "run": run.model_dump(), **body}
+def write(output: Path, run: Run, ending: Ending) -> Path:
+    """Write a run's record atomically and return its path. Raises UserError where the folder cannot be written."""
+    whole = {"schema": 1, "id": run.id, "run": run.model_dump(), **ending}
     assert set(whole) == set(KEYS), sorted(set(whole) ^ set(KEYS))
     target = path(output, run)
     files.write(target, encode(whole))
     return target
 
 
-def encode(body: dict[str, Any]) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
     """Write a record's body as the one byte sequence that `read` accepts: sorted, indented, behind its own checksum."""
     text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -112,32 +82,7 @@ def read(file: Path) -> Record:
     if not _sound(data):
         raise Unreadable("its checksum does not match: the file was damaged or edited")
     del body["sha256"]
-    _check_shape(body)
-    return Record(file, body)
-
-
-def _check_shape(body: dict[str, Any]) -> None:
-    """Refuse what other programs or versions may have written with a sound checksum; so that readers can rely on kinds."""
-    if body["schema"] != 1 or body["status"] not in STATUSES:
-        key = "schema" if body["schema"] != 1 else "status"
-        raise Unreadable(f"its {key} is not one that this version knows")
-    for key, kinds in SHAPES.items():
-        if not isinstance(body[key], kinds):
-            raise Unreadable(f"its {key} is not of the kind that records have")
-    for key in ("training", "evaluations"):
-        if not all(isinstance(entry, dict) and entry.keys() >= WRITTEN and _plain(entry) for entry in body[key]):
-            raise Unreadable(f"its {key} are not steps with numbers")
-    for key in ("parameters", "cost"):
-        if not _plain(body[key] or {}):
-            raise Unreadable(f"its {key} are not numbers")
-    if not all(isinstance(entry.get("split"), str) for entry in body["evaluations"]):
-        raise Unreadable("its evaluations do not say of what")
-
-
-def _plain(entry: dict[str, Any]) -> bool:
-    """Whether everything but the name of a split is a number, or not known."""
-    kinds = set(map(type, entry.values()))  # far quicker than a look at each value
-    return kinds <= NUMBERS or all(type(value) in NUMBERS for key, value in entry.items() if key != "split")
+    return Record(file, checked(body))
 
 
 def _sound(data: bytes) -> bool:
@@ -178,7 +123,7 @@ def find(output: Path, run: Run) -> Record | None:
 
 def _canonical_fields(record: Record) -> dict[str, Any] | None:
     try:
-        return Run.model_validate(record.body["run"]).canonical_fields()
+        return record.run.canonical_fields()
     except ValidationError:
         return None
 
@@ -196,11 +141,11 @@ def _safe(name: str) -> str:
 
 def states(runs: Iterable[Run], output: Path) -> dict[str, str]:
     """Give each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
-    found = {}
+    states: dict[str, str] = {}
     for run in runs:
         file = path(output, run)
         try:
-            found[run.id] = read(file).status if file.exists() else "missing"
+            states[run.id] = read(file).status if file.exists() else "missing"
         except Unreadable:
-            found[run.id] = "damaged"
-    return found
+            states[run.id] = "damaged"
+    return states

@@ -1,13 +1,12 @@
 """`peftcli.load_records("results")`: every record as one tidy pandas DataFrame, for notebooks."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftcli import records
 from peftcli.errors import UserError
-from peftcli.experiment.run import Run
 from peftcli.records import Record
 from peftcli.report.table import selection
 
@@ -42,8 +41,7 @@ def load_records(output: str | Path = "results") -> "DataFrame":
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
     """Give a record's evaluations, each as one flat dictionary with everything that is known of its run."""
-    body = record.body
-    run = Run.model_validate(body["run"])
+    body, run = record.body, record.run
     common = {
         **{key: body[key] for key in ("id", "status", "error")},
         **{key: getattr(run, key) for key in ("model", "task", "strategy", "learning_rate", "seed")},
@@ -54,7 +52,8 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         "device": (body["environment"] or {}).get("device"),
     }
     counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
-    for evaluation in body["evaluations"] or [{"split": None}]:
+    without: list[Mapping[str, Any]] = [{"split": None}]
+    for evaluation in body["evaluations"] or without:
         counts = any(evaluation is chosen for chosen in counted.values())
         yield common | dict(evaluation) | {"counts": counts and body["status"] == "completed"}
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -23,6 +23,7 @@ from peftcli.experiment.run import Run
 from peftcli.models import catalogue as models
 from peftcli.models import heads
 from peftcli.models.files import fetch_config
+from peftcli.records.body import Cost, DataRead, Ending, Evaluation, Parameters, TrainingLoss
 from peftcli.runner import environment, predictions, tracking
 from peftcli.runner.checkpoints import Checkpoints
 from peftcli.runner.work import SweepSettings
@@ -88,7 +89,7 @@ def _refuse_other(
         record = records.find(settings.output, run)
         earlier = record.body["data"] if record is not None else None
         now = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
-        for key in (key for key in now if earlier and earlier[key] != now[key]):
+        for key in (key for key in now if earlier and earlier.get(key) != now[key]):
             what = "model" if key.startswith("model") else "data"
             raise UserError(f"{record and record.path} was made with another {what} of the same name: move it away")
 
@@ -128,7 +129,7 @@ def _rescue(checkpoints: Checkpoints, state: State) -> None:
             print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
 
 
-def _cost(cohort: Cohort, state: State, started: float) -> dict[str, Any]:
+def _cost(cohort: Cohort, state: State, started: float) -> Cost:
     return {
         "seconds": time.perf_counter() - started,
         "steps": state.step,
@@ -139,9 +140,7 @@ def _cost(cohort: Cohort, state: State, started: float) -> dict[str, Any]:
     }
 
 
-def _write(
-    cohort: Cohort, state: State, row: int, own: Prepared, cost: dict[str, Any], settings: SweepSettings
-) -> Path:
+def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: Cost, settings: SweepSettings) -> Path:
     run, history = cohort.runs[row], state.histories[row]
     _check_there(settings.output)
     diverged = history.diverged is not None
@@ -149,20 +148,20 @@ def _write(
         predictions.write(records.path(settings.output, run), cohort, state, row)
     if settings.save_delta and not diverged:
         deltas.write(records.path(settings.output, run), cohort, state, row, own.fingerprint)
-    body = {
+    ending: Ending = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
-        "training": history.training,
-        "evaluations": history.evaluations,
+        "training": cast(list[TrainingLoss], history.training),
+        "evaluations": cast(list[Evaluation], history.evaluations),
         "cost": cost,
         "environment": environment.describe(cohort.device, cohort.assembly.precision),
         "data": _data(own, cohort.network.fingerprint),
         "error": f"loss or weights not finite at step {history.diverged}" if diverged else None,
     }
-    return records.write(settings.output, run, body)
+    return records.write(settings.output, run, ending)
 
 
-def _parameters(cohort: Cohort, row: int) -> dict[str, Any]:
+def _parameters(cohort: Cohort, row: int) -> Parameters:
     anatomy, trainable = cohort.network.anatomy, cohort.assembly.counts[row]
     return {
         "total": anatomy.total,
@@ -172,7 +171,7 @@ def _parameters(cohort: Cohort, row: int) -> dict[str, Any]:
     }
 
 
-def _data(own: Prepared, model: str | None) -> dict[str, Any]:
+def _data(own: Prepared, model: str | None) -> DataRead:
     return {
         "fingerprint": own.fingerprint,
         "sizes": dict(own.sizes),
@@ -186,7 +185,7 @@ def _write_failed(run: Run, error: Exception, step: int | None, settings: SweepS
     _check_there(settings.output)
     device = default_device()
     where = "before training" if step is None else f"at step {step}"
-    body: dict[str, Any] = {
+    ending: Ending = {
         "status": "failed",
         "parameters": None,
         "training": [],
@@ -196,7 +195,7 @@ def _write_failed(run: Run, error: Exception, step: int | None, settings: SweepS
         "data": None,
         "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }
-    return records.write(settings.output, run, body)
+    return records.write(settings.output, run, ending)
 
 
 def _check_there(output: Path) -> None:

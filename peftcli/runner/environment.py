@@ -5,9 +5,10 @@ import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from peftcli.records.body import Environment
 
 PACKAGES = (
     "peftcli",
@@ -23,7 +24,7 @@ PACKAGES = (
 
 
 @lru_cache(maxsize=4)
-def describe(on: torch.device, dtype: torch.dtype) -> dict[str, Any]:
+def describe(on: torch.device, dtype: torch.dtype) -> Environment:
     """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},

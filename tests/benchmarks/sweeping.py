@@ -74,10 +74,16 @@ def _seconds(command: list[str]) -> float:
 def record_seconds(repeats: int = 200) -> tuple[float, float]:
     """Seconds to skip a finished run and to write a record, its fsync left out."""
     run = plan.expand(recipe.build({**RECIPE, "tasks": ["demo"]}, Path("one_step.yaml"), {}))[0].run
-    body: dict[str, Any] = dict.fromkeys(records.KEYS[4:])
-    training = [{"step": step, "epoch": step / 10, "loss": 0.5} for step in range(200)]
-    body |= {"status": "completed", "training": training, "evaluations": []}
-    body |= {"parameters": {}, "cost": {}, "environment": {}, "data": {}, "error": None}
+    body: records.Ending = {
+        "status": "completed",
+        "parameters": {},
+        "training": [{"step": step, "epoch": step / 10, "loss": 0.5} for step in range(200)],
+        "evaluations": [],
+        "cost": {},
+        "environment": {},
+        "data": {},
+        "error": None,
+    }
     with tempfile.TemporaryDirectory() as folder:
         records.write(Path(folder), run, body)
         skipping = _median(lambda: records.find(Path(folder), run), repeats)

@@ -38,7 +38,7 @@ def size(study: Study, point: Point) -> int:
     if run.task in tasks.TASKS:
         return tasks.TASKS[run.task].sizes["train"]
     bodies = filter(None, map(study.body, point.group.outcomes))
-    return next((int(body["data"]["sizes"]["train"]) for body in bodies), 0)
+    return next((data["sizes"]["train"] for body in bodies if (data := body["data"])), 0)
 
 
 def panels(spec: LowData, study: Study, found: Sequence[Point]) -> tuple[list[Panel], Across]:

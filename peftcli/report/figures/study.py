@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from peftcli import records
 from peftcli.errors import unknown
@@ -56,7 +55,7 @@ class Study:
         """The table's task columns, in its order."""
         return layout.task_columns(self.recipe, self.view, self.outcomes)
 
-    def body(self, outcome: Outcome) -> dict[str, Any] | None:
+    def body(self, outcome: Outcome) -> records.Body | None:
         """Read a run's whole record; None where there is none that reads back."""
         if outcome.state in ("missing", "damaged"):
             return None

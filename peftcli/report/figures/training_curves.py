@@ -98,11 +98,13 @@ def _quantities(spec: Curves, group: Group) -> list[str]:
 
 def _of_run(spec: Curves, study: Study, group: Group, outcome: Outcome, names: Sequence[str]) -> dict[str, Curve]:
     """Read one record for all quantities."""
-    body = study.body(outcome) or {"training": [], "evaluations": []}
+    body = study.body(outcome)
+    if body is None:
+        return {}
     evaluations = [entry for entry in body["evaluations"] if entry["split"] == choosing_split(group)]
     found = {}
     for name in names:
-        entries = body["training"] if name == TRAINING else evaluations
+        entries: Sequence[Mapping[str, Any]] = body["training"] if name == TRAINING else evaluations
         line = read(outcome, entries, "loss" if name in (TRAINING, VALIDATION) else name, spec.against)
         if line is not None:
             found[name] = line

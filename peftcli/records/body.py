@@ -1,0 +1,161 @@
+"""What a record says, as types, and the check that a file's content is of these types, so that readers can rely on them."""
+
+from types import NoneType
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,  # pydantic reads the standard library's from Python 3.12 on
+    cast,
+)
+
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+Status = Literal["completed", "diverged", "failed"]
+NUMBERS = frozenset((int, float, bool, NoneType))  # JSON has no NaN: a number that is not finite is null
+
+
+class Unreadable(Exception):
+    """A file in the results folder that is not a sound record; its message says why."""
+
+
+class Step(TypedDict):
+    """When something was measured: after `step` updates, which are `epoch` epochs."""
+
+    step: int
+    epoch: float
+
+
+class TrainingLoss(Step, total=False):
+    """The loss of one batch (nats, or a squared error) and the learning rate of that update."""
+
+    loss: float | None
+    learning_rate: float
+
+
+class Evaluation(Step):
+    """One evaluation on a split (`validation`, `test_matched`, …): the mean loss over its examples (nats, or squared).
+
+    `collapsed` says whether every example got the same answer. Beside these keys stands one for each metric of the
+    task, a fraction; who reads them takes an evaluation as a mapping from names.
+    """
+
+    split: str
+    loss: NotRequired[float | None]
+    collapsed: NotRequired[bool]
+
+
+class Parameters(TypedDict, total=False):
+    """Elements of the model: `total` and `head`, and those of the run's draw that moved (`trainable`, head left out)."""
+
+    total: int
+    trainable: int
+    head: int
+    trainable_percent: float
+
+
+class Cost(TypedDict, total=False):
+    """What training took the whole cohort, whose size is `cohort`. `tokens` are real ones, `computed_tokens` all."""
+
+    seconds: float
+    steps: int
+    tokens: int
+    computed_tokens: int
+    peak_memory_bytes: int | None
+    cohort: int
+
+
+class Environment(TypedDict, total=False):
+    """Where a run was trained: versions by package, the device, its precision and threads, the source's commit."""
+
+    packages: dict[str, str | None]
+    python: str
+    machine: str
+    device: str
+    precision: str
+    threads: int
+    commit: str | None
+
+
+class DataRead(TypedDict, total=False):
+    """What was read: the data's fingerprint and the model's, examples by split, and what differs from the task's row."""
+
+    fingerprint: str
+    sizes: dict[str, int]
+    differences: list[str]
+    left_out: dict[str, dict[str, int]]
+    model_fingerprint: str | None
+
+
+def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """Refuse a mapping that holds anything but numbers."""
+    if not set(map(type, entry.values())) <= NUMBERS:
+        raise ValueError("not numbers")
+    return entry
+
+
+def _all_numbers(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Refuse entries that say anything but numbers, the name of a split aside."""
+    # One set of types for a whole list of hundreds of entries is far quicker than a look at each value.
+    kinds = {type(value) for entry in entries for value in entry.values()}
+    if not kinds <= NUMBERS and any(
+        type(value) not in NUMBERS for entry in entries for key, value in entry.items() if key != "split"
+    ):
+        raise ValueError("not numbers")
+    return entries
+
+
+class Ending(TypedDict):
+    """How a run ended and all that it measured. A failed run has an `error` and no parameters, cost or data."""
+
+    status: Status
+    parameters: Annotated[Parameters, AfterValidator(_numbers)] | None
+    training: Annotated[list[TrainingLoss], AfterValidator(_all_numbers)]
+    evaluations: Annotated[list[Evaluation], AfterValidator(_all_numbers)]
+    cost: Annotated[Cost, AfterValidator(_numbers)] | None
+    environment: Environment | None
+    data: DataRead | None
+    error: str | None
+
+
+# A record of another version may say more; what is of a wrong kind is refused, never converted. So for all types inside.
+@with_config(ConfigDict(strict=True, extra="ignore"))
+class Body(Ending):
+    """The whole of a record, its checksum left out: an ending, and the run that came to it."""
+
+    schema: Literal[1]
+    id: str
+    run: dict[str, Any]  # what `Run.model_validate` takes
+
+
+KEYS = tuple(Body.__annotations__)
+_BODY = TypeAdapter(Body)
+
+
+def checked(body: dict[str, Any]) -> Body:
+    """Return the body as it was read, its kinds checked. Raises Unreadable naming the first key that records do not have so.
+
+    A checksum says that a file is as it was written, not that this program wrote it: other programs, or other versions
+    of this one, may have.
+    """
+    try:
+        _BODY.validate_python(body)
+    except ValidationError as error:
+        raise Unreadable(_complaint(error)) from None
+    return cast(Body, body)  # not the validated copy, which would have its keys in another order
+
+
+def _complaint(error: ValidationError) -> str:
+    """Say what is wrong with the first of the keys at fault."""
+    finding = error.errors(include_url=False, include_input=False)[0]
+    key, *inside = finding["loc"]
+    if key in ("schema", "status"):
+        return f"its {key} is not one that this version knows"
+    if key == "evaluations" and inside[1:] == ["split"]:
+        return "its evaluations do not say of what"
+    if inside and key in ("training", "evaluations"):
+        return f"its {key} are not steps with numbers"
+    if (inside and key in ("parameters", "cost")) or finding["type"] == "value_error":
+        return f"its {key} are not numbers"
+    return f"its {key} is not of the kind that records have"
