@@ -5,9 +5,9 @@ import torch
 
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
-from peftcli.models import catalogue as models
-from peftcli.models import tensors as architectures
+from peftcli.models import catalogue
 from peftcli.models.families import FAMILIES
+from peftcli.models.tensors import pretrained_parameters
 from tests import backbones, tiny
 
 TOTALS = {  # of the published checkpoints' own AutoModel
@@ -30,7 +30,7 @@ def test_names_and_shapes_from_numbers_are_the_real_model_s(name: str) -> None:
     base = backbones.classifier(name).base_model
     config = base.config.to_dict()
     pooler = getattr(base, "pooler", None) is not None
-    found = {p.name: p.shape for p in architectures.parameters(config, pooler)}
+    found = {p.name: p.shape for p in pretrained_parameters(config, pooler)}
     assert found == {n: tuple(p.shape) for n, p in base.named_parameters()}
 
 
@@ -38,12 +38,12 @@ def test_names_and_shapes_from_numbers_are_the_real_model_s(name: str) -> None:
 def test_totals_of_published_checkpoints(model: str) -> None:
     from transformers import AutoConfig, AutoModel
 
-    config = models.config(model)
+    config = catalogue.config(model)
     with torch.device("meta"):
         built = AutoModel.from_config(AutoConfig.for_model(**config))
     total = sum(p.numel() for p in built.parameters())
     pooler = FAMILIES[config["model_type"]].pooler is not None
-    assert sum(p.size for p in architectures.parameters(config, pooler)) == total == TOTALS[model]
+    assert sum(p.size for p in pretrained_parameters(config, pooler)) == total == TOTALS[model]
 
 
 @pytest.mark.parametrize("name", backbones.CONFIGS)
@@ -125,12 +125,12 @@ def test_shared_layers_count_once_and_the_error_says_which_layers_there_are() ->
 
 
 def test_a_config_with_gaps_is_named() -> None:
-    config = dict(models.KNOWN["google/electra-base-discriminator"])
+    config = dict(catalogue.PUBLISHED_SIZES["google/electra-base-discriminator"])
     for key in ("embedding_size", "intermediate_size"):
         with pytest.raises(UserError, match=key):
-            architectures.parameters({k: v for k, v in config.items() if k != key}, False)
+            pretrained_parameters({k: v for k, v in config.items() if k != key}, False)
     with pytest.raises(UserError, match="unknown architecture 'bret': did you mean 'bert'"):
-        architectures.parameters({"model_type": "bret"}, False)
+        pretrained_parameters({"model_type": "bret"}, False)
 
 
 def test_a_model_without_biases_refuses_bitfit() -> None:

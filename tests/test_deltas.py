@@ -15,8 +15,8 @@ from peftcli.deltas import file as deltas
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Company, Delta
 from peftcli.errors import UserError
-from peftcli.models.catalogue import KNOWN
-from peftcli.models.tensors import parameters
+from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.tensors import pretrained_parameters
 from tests import folders, tiny, trained
 
 STRATEGIES = (
@@ -138,8 +138,8 @@ def test_pruned_differences_take_no_room_for_what_stayed(strategy: str, base: Pa
 
 def test_layernorms_of_bert_base_are_under_200_kb(layernorm: Path) -> None:
     delta = deltas.read(layernorm)
-    config = KNOWN["bert-base-uncased"]
-    shapes = {p.name: p.shape for p in parameters(config, pooler=True) if "LayerNorm" in p.name}
+    config = PUBLISHED_SIZES["bert-base-uncased"]
+    shapes = {p.name: p.shape for p in pretrained_parameters(config, pooler=True) if "LayerNorm" in p.name}
     shapes |= {"head.out.weight": (2, 768), "head.out.bias": (2,)}
     tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
     whole = Delta(

@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 
 from peftcli.data import loading, tokencache, tokens
 from peftcli.errors import UserError
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests.material import REAL, bert, needs_data, needs_minilm, run, write_split
@@ -63,7 +63,7 @@ def test_rte_is_what_the_tokenizer_gives_row_by_row() -> None:
     assert prepared.sizes == {"train": 2490, "validation": 277}
     assert (prepared.differences, prepared.left_out) == ((), {})
     table = pq.read_table(REAL / "glue" / "rte" / "validation-00000-of-00001.parquet").to_pylist()
-    tokenizer = AutoTokenizer.from_pretrained(models.minilm_folder())
+    tokenizer = AutoTokenizer.from_pretrained(catalogue.minilm_folder())
     alone = [tokenizer(row["sentence1"], row["sentence2"], truncation=True, max_length=128) for row in table]
     found = prepared.evaluation["validation"]
     assert found.ids.tolist() == list(itertools.chain(*(row["input_ids"] for row in alone)))
@@ -244,7 +244,7 @@ def test_other_kinds_from_end_to_end(name: str, kind: str) -> None:
 @pytest.mark.parametrize("name", ["conll2003", "ptb"])
 def test_words_beyond_the_maximum_length_lose_their_labels(name: str) -> None:
     rows = loading.read(tasks.get(name), REAL).rows["validation"]
-    tokenizer = AutoTokenizer.from_pretrained(models.minilm_folder())
+    tokenizer = AutoTokenizer.from_pretrained(catalogue.minilm_folder())
     vocabulary = sorted({word for words in rows.columns["tokens"] for word in words})
     pieces = dict(zip(vocabulary, tokenizer(vocabulary, add_special_tokens=False)["input_ids"], strict=True))
     places, kept = [], []

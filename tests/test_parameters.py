@@ -8,7 +8,7 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import recipe
 from peftcli.experiment.parameters import count
-from peftcli.models.catalogue import KNOWN
+from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.report import parameters as parameter_rows
 
 BERT, CASED, LARGE, ROBERTA = "bert-base-uncased", "bert-base-cased", "bert-large-cased", "roberta-base"
@@ -140,13 +140,13 @@ def test_shares_of_tensors_are_floors_added_up() -> None:
 
 
 def test_every_known_model_counts_for_every_kind_of_head() -> None:
-    for model in KNOWN:
+    for model in PUBLISHED_SIZES:
         totals = {kind: count(model, "layernorm", {}, kind, 3) for kind in ("sentence", "choice", "span", "token")}
-        hidden = KNOWN[model].get("hidden_size") or KNOWN[model]["dim"]
+        hidden = PUBLISHED_SIZES[model].get("hidden_size") or PUBLISHED_SIZES[model]["dim"]
         assert totals["token"].head == 3 * hidden + 3
         assert totals["span"].head == hidden + 1 + 3 * 2 * hidden + 3
         pooler = totals["sentence"].total - totals["token"].total
-        assert pooler == (hidden * hidden + hidden if KNOWN[model]["model_type"] in ("bert", "albert") else 0)
+        assert pooler == (hidden * hidden + hidden if PUBLISHED_SIZES[model]["model_type"] in ("bert", "albert") else 0)
 
 
 def test_a_task_of_one_s_own_is_counted_with_its_labels(tmp_path: Path) -> None:

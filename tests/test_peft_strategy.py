@@ -10,7 +10,7 @@ from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import parse_strategy
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests import backbones, tiny
 from tests.test_training import trained
@@ -224,6 +224,6 @@ def test_counts_of_bert_base_need_no_weights() -> None:
 
 
 def _bert() -> Any:
-    from peftcli.models import tensors as architectures
+    from peftcli.models.tensors import pretrained_parameters
 
-    return architectures.parameters(models.KNOWN["bert-base-uncased"], True)
+    return pretrained_parameters(catalogue.PUBLISHED_SIZES["bert-base-uncased"], True)

@@ -151,9 +151,9 @@ def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: P
     (tmp_path / "other").mkdir()
     root = str(Path(__file__).parent.parent)
     arguments = ("--model", "someone/tiny", "--task", "demo", "--strategy", "layernorm", "--max-train-samples", "8")
-    code = "from peftcli.models import catalogue as models, files\n"
+    code = "from peftcli.models import catalogue, files\n"
     code += "print(files.fetch_config('someone/tiny')['hidden_size'])\n"
-    code += "print(models.config('someone/tiny')['hidden_size'])"
+    code += "print(catalogue.config('someone/tiny')['hidden_size'])"
     with hub_server.serve({"models/someone/tiny": ("main", tmp_path / "model")}) as address:
         done = subprocess.run(
             [sys.executable, "-c", code], capture_output=True, text=True, timeout=60,

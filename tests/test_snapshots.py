@@ -6,9 +6,7 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
-from peftcli.models import catalogue as models
-from peftcli.models import files as snapshots
-from peftcli.models import hub
+from peftcli.models import catalogue, files, hub
 from peftcli.report.figures import weights
 
 COMMIT, OTHER = "a" * 40, "b" * 40
@@ -16,20 +14,20 @@ COMMIT, OTHER = "a" * 40, "b" * 40
 
 def test_a_pin_is_a_whole_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert models.pin(f"someone/tiny@{COMMIT}") == ("someone/tiny", COMMIT)
-    assert models.pin("someone/tiny") == ("someone/tiny", None)
+    assert catalogue.pin(f"someone/tiny@{COMMIT}") == ("someone/tiny", COMMIT)
+    assert catalogue.pin("someone/tiny") == ("someone/tiny", None)
     for wrong in ("main", "v1.0", COMMIT[:-1], COMMIT.upper()):
         with pytest.raises(UserError, match=f"'{wrong}' is no commit of the hub"):
-            models.pin(f"someone/tiny@{wrong}")
+            catalogue.pin(f"someone/tiny@{wrong}")
     with pytest.raises(UserError, match="minilm is a package"):
-        models.pin(f"minilm@{COMMIT}")
+        catalogue.pin(f"minilm@{COMMIT}")
     (tmp_path / "folder@home").mkdir()
-    assert models.pin("folder@home") == ("folder@home", None)
+    assert catalogue.pin("folder@home") == ("folder@home", None)
 
 
 def test_a_pinned_name_is_another_name_with_the_published_sizes() -> None:
     pinned = f"bert-base-uncased@{COMMIT}"
-    assert models.name(pinned) == pinned
+    assert catalogue.name(pinned) == pinned
     assert parameters.count(pinned, "layernorm", {}, "pair", 2) == parameters.count(
         "bert-base-uncased", "layernorm", {}, "pair", 2
     )
@@ -51,13 +49,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_folder_is_taken_where_it_is_whole(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert snapshots.at("someone/tiny", COMMIT) == cache / COMMIT
-    assert snapshots.locate(f"someone/tiny@{COMMIT}") == str(cache / COMMIT)
+    assert files.at_commit("someone/tiny", COMMIT) == cache / COMMIT
+    assert files.locate(f"someone/tiny@{COMMIT}") == str(cache / COMMIT)
     assert weights.locate(f"someone/tiny@{COMMIT}") == cache / COMMIT / "model.safetensors"
     assert weights.locate(f"someone/tiny@{OTHER}") is None
-    assert models.config(f"someone/tiny@{COMMIT}") == {"model_type": "bert"}
+    assert catalogue.config(f"someone/tiny@{COMMIT}") == {"model_type": "bert"}
     with pytest.raises(UserError, match=f"'someone/tiny' at {OTHER} is not in the local hub cache"):
-        snapshots.at("someone/tiny", OTHER)
+        files.at_commit("someone/tiny", OTHER)
     monkeypatch.setattr(hub, "reachable", lambda: True)
-    monkeypatch.setattr(snapshots, "fetch", lambda name, commit: cache / f"{name}-{commit}")
-    assert snapshots.at("someone/tiny", OTHER) == cache / f"someone/tiny-{OTHER}"
+    monkeypatch.setattr(files, "fetch_model", lambda name, commit: cache / f"{name}-{commit}")
+    assert files.at_commit("someone/tiny", OTHER) == cache / f"someone/tiny-{OTHER}"

@@ -7,7 +7,7 @@ import pytest
 import peftcli.strategies
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy, anatomy
-from peftcli.models.catalogue import KNOWN
+from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Elements, Injection, Mask, Tuning, trains_whole_matrices
@@ -28,7 +28,7 @@ WHOLE = ("full", "feedforward", "multihead", "mixout", "childpruning", "diffprun
 
 
 def bert() -> Anatomy:
-    config = KNOWN["bert-base-uncased"]
+    config = PUBLISHED_SIZES["bert-base-uncased"]
     return anatomy(config, parameters(config, "sentence", 2, "stock"), pooler=True)
 
 

@@ -10,8 +10,7 @@ import pytest
 from peftcli.data import corpora, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 from peftcli.tasks import registry as tasks
 from tests.material import REAL, bert, needs_data, needs_minilm, roberta
 
@@ -232,7 +231,7 @@ def test_a_tokenizer_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_span_of_wsc_is_found(split: str) -> None:
     task = tasks.get("wsc")
     given = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
-    tokenizer = tokens.load(str(models.minilm_folder()), "span")
+    tokenizer = tokens.load(str(catalogue.minilm_folder()), "span")
     examples = tokens.encode(tokenizer, "span", given, 256, "truncate").examples
     assert examples.spans is not None
 
@@ -254,7 +253,7 @@ def test_every_span_of_wsc_is_found(split: str) -> None:
 def test_real_pairs_one_by_one() -> None:
     task = tasks.get("mrpc")
     given = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
-    tokenizer = tokens.load(str(models.minilm_folder()), "pair")
+    tokenizer = tokens.load(str(catalogue.minilm_folder()), "pair")
     found = tokens.encode(tokenizer, "pair", given, 64, "truncate").examples
     for row, (first, second) in enumerate(zip(*given.columns.values(), strict=True)):
         alone = tokenizer(first, second, truncation=True, max_length=64)

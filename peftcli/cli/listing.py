@@ -4,7 +4,7 @@ from typing import Any
 
 from peftcli import documents
 from peftcli.experiment import recipe
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.strategies import STRATEGIES
 from peftcli.tasks import registry as tasks
 
@@ -21,7 +21,7 @@ def rows(what: str) -> list[dict[str, Any]]:
     if what == "tasks":
         return [{"name": task.name, "summary": _task(task)} for task in tasks.TASKS.values()]
     if what == "models":
-        return [{"name": name, "summary": models.DESCRIPTIONS[name]} for name in models.KNOWN]
+        return [{"name": name, "summary": catalogue.DESCRIPTIONS[name]} for name in catalogue.PUBLISHED_SIZES]
     return [{"name": name, "summary": _title(name)} for name in recipe.shipped()]
 
 

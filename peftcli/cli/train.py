@@ -9,7 +9,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.preflight import availability as readiness
 from peftcli.records import Record
 from peftcli.runner import tracking, work
@@ -103,9 +103,9 @@ def _check_tuning(model: str, run: Run) -> None:
     from peftcli.experiment import parameters
 
     try:
-        models.config(model)
+        catalogue.config(model)
     except UserError:
-        if models.looks_like_path(model) or "/" not in model:
+        if catalogue.looks_like_path(model) or "/" not in model:
             raise
         return
     parameters.run_count(model, run)

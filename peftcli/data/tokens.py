@@ -14,8 +14,7 @@ from peftcli.data import spans
 from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import SPAN_PLACES, Rows
 from peftcli.errors import UserError, unknown
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 from peftcli.tasks.registry import Kind
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _load(source: str, **options: Any) -> "PreTrainedTokenizerFast":
     except Exception as error:  # files of a stranger, read by several libraries: many kinds
         first = (str(error).strip() or type(error).__name__).partition("\n")[0]
         raise UserError(
-            f"cannot load the tokenizer of model {source!r}: {first[:200]} ({models.OFFLINE_HELP})"
+            f"cannot load the tokenizer of model {source!r}: {first[:200]} ({catalogue.OFFLINE_HELP})"
         ) from None
 
 

@@ -16,8 +16,7 @@ from peftcli.engine.inserting import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.experiment.run import task_of
-from peftcli.models import catalogue as models
-from peftcli.models import heads
+from peftcli.models import catalogue, heads
 from peftcli.strategies import registry
 from peftcli.strategies.tuning import Moment, Tuning
 from peftcli.tasks.registry import Task
@@ -59,7 +58,7 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
     device = device or default_device()
     run, task = delta.run, task_of(delta.run)
     dtype = resolve_precision(run.protocol.precision, device)
-    pooler = heads.uses_pooler(models.config(model), task.kind, run.protocol.head)
+    pooler = heads.uses_pooler(catalogue.config(model), task.kind, run.protocol.head)
     base = backbones.load(model, pooler, dtype, device)
     if base.fingerprint != delta.fingerprint:
         raise UserError(

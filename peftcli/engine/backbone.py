@@ -16,10 +16,9 @@ from peftcli.engine import padded
 from peftcli.engine.modules import accept_runs
 from peftcli.engine.streams import ATTENTION, stream_attention
 from peftcli.errors import UserError
-from peftcli.models import catalogue as models
-from peftcli.models import hub
-from peftcli.models import tensors as architectures
+from peftcli.models import catalogue, hub
 from peftcli.models.files import locate
+from peftcli.models.tensors import architecture, pretrained_parameters
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
     source = locate(model)
     network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
     backbone = adopt(network.to(device), pooler, frozenset(missing), model)
-    note = architectures.architecture(backbone.config["model_type"]).note
+    note = architecture(backbone.config["model_type"]).note
     if note:
         print(f"model {model}: {note}", file=sys.stderr)
     return narrowed(backbone, dtype)
@@ -75,12 +74,12 @@ def sharing_copy(module: nn.Module) -> nn.Module:
 def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
     """Take a transformers model as a backbone: check its tensors against the architecture's row, and split off its pooler."""
     config = network.config.to_dict()
-    row = architectures.architecture(config["model_type"])
+    row = architecture(config["model_type"])
     if not pooler:
         network.pooler = None
     elif getattr(network, "pooler", None) is None:
         raise UserError(f"model {model!r} has no pooler, which this head reads")
-    expected = {p.name: p.shape for p in architectures.parameters(config, pooler)}
+    expected = {p.name: p.shape for p in pretrained_parameters(config, pooler)}
     found = {name: tuple(p.shape) for name, p in network.named_parameters()}
     if found != expected:
         odd = sorted(set(found.items()) ^ set(expected.items()))[0]
@@ -118,7 +117,7 @@ def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Mo
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         first = str(error).strip().partition("\n")[0]
-        raise UserError(f"cannot load model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
+        raise UserError(f"cannot load model {model!r}: {first[:200]} ({catalogue.OFFLINE_HELP})") from None
     return network.eval(), set(info["missing_keys"])
 
 

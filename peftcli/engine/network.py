@@ -16,7 +16,7 @@ from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
 from peftcli.engine.streams import Layout, Stream
 from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
-from peftcli.models.tensors import Parameter, architecture, parameters, size
+from peftcli.models.tensors import Parameter, architecture, pretrained_parameters, size
 from peftcli.noise import counting, site_keys
 
 
@@ -86,7 +86,10 @@ class Network(nn.Module):
         self.pooler = None if pooler is None else sharing_copy(pooler)
         self.head = accept_runs(Head(head_parameters, activation, dropouts, float(config.get("norm_eps", 1e-5))))
         self.anatomy = Anatomy(
-            parameters(config, self.pooler is not None), head_parameters, size(config, row.layers), config=config
+            pretrained_parameters(config, self.pooler is not None),
+            head_parameters,
+            size(config, row.layers),
+            config=config,
         )
 
     def forward(self, batch: Batch, hidden: Tensor | None = None) -> Tensor:

@@ -6,8 +6,7 @@ from math import prod
 from typing import Any
 
 from peftcli.experiment.run import Run, task_of
-from peftcli.models import anatomy, heads
-from peftcli.models import catalogue as models
+from peftcli.models import anatomy, catalogue, heads
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.heads import Style
 from peftcli.strategies import registry
@@ -36,7 +35,7 @@ def count(
 
     Raises UserError for a model, strategy or option that does not exist, or one that selects nothing.
     """
-    config = models.config(model)
+    config = catalogue.config(model)
     head = heads.parameters(config, kind, labels, head_style)
     structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
     known = registry.get(strategy)
@@ -60,7 +59,7 @@ def columns(
     model: str, strategy: str, options: Mapping[str, Any], kind: str, labels: int, head_style: Style = "stock"
 ) -> int:
     """Count the numbers one run trains, head and training aids included: what its optimizer keeps moments of."""
-    config = models.config(model)
+    config = catalogue.config(model)
     head = heads.parameters(config, kind, labels, head_style)
     structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
     tuning = registry.get(strategy).tune(structure, options)

@@ -15,7 +15,7 @@ from peftcli.experiment.protocols import Setting
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.strategies import registry
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
@@ -50,7 +50,7 @@ def expand(recipe: Recipe) -> list[Planned]:
             for rate in rates:
                 for seed in seeds:
                     run = Run(
-                        model=models.name(recipe.model),
+                        model=catalogue.name(recipe.model),
                         task=task,
                         strategy=strategy,
                         options=options,

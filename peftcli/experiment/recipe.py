@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from peftcli import documents
 from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.settings import NAMES, LearningRate, Seed
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
@@ -49,7 +49,7 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     title: str
-    model: str = Field(default=models.DEFAULT, min_length=1)
+    model: str = Field(default=catalogue.DEFAULT, min_length=1)
     tasks: list[tuple[str, Entry]] = Field(min_length=1)
     strategies: list[tuple[str, Entry]] = Field(min_length=1)
     learning_rates: Rates = Field(min_length=1)

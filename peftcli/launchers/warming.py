@@ -7,7 +7,7 @@ import torch
 from peftcli.data.loading import prepare
 from peftcli.engine import backbone as backbones
 from peftcli.experiment.run import Run
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.runner.work import SweepSettings
 
 
@@ -19,6 +19,6 @@ def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
         if key not in seen:
             prepare(run, settings.model, settings.source(run), settings.allow_other_data)
             seen.add(key)
-    if seen and not models.is_local(settings.model):
+    if seen and not catalogue.is_local(settings.model):
         backbones.load(settings.model, False, torch.float32, torch.device("cpu"))
         backbones.load.cache_clear()

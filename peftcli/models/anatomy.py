@@ -6,8 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from peftcli.errors import UserError
-from peftcli.models import tensors as architectures
-from peftcli.models.tensors import LAYER, Parameter
+from peftcli.models.tensors import LAYER, Parameter, architecture, complete, pretrained_parameters, size
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,6 @@ def anatomy(
     config: dict[str, Any], head: Iterable[Parameter], pooler: bool, layer_numbering: str = "released"
 ) -> Anatomy:
     """Build a model's anatomy from its config's numbers and its head's tensors. Raises UserError."""
-    row = architectures.architecture(str(config.get("model_type")))
-    layers = architectures.size(architectures.complete(config), row.layers)
-    return Anatomy(architectures.parameters(config, pooler), tuple(head), layers, layer_numbering, config)
+    row = architecture(str(config.get("model_type")))
+    layers = size(complete(config), row.layers)
+    return Anatomy(pretrained_parameters(config, pooler), tuple(head), layers, layer_numbering, config)

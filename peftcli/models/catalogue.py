@@ -22,7 +22,7 @@ _BERT = {"model_type": "bert", "max_position_embeddings": 512, "type_vocab_size"
 _MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
 
 # The sizes published with each checkpoint, so that counting needs no network.
-KNOWN: dict[str, dict[str, Any]] = {
+PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
     "bert-base-uncased": {**_BERT, **_BASE, "vocab_size": 30522},
     "bert-base-cased": {**_BERT, **_BASE, "vocab_size": 28996},
     "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
@@ -101,8 +101,8 @@ def config(model: str) -> dict[str, Any]:
 
     Raises UserError for a model that is none of these, saying what to do.
     """
-    if model in KNOWN:
-        return KNOWN[model]
+    if model in PUBLISHED_SIZES:
+        return PUBLISHED_SIZES[model]
     folder = Path(model).expanduser()
     if folder.is_dir():
         return _read_config(folder / "config.json")
@@ -110,10 +110,10 @@ def config(model: str) -> dict[str, Any]:
         raise UserError(f"model folder {model!r} does not exist")
     unpinned, commit = pin(model)
     cached = _cached_config(unpinned, commit)
-    if cached is None and unpinned in KNOWN:
-        return KNOWN[unpinned]
+    if cached is None and unpinned in PUBLISHED_SIZES:
+        return PUBLISHED_SIZES[unpinned]
     if cached is None and "/" not in model:
-        raise UserError(f"{unknown('model', model, KNOWN)}; or a hub id or local folder. {OFFLINE_HELP}")
+        raise UserError(f"{unknown('model', model, PUBLISHED_SIZES)}; or a hub id or local folder. {OFFLINE_HELP}")
     if cached is None:
         raise UserError(f"model {model!r} is not in the local hub cache, so its sizes are not known: {OFFLINE_HELP}")
     return _read_config(cached)
@@ -160,7 +160,7 @@ def minilm_folder() -> Path:
 
 
 def _is_folder(model: str) -> bool:
-    return model not in KNOWN and Path(model).expanduser().is_dir()
+    return model not in PUBLISHED_SIZES and Path(model).expanduser().is_dir()
 
 
 def _read_config(path: Path) -> dict[str, Any]:

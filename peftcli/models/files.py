@@ -8,8 +8,7 @@ from typing import Any
 
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 
 # What a model is read from: its config, its tokenizer, and safetensors where there are any.
 READ = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
@@ -17,7 +16,7 @@ SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
 
 
-def at(name: str, commit: str) -> Path:
+def at_commit(name: str, commit: str) -> Path:
     """Give the folder with a model's files at a commit, fetched where they are not in the local cache.
 
     Raises UserError where they cannot be had.
@@ -26,8 +25,8 @@ def at(name: str, commit: str) -> Path:
     if found is not None:
         return found
     if not hub.reachable():
-        raise UserError(f"model {name!r} at {commit} is not in the local hub cache: {models.OFFLINE_HELP}")
-    return fetch(name, commit)
+        raise UserError(f"model {name!r} at {commit} is not in the local hub cache: {catalogue.OFFLINE_HELP}")
+    return fetch_model(name, commit)
 
 
 def cached(name: str, commit: str) -> Path | None:
@@ -43,18 +42,18 @@ def cached(name: str, commit: str) -> Path | None:
     return folder if weights and tokenizer else None
 
 
-def fetch(name: str, revision: str | None) -> Path:
+def fetch_model(name: str, revision: str | None) -> Path:
     """Download a model's config, tokenizer and weights, safetensors where there are any, and give their folder.
 
     Raises UserError where the hub's client fails.
     """
-    folder = snapshot("model", name, revision, [*READ, *SAFETENSORS])
+    folder = fetch_repository("model", name, revision, [*READ, *SAFETENSORS])
     if not list(folder.glob("model*.safetensors")):
-        folder = snapshot("model", name, revision, [*READ, *PICKLED])
+        folder = fetch_repository("model", name, revision, [*READ, *PICKLED])
     return folder
 
 
-def snapshot(kind: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
+def fetch_repository(kind: str, name: str, revision: str | None, patterns: Sequence[str]) -> Path:
     """Download the files of a repository (`model` or `dataset`) that fit the patterns, and give their folder.
 
     Raises UserError where the hub's client fails.
@@ -76,16 +75,16 @@ def locate(model: str) -> str:
     A model that is pinned to a commit is a folder of the local hub cache, fetched where it is not there.
     """
     if model == "minilm":
-        folder = models.minilm_folder()
+        folder = catalogue.minilm_folder()
         _check_minilm(folder)
         return str(folder)
     path = Path(model).expanduser()
     if path.is_dir():
         return str(path)
-    if models.looks_like_path(model):
+    if catalogue.looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
-    name, commit = models.pin(model)
-    return model if commit is None else str(at(name, commit))
+    name, commit = catalogue.pin(model)
+    return model if commit is None else str(at_commit(name, commit))
 
 
 def fetch_config(model: str) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def fetch_config(model: str) -> dict[str, Any]:
 
     source = locate(model)
     try:
-        return models.config(model)
+        return catalogue.config(model)
     except UserError:
         if Path(source).is_dir() or not hub.reachable():
             raise
@@ -106,10 +105,10 @@ def fetch_config(model: str) -> dict[str, Any]:
             hf_hub_download(source, "config.json")
     except Exception as error:  # its client, and what that is built on, raise many kinds
         first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise UserError(f"cannot download model {model!r}: {first[:200]} ({models.OFFLINE_HELP})") from None
-    return models.config(model)
+        raise UserError(f"cannot download model {model!r}: {first[:200]} ({catalogue.OFFLINE_HELP})") from None
+    return catalogue.config(model)
 
 
 def _check_minilm(folder: Path) -> None:
-    if files.sha256(folder / "model.safetensors") != models.MINILM_SHA256:
+    if files.sha256(folder / "model.safetensors") != catalogue.MINILM_SHA256:
         raise UserError(f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package")

@@ -53,7 +53,7 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     return {**architecture(str(config.get("model_type"))).defaults, **config}
 
 
-def parameters(config: dict[str, Any], pooler: bool) -> tuple[Parameter, ...]:
+def pretrained_parameters(config: dict[str, Any], pooler: bool) -> tuple[Parameter, ...]:
     """List the pre-trained model's tensors in their order, from its config's numbers; the pooler's only if asked for."""
     config = complete(config)
     row = architecture(config["model_type"])

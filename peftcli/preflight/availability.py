@@ -6,8 +6,7 @@ from pathlib import Path
 from peftcli.data import corpora, loading
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 from peftcli.tasks import registry as tasks
 
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -25,22 +24,22 @@ def check(model: str, runs: Iterable[Run], data_dir: Path | None, allow_other_da
 def check_model(model: str) -> None:
     """Check that a model is a folder with weights, packaged, in the local hub cache, or that the hub can be asked."""
     if model == "minilm":
-        models.minilm_folder()
+        catalogue.minilm_folder()
         return
     folder = Path(model).expanduser()
-    if folder.is_dir() or models.looks_like_path(model):
-        models.config(model)
+    if folder.is_dir() or catalogue.looks_like_path(model):
+        catalogue.config(model)
         if not any((folder / name).is_file() for name in WEIGHTS):
             raise UserError(f"model folder {model!r} holds no weights: one of {', '.join(WEIGHTS)}")
         return
     if not _cached(model) and not hub.reachable():
         raise UserError(
-            f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {models.OFFLINE_HELP}"
+            f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {catalogue.OFFLINE_HELP}"
         )
 
 
 def _cached(model: str) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
-    unpinned, commit = models.pin(model)
+    unpinned, commit = catalogue.pin(model)
     return any(isinstance(try_to_load_from_cache(unpinned, name, revision=commit), str) for name in WEIGHTS)

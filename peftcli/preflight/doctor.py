@@ -16,8 +16,7 @@ from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run, task_of
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 from peftcli.models.tensors import architecture
 from peftcli.preflight import offline as inventory
 from peftcli.tasks import own_data
@@ -82,7 +81,7 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
 def notes(recipe: Recipe) -> list[str]:
     """Say what a user should know of the recipe's model."""
     try:
-        note = architecture(str(models.config(recipe.model).get("model_type"))).note
+        note = architecture(str(catalogue.config(recipe.model).get("model_type"))).note
     except UserError:
         return []
     return [f"{recipe.model}: {note}"] if note else []

@@ -10,8 +10,7 @@ from typing import Any
 from peftcli.data import corpora, loading, tokens
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
-from peftcli.models import catalogue as models
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
 from peftcli.models.files import locate
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
@@ -39,7 +38,7 @@ def take(recipe: Recipe, data_dir: Path | None) -> list[Item]:
     kinds = {
         tasks.TASKS[name].kind if name in tasks.TASKS else entry.options.get("kind") for name, entry in recipe.tasks
     }
-    on_hub = not models.is_local(recipe.model)
+    on_hub = not catalogue.is_local(recipe.model)
     with _without_network():
         found = [_weights(recipe.model), _tokenizer(recipe.model, "token" if "token" in kinds else "pair")]
         found = [replace(item, on_hub=on_hub) for item in found]

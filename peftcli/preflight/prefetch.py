@@ -12,9 +12,8 @@ from typing import Any
 from peftcli.data import corpora
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
-from peftcli.models import catalogue as models
-from peftcli.models import files as snapshots
-from peftcli.models import hub
+from peftcli.models import catalogue, hub
+from peftcli.models.files import fetch_model, fetch_repository
 from peftcli.tasks import registry as tasks
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nothing listens
@@ -36,10 +35,10 @@ def fetch(recipe: Recipe, data_dir: Path | None) -> list[Fetched]:
     """Download the recipe's model, tokenizer and data that are neither packaged nor in a folder. Raises UserError."""
     folder = corpora.data_folder(data_dir)
     repositories = {} if folder else _data_sets(recipe)
-    wanted = [*([recipe.model] if not models.is_local(recipe.model) else []), *repositories]
+    wanted = [*([recipe.model] if not catalogue.is_local(recipe.model) else []), *repositories]
     if wanted and not hub.reachable():
         raise UserError(f"prefetch needs a network for {', '.join(wanted)}: {_endpoint()} does not answer")
-    found = [_fetch_model(recipe.model)] if not models.is_local(recipe.model) else []
+    found = [_fetch_model(recipe.model)] if not catalogue.is_local(recipe.model) else []
     return found + [_fetch_data(name, patterns) for name, patterns in repositories.items()]
 
 
@@ -73,13 +72,13 @@ def _data_sets(recipe: Recipe) -> dict[str, list[str]]:
 
 
 def _fetch_model(model: str) -> Fetched:
-    name, commit = models.pin(model)
-    return _describe("model", name, commit, snapshots.fetch(name, commit))
+    name, commit = catalogue.pin(model)
+    return _describe("model", name, commit, fetch_model(name, commit))
 
 
 def _fetch_data(repository: str, patterns: Sequence[str]) -> Fetched:
     revision = corpora.CONVERTED.get(repository)
-    return _describe("data", repository, revision, snapshots.snapshot("dataset", repository, revision, patterns))
+    return _describe("data", repository, revision, fetch_repository("dataset", repository, revision, patterns))
 
 
 def _describe(kind: str, name: str, revision: str | None, folder: Path) -> Fetched:

@@ -20,8 +20,7 @@ from peftcli.engine.training import State
 from peftcli.errors import UserError
 from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
-from peftcli.models import catalogue as models
-from peftcli.models import heads
+from peftcli.models import catalogue, heads
 from peftcli.models.files import fetch_config
 from peftcli.records.body import Cost, DataRead, Ending, Evaluation, Parameters, TrainingLoss
 from peftcli.runner import environment, predictions, tracking
@@ -97,7 +96,7 @@ def _refuse_other(
 def _config(model: str) -> dict[str, Any]:
     """The config's numbers; a hub model that is not in the cache yet is fetched with its weights."""
     try:
-        return models.config(model)
+        return catalogue.config(model)
     except UserError:
         return fetch_config(model)
 

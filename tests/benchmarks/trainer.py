@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests.benchmarks.workload import BATCH, backbone, examples
 
@@ -48,9 +48,9 @@ def classifier(model: str, task: str, strategy: str, device: torch.device, **opt
 
     labels = 1 if task == "stsb" else 2
     if model == "minilm":
-        network = AutoModelForSequenceClassification.from_pretrained(str(models.minilm_folder()), num_labels=labels)
+        network = AutoModelForSequenceClassification.from_pretrained(str(catalogue.minilm_folder()), num_labels=labels)
     else:
-        config = AutoConfig.for_model(**models.KNOWN[model], num_labels=labels)
+        config = AutoConfig.for_model(**catalogue.PUBLISHED_SIZES[model], num_labels=labels)
         network = AutoModelForSequenceClassification.from_config(config)
     if strategy == "lora":
         from peft import LoraConfig, get_peft_model

@@ -17,7 +17,7 @@ from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.strategies import registry
 
 BATCH = 16
@@ -44,7 +44,9 @@ def backbone(model: str, device: torch.device) -> Backbone:
         return backbones.load("minilm", True, dtype, device)
     from transformers import AutoConfig, AutoModel
 
-    network = AutoModel.from_config(AutoConfig.for_model(**models.KNOWN[model]), attn_implementation="eager")
+    network = AutoModel.from_config(
+        AutoConfig.for_model(**catalogue.PUBLISHED_SIZES[model]), attn_implementation="eager"
+    )
     return backbones.narrowed(backbones.adopt(network.to(device).eval(), True, frozenset()), dtype)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.report.claims import comparing, counting, testing
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.claims.evidence import Evidence, gather
@@ -59,7 +59,7 @@ def overall(findings: Sequence[Finding]) -> Verdict:
 def not_the_papers(recipe: Recipe, table: Table) -> str:
     """Say what sets these runs apart from the paper's, so that its claims cannot be judged on them; else nothing."""
     wanted = table.view.model
-    if wanted is not None and models.pin(recipe.model)[0] != wanted:
+    if wanted is not None and catalogue.pin(recipe.model)[0] != wanted:
         return f"the model is {recipe.model}, not the paper's {wanted}"
     changed = {key: value for key, value in recipe.overrides.items() if key != "precision"}
     words = ", ".join(f"{key}={value}" for key, value in changed.items())

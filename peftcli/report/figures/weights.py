@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from peftcli.errors import UserError
 from peftcli.models import anatomy as anatomies
-from peftcli.models import catalogue as models
+from peftcli.models import catalogue
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, FEEDFORWARD
 
@@ -27,21 +27,21 @@ OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm
 
 def anatomy(model: str) -> Anatomy:
     """Give a model's tensors by name and role, from its config's numbers. Raises UserError."""
-    return anatomies.anatomy(models.config(model), (), pooler=False)
+    return anatomies.anatomy(catalogue.config(model), (), pooler=False)
 
 
 def locate(model: str) -> Path | None:
     """Find the folder or file of a model's weights on this machine; None where they are not at hand."""
     if model == "minilm":
-        return models.minilm_folder()
+        return catalogue.minilm_folder()
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder
-    if models.looks_like_path(model):
+    if catalogue.looks_like_path(model):
         return None
     from huggingface_hub import try_to_load_from_cache
 
-    unpinned, commit = models.pin(model)
+    unpinned, commit = catalogue.pin(model)
     found = try_to_load_from_cache(unpinned, "model.safetensors", revision=commit)
     return Path(found) if isinstance(found, str) else None
 
