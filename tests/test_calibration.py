@@ -46,7 +46,7 @@ def recipe(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def shown(recipe: Path, output: Path, walltime: str | None = None) -> dict:
-    return json.loads(calibrate.show(str(recipe), output, None, [], 2, walltime, True))
+    return json.loads(json.dumps(calibrate.describe(load(recipe), output, None, 2, walltime)))
 
 
 def test_every_kind_of_cohort_that_is_left_is_timed_and_nothing_is_written(recipe, tmp_path, monkeypatch):
@@ -70,7 +70,7 @@ def test_what_is_recorded_is_not_counted(recipe, tmp_path, monkeypatch):
     found = shown(recipe, tmp_path / "out")
     assert [(kind["name"], kind["runs"]) for kind in found["kinds"]] == [("demo bitfit", 1)]
     assert found["kinds"][0]["fit"] is None
-    text = calibrate.show(str(recipe), tmp_path / "out", None, [], 2, "1:00:00", False)
+    text = calibrate.text(shown(recipe, tmp_path / "out", "1:00:00"))
     assert "fit in 60.0 min" in text
     assert "1 runs left in 1 cohorts" in text
 

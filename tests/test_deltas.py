@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from peftcli import records
-from peftcli.cli import evaluate
+from peftcli.cli import deltas as command
+from peftcli.deltas import evaluating, restoring
 from peftcli.deltas import file as deltas
-from peftcli.deltas import restoring
 from peftcli.deltas.file import Company, Delta
 from peftcli.errors import UserError
 from peftcli.models.catalogue import PUBLISHED_SIZES
@@ -58,7 +58,7 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
     ended = trained.train(tmp_path, base, entry, learning_rates=[5e-3, 2e-2], seeds=[0, 1], cohort=3)
     assert {record.body["cost"]["cohort"] for record in ended} == {3, 1}
     for record in ended:
-        assert evaluate.evaluate(trained.delta(record), str(base)) == evaluations(record)
+        assert evaluating.evaluate(trained.delta(record), str(base)) == evaluations(record)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_restored_best_weights_and_held_out_parts_of_each_seed(strategy: Any, ba
     settings |= {"validation_share": 0.3, "validation_split": "per seed"}
     ended = trained.train(tmp_path, base, strategy, seeds=[0, 1, 2], training=settings)
     for record in ended:
-        assert evaluate.evaluate(trained.delta(record), str(base)) == evaluations(record)
+        assert evaluating.evaluate(trained.delta(record), str(base)) == evaluations(record)
     assert len(ended) == 3
 
 
@@ -92,7 +92,7 @@ def test_other_precisions_come_back_to_the_last_bit_too(
         delta = trained.delta(record)
         wide = torch.float64 if precision == "float64" else torch.float32
         assert {t.dtype for n, t in delta.tensors.items() if not n.endswith(deltas.INDEX)} == {wide}
-        assert evaluate.evaluate(delta, str(base)) == evaluations(record)
+        assert evaluating.evaluate(delta, str(base)) == evaluations(record)
 
 
 def test_the_record_is_the_same_without_a_delta(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,9 +201,10 @@ def test_a_diverged_run_leaves_none(base: Path, tmp_path: Path) -> None:
     assert not deltas.path(record.path).exists()
 
 
-def test_the_command_line(layernorm: Path, base: Path) -> None:
-    shown = json.loads(evaluate.show(layernorm, "demo", str(base), None, False, True))
+def test_the_command_line(layernorm: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.evaluate(layernorm, "demo", str(base), as_json=True)
+    shown = json.loads(capsys.readouterr().out)
     record = records.read(layernorm.with_name(layernorm.name.replace(".delta.safetensors", ".json")))
     assert shown["evaluations"] == evaluations(record)
     with pytest.raises(UserError, match="this delta is of task 'demo', not 'rte'"):
-        evaluate.show(layernorm, "rte", str(base), None, False, True)
+        command.evaluate(layernorm, "rte", str(base))

@@ -19,22 +19,12 @@ from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
-from peftcli.launchers import launch as choosing
 from peftcli.runner import cohort as execution
 from peftcli.runner import sweep, work
 from peftcli.runner.progress import Progress
 from peftcli.runner.status import Status
 from peftcli.runner.work import SweepSettings
 from tests import folders, tiny
-
-PLAIN = {
-    "retry_failed": False,
-    "allow_other_data": False,
-    "keep_predictions": False,
-    "save_delta": False,
-    "track": None,
-    "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
-}
 
 
 @pytest.fixture
@@ -50,7 +40,7 @@ def runs(recipe: Path) -> list[Run]:
 
 
 def swept(recipe: Path, output: Path, size: int | None = 4, **changes: Any) -> int:
-    return command.run(str(recipe), output, None, size, [], [], **{**PLAIN, **changes})
+    return command.sweep(str(recipe), output, cohort=size, predictions=False, **changes)
 
 
 def results(recipe: Path, output: Path) -> dict[float, list[Any]]:
@@ -102,7 +92,7 @@ def test_an_exception_of_one_run_fails_it_alone(
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "broken").rglob("*.json")}
     assert swept(recipe, tmp_path / "broken") == 1  # not tried again unless asked
     assert {path: path.stat().st_mtime_ns for path in files} == files
-    assert swept(recipe, tmp_path / "broken", retry_failed=True) == 0
+    assert swept(recipe, tmp_path / "broken", retry="failed") == 0
     changed = [path.stem for path, time in files.items() if path.stat().st_mtime_ns != time]
     assert changed == [f"layernorm-{runs(recipe)[3].id}"]
 
@@ -138,7 +128,7 @@ def test_a_run_that_diverges_is_recorded_with_its_step(
     assert found[1e-3, 0][0] == "completed"
     assert found[1e38, 0][0] == "diverged"
     assert "diverged: demo full lr=1e+38 seed=0: loss or weights not finite at step " in capsys.readouterr().err
-    assert swept(recipe, tmp_path / "out", retry_failed=True) == 1  # diverged counts as done
+    assert swept(recipe, tmp_path / "out", retry="failed") == 1  # diverged counts as done
 
 
 @pytest.mark.parametrize("poison", [math.nan, math.inf])

@@ -18,7 +18,6 @@ from peftcli.experiment.recipe import load
 from peftcli.records import merge
 from peftcli.runner import work
 from tests import folders
-from tests.test_execution import PLAIN
 
 SHORT = {
     "strategies": ["layernorm", "bitfit"],
@@ -105,7 +104,7 @@ def test_two_processes_that_train_each_run_together_find_the_same(environment, t
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", environment["PEFTCLI_CACHE_DIR"])
     exact = {**SHORT, "training": {**SHORT["training"], "precision": "float64"}}
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact)
-    assert command.run(str(recipe), tmp_path / "one", None, 2, [], [], **PLAIN) == 0
+    assert command.sweep(str(recipe), tmp_path / "one", cohort=2, predictions=False) == 0
     options = ["--cohort", "2", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
     assert sweep(environment, recipe, tmp_path / "two", *options).wait(120) == 0
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")

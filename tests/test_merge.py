@@ -82,7 +82,7 @@ def test_damaged_files_are_named_and_left_where_they_are(machines, tmp_path, cap
     broken = record(machines[1], 1)
     broken.write_bytes(broken.read_bytes()[:-20])
     (machines[1] / "rte" / "foreign.json").write_text("{}")
-    assert command.run(machines, tmp_path / "c") == 1
+    assert command.merge(machines, tmp_path / "c") == 1
     said = capsys.readouterr().err
     assert str(broken) in said
     assert "foreign.json" in said

@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from peftcli.cli import predict
+from peftcli.cli import deltas as command
 from peftcli.deltas import export
 from peftcli.deltas import file as deltas
 from peftcli.errors import UserError
@@ -39,8 +39,7 @@ def delta(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def written(delta: Path, base: Path, to: Path, source: Path | None = None, **more: Any) -> str:
-    given: dict[str, Any] = {"task": None, "split": None, "data_dir": None, "form": None, **more}
-    predict.run(delta, source, model=str(base), to=to, **given)
+    command.predict(delta, source, model=str(base), to=to, **more)
     return to.read_text()
 
 
@@ -143,10 +142,10 @@ def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
     from peftcli.deltas.predicting import Prediction
 
     wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
-    assert predict.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"
-    assert predict.table(tasks.get("rte"), wnli) == "index\tprediction\n3\tentailment\n4\tnot_entailment\n"
+    assert command.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"
+    assert command.table(tasks.get("rte"), wnli) == "index\tprediction\n3\tentailment\n4\tnot_entailment\n"
     scores = [Prediction(0, -1.5, None), Prediction(1, 6.0, None), Prediction(2, 2.25, None)]
-    assert predict.table(tasks.get("stsb"), scores) == "index\tprediction\n0\t0.000000\n1\t5.000000\n2\t2.250000\n"
+    assert command.table(tasks.get("stsb"), scores) == "index\tprediction\n0\t0.000000\n1\t5.000000\n2\t2.250000\n"
 
 
 def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

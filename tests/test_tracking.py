@@ -22,7 +22,6 @@ from peftcli.runner import cohort as execution
 from peftcli.runner import sweep, tracking, work
 from peftcli.runner.work import SweepSettings
 from tests import folders
-from tests.test_execution import PLAIN
 from tests.trained import Quiet
 
 TRAINING = {"steps": 10, "batch_size": 4, "max_train_samples": 32, "max_length": 32, "evaluate_every": "4 steps"}
@@ -76,7 +75,7 @@ def contents(output: Path) -> dict[str, Any]:
 
 
 def swept(recipe: Path, output: Path, track: str | None) -> int:
-    return command.run(str(recipe), output, None, 4, [], [], **{**PLAIN, "track": track})
+    return command.sweep(str(recipe), output, cohort=4, predictions=False, track=track)
 
 
 def test_curves_are_the_records_numbers_and_change_no_record(recipe, tmp_path):

@@ -1,1 +1,1 @@
-"""What each command does; `peftcli.cli` reads the arguments and calls these."""
+"""The command line: one file a command (those on saved deltas share one), registered in `app`."""

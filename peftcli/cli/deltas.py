@@ -1,15 +1,26 @@
-"""The commands that use a saved delta: apply, evaluate, predict. Arguments are read here; `commands` does the work."""
+"""The commands that use a saved delta: `peftcli apply`, `evaluate` and `predict`."""
 
+from __future__ import annotations
+
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AsJson, DataDir
+from peftcli.cli.options import AsJson, Base, DataDir, DeltaFile, DeltaTask
+from peftcli.errors import UserError, unknown
 
-DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", help="A file that --save-delta wrote.")]
-Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.")]
+if TYPE_CHECKING:
+    from peftcli.deltas.file import Delta
+    from peftcli.deltas.predicting import Prediction
+    from peftcli.tasks.registry import Task
+
+FOLDERS = ("transformers", "peft")  # what `apply` writes
+TEXTS = ("tsv", "jsonl")  # what `predict` writes
+LOWEST, HIGHEST = 0.0, 5.0  # STS-B's scores
 
 
 def apply(
@@ -19,23 +30,37 @@ def apply(
     form: Annotated[str, typer.Option("--format", help="transformers, or for lora peft.")] = "transformers",
 ) -> None:
     """Write a saved delta on its base as a transformers folder, or a lora as an adapter of the peft package."""
-    from peftcli.cli import apply as command
+    if form not in FOLDERS:
+        raise unknown("value of --format", form, FOLDERS)
+    from peftcli.deltas import export, file
 
-    print(command.run(delta, model, out, form), file=sys.stderr)
+    saved = file.read(delta)
+    export.write(saved, model or saved.model, out, form)
+    print(f"wrote {out}: {saved.run.describe()}", file=sys.stderr)
 
 
 def evaluate(
     delta: DeltaFile,
-    task: Annotated[str | None, typer.Option(help="The delta's own task, for a check.")] = None,
+    task: DeltaTask = None,
     model: Base = None,
     data_dir: DataDir = None,
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score a saved delta on its task, exactly as its record has it; of own data, --data-dir is its file or folder."""
-    from peftcli.cli import evaluate as command
+    from peftcli.deltas import evaluating, file
 
-    print(command.show(delta, task, model, data_dir, allow_other_data, as_json))
+    saved = file.read(delta)
+    _check_task(saved, task)
+    evaluations = evaluating.evaluate(saved, model or saved.model, data_dir, allow_other_data)
+    if as_json:
+        print(json.dumps({"run": saved.run.model_dump(), "evaluations": evaluations}, indent=1))
+        return
+    print(saved.run.describe())
+    for entry in evaluations:
+        # Loss and metrics are floats; the split's name and whether every answer is the same are not.
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if isinstance(value, float))
+        print(f"  {entry['split']:<12} {numbers}")
 
 
 def predict(
@@ -43,7 +68,7 @@ def predict(
     source: Annotated[
         Path | None, typer.Option("--input", metavar="FILE", help="CSV, TSV, JSON lines or parquet.")
     ] = None,
-    task: Annotated[str | None, typer.Option(help="The delta's own task, for a check.")] = None,
+    task: DeltaTask = None,
     split: Annotated[str | None, typer.Option(help="Instead of a file: a split of the task, e.g. test.")] = None,
     model: Base = None,
     data_dir: DataDir = None,
@@ -51,6 +76,59 @@ def predict(
     form: Annotated[str | None, typer.Option("--format", help="tsv or jsonl.  [by --to's suffix, else tsv]")] = None,
 ) -> None:
     """Write a saved delta's predictions on a file, or on a split as the GLUE server takes them."""
-    from peftcli.cli import predict as command
+    if (source is None) == (split is None):
+        raise UserError("predict takes --input FILE or --split NAME, one of them")
+    form = form or ("jsonl" if to is not None and to.suffix in (".jsonl", ".ndjson") else "tsv")
+    if form not in TEXTS:
+        raise unknown("value of --format", form, TEXTS)
+    from peftcli import files
+    from peftcli.deltas import file, predicting
+    from peftcli.experiment.run import task_of
 
-    command.run(delta, source, task, split, model, data_dir, to, form)
+    saved = file.read(delta)
+    _check_task(saved, task)
+    base = model or saved.model
+    if source is not None:
+        predictions = predicting.from_file(saved, base, source)
+    else:
+        predictions = predicting.of_split(saved, base, str(split), data_dir)
+    text = json_lines(predictions) if form == "jsonl" else table(task_of(saved.run), predictions)
+    if to is None:
+        sys.stdout.write(text)
+    else:
+        files.write(to, text)
+        print(f"wrote {len(predictions)} predictions to {to}", file=sys.stderr)
+
+
+def table(task: Task, predictions: Sequence[Prediction]) -> str:
+    """Write index and prediction a line, as the GLUE server takes them: the task's own numbers or names for labels."""
+    from peftcli.tasks import registry
+
+    lines = ["index\tprediction"]
+    for prediction in predictions:
+        value: str | float | list[str] = prediction.value
+        if isinstance(value, list):
+            word = " ".join(value)
+        elif isinstance(value, float):
+            # The server refuses a score outside STS-B's range, where a regression may well end.
+            word = f"{min(max(value, LOWEST), HIGHEST) if task.data == registry.GLUE else value:.6f}"
+        else:
+            word = str(task.labels.index(value)) if task.submitted_as == "number" else value
+        lines.append(f"{prediction.index}\t{word}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def json_lines(predictions: Sequence[Prediction]) -> str:
+    """Write a JSON object a line: index, prediction, and each label's probability where there are labels."""
+    lines = []
+    for prediction in predictions:
+        row: dict[str, Any] = {"index": prediction.index, "prediction": prediction.value}
+        if prediction.shares is not None:
+            row["probabilities"] = prediction.shares
+        lines.append(json.dumps(row))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _check_task(delta: Delta, task: str | None) -> None:
+    if task is not None and task != delta.run.task:
+        raise UserError(f"this delta is of task {delta.run.task!r}, not {task!r}: its head reads no other")

@@ -1,70 +1,82 @@
-"""What `peftcli doctor` shows: this machine, what an offline node would miss of a recipe, and what the sweep needs."""
+"""`peftcli doctor`: this machine, what an offline node would miss of a recipe, and what the sweep needs."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli.experiment.recipe import find, load, parse_set
+from peftcli.cli.options import AsJson, CohortSize, DataDir, OptionalRecipe, Output, SetOption
 
 
-def show(
-    name: str | None, output: Path, data_dir: Path | None, overrides: list[str], cohort: int | None, as_json: bool
-) -> tuple[str, int]:
-    """Describe the machine, and the recipe's needs on it; the exit code is 1 where the sweep would be stopped."""
-    recipe = None if name is None else load(find(name), parse_set(overrides))
-    from peftcli.preflight import doctor
-    from peftcli.preflight import offline as inventory
+def doctor(
+    recipe: OptionalRecipe = None,
+    output: Output = Path("results"),
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+    cohort: CohortSize = None,
+    as_json: AsJson = False,
+) -> int:
+    """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
+    from peftcli.experiment.recipe import find, load, parse_set
 
-    found: dict[str, Any] = {"machine": doctor.machine(output)}
-    if recipe is not None:
-        found["ready"] = [asdict(item) for item in inventory.take(recipe, data_dir)]
-        own = {name for name, entry in recipe.tasks if entry.options}
+    # A recipe that is wrong is refused before torch is imported.
+    loaded = None if recipe is None else load(find(recipe), parse_set(overrides))
+    from peftcli.preflight import doctor as examination
+    from peftcli.preflight import offline
+
+    report: dict[str, Any] = {"machine": examination.machine(output)}
+    if loaded is not None:
+        report["ready"] = [asdict(item) for item in offline.take(loaded, data_dir)]
+        described = {name for name, entry in loaded.tasks if entry.options}
         # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
-        if all(item["ready"] for item in found["ready"] if item["name"] in own):
-            found["needs"] = doctor.needs(recipe, output, cohort)
-        found["notes"] = doctor.notes(recipe)
-    found["problems"] = doctor.problems(found)
-    code = 1 if found["problems"] else 0
-    return json.dumps(found, indent=1) if as_json else _text(found), code
+        if all(item["ready"] for item in report["ready"] if item["name"] in described):
+            report["needs"] = examination.needs(loaded, output, cohort)
+        report["notes"] = examination.notes(loaded)
+    report["problems"] = examination.problems(report)
+    print(json.dumps(report, indent=1) if as_json else _text(report))
+    return 1 if report["problems"] else 0
 
 
-def _text(found: dict[str, Any]) -> str:
-    here = found["machine"]
-    answers = "answers" if here["hub_reachable"] else "does not answer (or HF_HUB_OFFLINE is set)"
-    memory = "" if here["free_memory_bytes"] is None else f", {_size(here['free_memory_bytes'])} free memory"
+def _text(report: dict[str, Any]) -> str:
+    machine = report["machine"]
+    answers = "answers" if machine["hub_reachable"] else "does not answer (or HF_HUB_OFFLINE is set)"
+    memory = "" if machine["free_memory_bytes"] is None else f", {_size(machine['free_memory_bytes'])} free memory"
     lines = [
-        f"device     {here['device']}, precision {here['precision']}, {here['threads']} threads{memory}",
-        f"versions   Python {here['python']}, torch {here['torch']}",
-        f"hub        {here['hub']} {answers}",
-        f"hub cache  {here['hub_cache']}, {_size(here['cache_free_bytes'])} free",
-        f"records    {here['output']}, {_size(here['output_free_bytes'])} free",
+        f"device     {machine['device']}, precision {machine['precision']}, {machine['threads']} threads{memory}",
+        f"versions   Python {machine['python']}, torch {machine['torch']}",
+        f"hub        {machine['hub']} {answers}",
+        f"hub cache  {machine['hub_cache']}, {_size(machine['cache_free_bytes'])} free",
+        f"records    {machine['output']}, {_size(machine['output_free_bytes'])} free",
     ]
-    lines += [_item(item, here) for item in found.get("ready", [])]
-    if "needs" in found:
-        wants = found["needs"]
-        lines.append(f"needs      {wants['runs_left']} of {wants['runs']} runs are left")
-        lines.append(f"           about {_size(wants['record_bytes'])} of disk for records")
-        if wants["values_bytes"] is not None:
-            weights, values = _size(wants["weights_bytes"]), _size(wants["values_bytes"])
+    lines += [_item(item, machine) for item in report.get("ready", [])]
+    if "needs" in report:
+        needs = report["needs"]
+        lines.append(f"needs      {needs['runs_left']} of {needs['runs']} runs are left")
+        lines.append(f"           about {_size(needs['record_bytes'])} of disk for records")
+        # Weights and trained values are only known where the model's sizes are.
+        if needs["values_bytes"] is not None:
+            weights, values = _size(needs["weights_bytes"]), _size(needs["values_bytes"])
             lines.append(f"           {weights} of memory for weights, at most {values} for trained values;")
             lines.append("           activations come on top")
-    lines += [f"note       {note}" for note in found.get("notes", [])]
-    others = [problem for problem in found["problems"] if not problem.startswith(("model ", "tokenizer ", "data "))]
-    return "\n".join([*lines, *(f"problem    {problem}" for problem in others)])
+    lines += [f"note       {note}" for note in report.get("notes", [])]
+    # What is missing of model, tokenizer and data stands among the items above already.
+    missing = ("model ", "tokenizer ", "data ")
+    lines += [f"problem    {problem}" for problem in report["problems"] if not problem.startswith(missing)]
+    return "\n".join(lines)
 
 
-def _item(item: dict[str, Any], here: dict[str, Any]) -> str:
+def _item(item: dict[str, Any], machine: dict[str, Any]) -> str:
     from peftcli.preflight.offline import is_missing
 
     what = f"{item['kind']} {item['name']}: {item['where']}"
     if item["ready"]:
         return f"ok         {what}"
-    return f"MISSING    {what}" if is_missing(item, here) else f"to fetch   {what}"
+    return f"MISSING    {what}" if is_missing(item, machine) else f"to fetch   {what}"
 
 
 def _size(count: int) -> str:
     """Word a number of bytes with three digits."""
+    # Decimal units, as disks are sold and `df -H` counts.
     amount, units = float(count), ["bytes", "kB", "MB", "GB", "TB"]
     while amount >= 1000 and len(units) > 1:
         amount, units = amount / 1000, units[1:]

@@ -1,36 +1,57 @@
-"""What `peftcli list` shows: strategies, tasks, models and recipes, a line each. No torch."""
+"""`peftcli list`: strategies, tasks, models and recipes, a line each. No torch."""
 
-from typing import Any
+import json
+from typing import Annotated, Any
 
-from peftcli import documents
-from peftcli.experiment import recipe
-from peftcli.models import catalogue
-from peftcli.strategies import STRATEGIES
-from peftcli.tasks import registry as tasks
+import typer
+
+from peftcli.cli.options import AsJson
+from peftcli.errors import unknown
 
 KINDS = ("strategies", "tasks", "models", "recipes")
 
 
+# Named so as not to hide the built-in `list`; the command itself is registered as `list`.
+def list_(
+    what: Annotated[str, typer.Argument(metavar="strategies|tasks|models|recipes")],
+    as_json: AsJson = False,
+) -> None:
+    """List what exists, a line each."""
+    if what not in KINDS:
+        raise unknown("list", what, KINDS)
+    listed = rows(what)
+    if as_json:
+        print(json.dumps(listed, indent=1))
+        return
+    width = max(len(row["name"]) for row in listed)
+    for row in listed:
+        print(f"{row['name']:<{width}}  {row['summary']}")
+
+
 def rows(what: str) -> list[dict[str, Any]]:
-    """Give one of `KINDS` as objects with `name` and `summary`, and for strategies their `options`."""
+    """Return one of `KINDS` as objects with `name` and `summary`, and for strategies their `options`."""
+    from peftcli import documents
+    from peftcli.experiment import recipe
+    from peftcli.models import catalogue
+    from peftcli.strategies import STRATEGIES
+    from peftcli.tasks import registry
+
     if what == "strategies":
         return [
-            {"name": name, "summary": s.summary, "options": list(s.option_names)}
-            for name, s in sorted(STRATEGIES.items())
+            {"name": name, "summary": strategy.summary, "options": list(strategy.option_names)}
+            for name, strategy in sorted(STRATEGIES.items())
         ]
-    if what == "tasks":
-        return [{"name": task.name, "summary": _task(task)} for task in tasks.TASKS.values()]
     if what == "models":
         return [{"name": name, "summary": catalogue.DESCRIPTIONS[name]} for name in catalogue.PUBLISHED_SIZES]
-    return [{"name": name, "summary": _title(name)} for name in recipe.shipped()]
-
-
-def _task(task: tasks.Task) -> str:
-    sizes = " / ".join(f"{size} {split}" for split, size in task.sizes.items() if split in ("train", *task.evaluation))
-    parts = [task.kind, ", ".join(task.metrics), sizes, task.note]
-    return "; ".join(filter(None, parts))
-
-
-def _title(name: str) -> str:
-    document = documents.load(recipe.find(name), "recipe")
-    return str(document.get("title", ""))
+    if what == "recipes":
+        # Titles alone are read: a recipe that is wrong further down is still listed.
+        titles = {name: documents.load(recipe.find(name), "recipe").get("title", "") for name in recipe.shipped()}
+        return [{"name": name, "summary": str(title)} for name, title in titles.items()]
+    listed = []
+    for task in registry.TASKS.values():
+        # Splits that are neither trained on nor evaluated (the GLUE server's test sets) are left out.
+        used = {split: size for split, size in task.sizes.items() if split in ("train", *task.evaluation)}
+        sizes = " / ".join(f"{size} {split}" for split, size in used.items())
+        details = (task.kind, ", ".join(task.metrics), sizes, task.note)
+        listed.append({"name": task.name, "summary": "; ".join(filter(None, details))})
+    return listed

@@ -1,16 +1,22 @@
-"""What `peftcli merge` does: joins folders of results, and names what it could not take. No torch."""
+"""`peftcli merge`: joins folders of results, and names what it could not take. No torch."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from peftcli.records.merge import merge
+import typer
 
 
-def run(sources: Sequence[Path], output: Path) -> int:
-    """Merge folders; gives the exit code: 1 where files were damaged and left out."""
-    found = merge(sources, output)
-    for path, reason in found.damaged:
+def merge(
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER…", help="Folders of records.")],
+    output: Annotated[Path, typer.Option(help="The folder that gets them all.")],
+) -> int:
+    """Join the results of several machines; the same run with different content is refused."""
+    from peftcli.records.merge import merge as join
+
+    merged = join(sources, output)
+    for path, reason in merged.damaged:
         print(f"skipped {path}: {reason}", file=sys.stderr)
-    print(f"{found.written} records added to {output}, {found.present} were there", file=sys.stderr)
-    return 1 if found.damaged else 0
+    print(f"{merged.written} records added to {output}, {merged.present} were there", file=sys.stderr)
+    # Sound records were joined all the same; the exit code says that a file was left out.
+    return 1 if merged.damaged else 0

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+# A type is shared where two commands take the same option with the same words; what one command alone takes stands there.
 Output = Annotated[Path, typer.Option(help="The folder of the records.")]
 DataDir = Annotated[
     Path | None,
@@ -16,8 +17,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
 ]
+OptionalRecipe = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.")]
+CohortSize = Annotated[int | None, typer.Option(min=1, help="Runs trained together.")]
+AllowOtherData = Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")]
 Track = Annotated[str | None, typer.Option(metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.")]
 
+# Launchers. None means that the option was not given: `launch.choose` refuses one that its launcher does not read.
 Launcher = Annotated[str, typer.Option(help="local, accelerate (processes of this machine) or slurm.")]
 Processes = Annotated[int | None, typer.Option(min=1, help="Processes (slurm: of a job).  [one a GPU]")]
 ProcessesPerRun = Annotated[int | None, typer.Option(min=1, help="Processes that train a run together.")]
@@ -28,3 +33,8 @@ MaxJobs = Annotated[int | None, typer.Option(min=1, help="slurm: jobs at most.  
 Account = Annotated[str | None, typer.Option(help="slurm: the account.")]
 Slurm = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="slurm: any option of sbatch.")]
 Detach = Annotated[bool, typer.Option("--detach", help="slurm: submit and do not wait.")]
+
+# Saved deltas.
+DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", help="A file that --save-delta wrote.")]
+DeltaTask = Annotated[str | None, typer.Option(help="The delta's own task, for a check.")]
+Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.")]

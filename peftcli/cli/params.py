@@ -1,39 +1,52 @@
-"""What `peftcli params` shows: exact counts as a table or JSON. No torch."""
+"""`peftcli params`: exact counts as a table or JSON, from the architecture's numbers alone. No torch."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from peftcli.cli.options import AsJson, OptionalRecipe, SetOption
 from peftcli.errors import UserError
-from peftcli.experiment import parameters
-from peftcli.experiment.recipe import find, load, parse_set, parse_strategy
-from peftcli.report import parameters as parameter_rows
-from peftcli.strategies import registry
 
 
-def show(
-    recipe: str | None, model: str | None, strategy: str | None, labels: int | None, overrides: list[str], as_json: bool
-) -> str:
-    """Count a recipe's strategies, or one strategy on a model. Raises UserError."""
+def params(
+    recipe: OptionalRecipe = None,
+    model: Annotated[str | None, typer.Option(help="Instead of a recipe: a model …")] = None,
+    strategy: Annotated[str | None, typer.Option(help="… and a strategy.")] = None,
+    labels: Annotated[int | None, typer.Option(min=1, help="Outputs of the head.  [2]")] = None,
+    overrides: SetOption = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Count parameters exactly, from the architecture's numbers alone."""
+    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.report import parameters
+
     if (recipe is None) == (model is None and strategy is None):
         raise UserError("params takes a RECIPE, or --model and --strategy")
     if recipe is not None:
-        found = parameter_rows.rows(load(find(recipe), parse_set(overrides)), labels)
+        rows = parameters.rows(load(find(recipe), parse_set(overrides)), labels)
     else:
-        found = [_one(model or "bert-base-uncased", strategy or "full", labels or 2, overrides)]
-    return json.dumps(found, indent=1) if as_json else _text(found)
+        rows = [_row(model or "bert-base-uncased", strategy or "full", labels or 2, overrides)]
+    print(json.dumps(rows, indent=1) if as_json else _text(rows))
 
 
-def _one(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[str, Any]:
+def _row(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[str, Any]:
+    """Count one strategy on a model: a row with the keys that a recipe's rows have. Raises UserError."""
+    from peftcli.experiment import parameters
+    from peftcli.experiment.recipe import parse_set, parse_strategy
+    from peftcli.strategies import registry
+
     name, options = next(iter(parse_strategy(strategy).items()))
     settings = parse_set(overrides)
     style = settings.pop("head", "stock")
     if settings:
         raise UserError(f"params without a recipe counts with --set head=… alone, not {next(iter(settings))!r}")
-    known = registry.get(name).options(options)
-    counts = parameters.count(model, name, known, "pair" if labels > 1 else "regression", labels, style)
+    checked = registry.get(name).options(options)
+    # One output is a regression's; of the kinds with labels any would do, since they have the same head.
+    counts = parameters.count(model, name, checked, "pair" if labels > 1 else "regression", labels, style)
     return {
         "strategy": name,
-        "options": known,
+        "options": checked,
         "label": strategy,
         "total": counts.total,
         "trainable": counts.trainable,
@@ -48,10 +61,12 @@ def _text(rows: list[dict[str, Any]]) -> str:
         f"{'strategy':<40}{'trainable':>14}{'head':>9}{'with head':>14}{'total':>14}{'percent':>10}{'printed':>11}"
     ]
     for row in rows:
-        both = row["trainable"] + row["head"]
+        both, percent = row["trainable"] + row["head"], row["trainable_percent"]
+        # Below a hundredth of a percent two decimals would say nothing.
+        decimals = 2 if percent >= 0.01 or percent == 0 else 4
         lines.append(
             f"{row['label'][:39]:<40}{row['trainable']:>14,}{row['head']:>9,}{both:>14,}{row['total']:>14,}"
-            f"{_percent(row['trainable_percent']):>10}{_printed(row):>11}".rstrip()
+            f"{percent:>10.{decimals}f}{_printed(row):>11}".rstrip()
         )
     notes = [f"{row['label']}: {row['note']}" for row in rows if row["note"]]
     return "\n".join([*lines, *notes])
@@ -62,7 +77,3 @@ def _printed(row: dict[str, Any]) -> str:
     if row.get("published_millions") is not None:
         return f"{row['published_millions']:.2f} M"
     return "" if row.get("published_percent") is None else f"{row['published_percent']:g}"
-
-
-def _percent(share: float) -> str:
-    return f"{share:.2f}" if share >= 0.01 or share == 0 else f"{share:.4f}"

@@ -1,44 +1,74 @@
-"""What `peftcli plan` shows: runs by state, cohorts, trainable parameters, and every setting with its origin. No torch."""
+"""`peftcli plan`: runs by state, cohorts, trainable parameters, and every setting with its origin. No torch."""
+
+from __future__ import annotations
 
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from peftcli import records
-from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import plan
-from peftcli.experiment.recipe import Recipe, find, load, parse_set
-from peftcli.launchers import slurm_queue as queue
-from peftcli.report import parameters as parameter_rows
+import typer
+
+from peftcli.cli.options import AsJson, CohortSize, DataDir, Output, RecipeName, SetOption, Walltime
+from peftcli.errors import UserError
+
+if TYPE_CHECKING:
+    from peftcli.experiment.recipe import Recipe
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)
 
 
-def show(name: str, output: Path, overrides: list[str], cohort: int | None, as_json: bool) -> str:
-    """Describe a recipe's plan as text or JSON. Raises UserError."""
-    recipe = load(find(name), parse_set(overrides))
-    found = describe(recipe, output, cohort)
-    return json.dumps(found, indent=1) if as_json else _text(found)
+def plan(
+    recipe: RecipeName,
+    output: Output = Path("results"),
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+    cohort: CohortSize = None,
+    as_json: AsJson = False,
+    calibrate: Annotated[bool, typer.Option("--calibrate", help="Time a few steps and tell hours.")] = False,
+    walltime: Walltime = None,
+) -> None:
+    """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
+    from peftcli.experiment.recipe import find, load, parse_set
+
+    if walltime is not None and not calibrate:
+        raise UserError("--time is for --calibrate here: it says how many cohorts fit")
+    loaded = load(find(recipe), parse_set(overrides))
+    if calibrate:
+        from peftcli.cli import calibrate as timing
+
+        times = timing.describe(loaded, output, data_dir, cohort, walltime)
+        print(json.dumps(times, indent=1) if as_json else timing.text(times))
+    else:
+        description = describe(loaded, output, cohort)
+        print(json.dumps(description, indent=1) if as_json else _text(description))
 
 
 def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]:
-    """Give a recipe's plan as plain values. Raises UserError."""
-    planned = plan.expand(recipe)
+    """Return a recipe's plan as plain values. Raises UserError."""
+    from peftcli import records
+    from peftcli.experiment import cohort_size
+    from peftcli.experiment import plan as planning
+    from peftcli.launchers import slurm_queue
+    from peftcli.report import parameters
+
+    planned = planning.expand(recipe)
     runs = [p.run for p in planned]
     states = records.states(runs, output)
-    outlook = queue.outlook(output, [run for run, state in states.items() if state == "missing"])
+    # What has no record may be in a cluster's hands: its queue says which jobs wait and which are at work.
+    outlook = slurm_queue.outlook(output, [run for run, state in states.items() if state == "missing"])
     states |= outlook.states
-    size = sizing.choose(output, runs, cohort, on_gpu=False)
+    # Whether the sweep will have a GPU is not asked, since that takes torch; without a pin it is counted as if not.
+    size = cohort_size.choose(output, runs, cohort, on_gpu=False)
     return {
         "title": recipe.title,
         "model": recipe.model,
         "runs": len(runs),
         "states": {state: Counter(states.values())[state] for state in STATES},
-        "cohorts": len(plan.cohorts(runs, size)),
+        "cohorts": len(planning.cohorts(runs, size)),
         "cohort_size": size,
-        "strategies": parameter_rows.rows(recipe),
+        "strategies": parameters.rows(recipe),
         "notes": recipe.notes,
         "jobs": outlook.notes,
         "plan": [
@@ -54,19 +84,20 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     }
 
 
-def _text(found: dict[str, Any]) -> str:
-    states = ", ".join(f"{count} {state}" for state, count in found["states"].items() if count)
+def _text(description: dict[str, Any]) -> str:
+    states = ", ".join(f"{count} {state}" for state, count in description["states"].items() if count)
     lines = [
-        found["title"],
-        f"model {found['model']}; {found['runs']} runs: {states}",
-        f"{found['cohorts']} cohorts of at most {found['cohort_size']} runs",
-        *found["jobs"],
+        description["title"],
+        f"model {description['model']}; {description['runs']} runs: {states}",
+        f"{description['cohorts']} cohorts of at most {description['cohort_size']} runs",
+        *description["jobs"],
         "",
         f"{'strategy':<44}{'trainable':>14}{'percent':>12}{'runs left':>12}",
     ]
-    left = Counter(str((p["run"]["strategy"], p["run"]["options"])) for p in found["plan"] if p["state"] in LEFT)
-    for row in found["strategies"]:
+    # A strategy may stand in a recipe several times with other options, so that its name alone does not tell.
+    left = Counter(str((p["run"]["strategy"], p["run"]["options"])) for p in description["plan"] if p["state"] in LEFT)
+    for row in description["strategies"]:
         count = left[str((row["strategy"], row["options"]))]
         percent = f"{row['trainable_percent']:.4f} %"
         lines.append(f"{row['label'][:43]:<44}{row['trainable']:>14,}{percent:>12}{count:>12}")
-    return "\n".join([*lines, *(f"\n{note}" for note in found["notes"])])
+    return "\n".join([*lines, *(f"\n{note}" for note in description["notes"])])

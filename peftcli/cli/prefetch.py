@@ -1,25 +1,32 @@
-"""What `peftcli prefetch` does: downloads what a recipe reads, then checks it in a process without a network."""
+"""`peftcli prefetch`: downloads what a recipe reads, then checks it in a process without a network."""
 
 import sys
-from pathlib import Path
 
-from peftcli.experiment.recipe import find, load, parse_set
+from peftcli.cli.options import DataDir, RecipeName, SetOption
 
 
-def run(name: str, data_dir: Path | None, overrides: list[str]) -> int:
-    """Fetch, check, and say what an offline node will find; the exit code is 1 where something is missing still."""
-    recipe = load(find(name), parse_set(overrides))
-    from peftcli.preflight import prefetch
+def prefetch(
+    recipe: RecipeName,
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+) -> int:
+    """Download a recipe's model and data, and check with the network off what an offline node will find."""
+    from peftcli.experiment.recipe import find, load, parse_set
 
-    for fetched in prefetch.fetch(recipe, data_dir):
+    # A recipe that is wrong is refused before the slower imports below.
+    loaded = load(find(recipe), parse_set(overrides))
+    from peftcli.preflight import prefetch as downloads
+
+    for fetched in downloads.fetch(loaded, data_dir):
         print(f"{fetched.kind} {fetched.name} {fetched.revision} = {fetched.commit}: "
               f"{fetched.files} files, {fetched.bytes:,} bytes")  # fmt: skip
-    more = ["--data-dir", str(data_dir)] if data_dir else []
+    # The check is `peftcli doctor` in a process of its own, since the hub's client reads HF_HUB_OFFLINE only once.
+    arguments = [recipe, *(["--data-dir", str(data_dir)] if data_dir else [])]
     for pair in overrides:
-        more += ["--set", pair]
+        arguments += ["--set", pair]
     print("checking with the network off", file=sys.stderr)
-    found = prefetch.check([name, *more])
-    for item in found["ready"]:
+    items = downloads.check(arguments)["ready"]
+    for item in items:
         state = "found" if item["ready"] else "MISSING"
         print(f"{state} without a network: {item['kind']} {item['name']}: {item['where']}")
-    return 0 if all(item["ready"] for item in found["ready"]) else 1
+    return 0 if all(item["ready"] for item in items) else 1

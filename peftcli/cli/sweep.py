@@ -1,71 +1,115 @@
-"""What `peftcli sweep` does: plans a recipe, trains what is missing, and says what did not end well."""
+"""`peftcli sweep`: plans a recipe, trains what is missing, and says what did not end well."""
+
+from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from peftcli import records
-from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import plan
-from peftcli.experiment.recipe import find, load, parse_set
-from peftcli.experiment.run import Run
-from peftcli.preflight import availability as readiness
-from peftcli.runner import tracking, work
-from peftcli.tasks import own_data
+import typer
+
+from peftcli.cli import options
+from peftcli.cli.options import AllowOtherData, DataDir, Only, Output, RecipeName, SetOption
+from peftcli.errors import unknown
 
 if TYPE_CHECKING:
+    from peftcli.experiment.run import Run
     from peftcli.launchers.launch import Launch
-
-
-def run(
-    name: str,
-    output: Path,
-    data_dir: Path | None,
-    cohort: int | None,
-    overrides: list[str],
-    only: list[str],
-    *,
-    retry_failed: bool,
-    allow_other_data: bool,
-    keep_predictions: bool,
-    save_delta: bool,
-    track: str | None,
-    launch: "Launch",
-) -> int:
-    """Run a recipe's missing runs by a launcher; gives the exit code: 1 where a run did not complete."""
-    tracking.check(track)
-    recipe = load(find(name), parse_set(overrides))
-    planned = plan.expand(recipe)
-    chosen = plan.select(planned, only)
-    readiness.check(recipe.model, [p.run for p in chosen], data_dir, allow_other_data)
     from peftcli.runner.work import SweepSettings
 
-    described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
+
+def sweep(
+    recipe: RecipeName,
+    output: Output = Path("results"),
+    data_dir: DataDir = None,
+    cohort: Annotated[int | None, typer.Option(min=1, help="Runs trained together; 1 turns it off.")] = None,
+    overrides: SetOption = [],  # noqa: B006
+    only: Only = [],  # noqa: B006
+    retry: Annotated[str | None, typer.Option(metavar="failed", help="Try failed runs again.")] = None,
+    allow_other_data: AllowOtherData = False,
+    predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
+    save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
+    track: options.Track = None,
+    launcher: options.Launcher = "local",
+    processes: options.Processes = None,
+    processes_per_run: options.ProcessesPerRun = None,
+    partition: options.Partition = None,
+    walltime: options.Walltime = None,
+    gpus: options.Gpus = None,
+    max_jobs: options.MaxJobs = None,
+    account: options.Account = None,
+    slurm: options.Slurm = [],  # noqa: B006
+    detach: options.Detach = False,
+) -> int:
+    """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
+    from peftcli.experiment import plan
+    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.launchers.launch import choose
+    from peftcli.runner import tracking
+    from peftcli.runner.work import SweepSettings
+    from peftcli.tasks import own_data
+
+    if retry not in (None, "failed"):
+        raise unknown("value of --retry", retry, ["failed"])
+    launch = choose(launcher, {
+        "--processes": processes, "--processes-per-run": processes_per_run, "--partition": partition, "--time": walltime,
+        "--gpus": gpus, "--max-jobs": max_jobs, "--account": account, "--slurm": slurm, "--detach": detach,
+    })  # fmt: skip
+    tracking.check(track)
+    loaded = load(find(recipe), parse_set(overrides))
+    planned = plan.expand(loaded)
+    described = own_data.folders(loaded.path, [(name, entry.options) for name, entry in loaded.tasks])
     settings = SweepSettings(
-        recipe.model, output, data_dir, allow_other_data, keep_predictions, save_delta, own_data=described, track=track
+        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, own_data=described, track=track
     )
-    groups = work.cohorts([p.run for p in planned], settings, cohort)
-    asked = {p.run.id for p in chosen}
-    wanted = work.missing([run for group in groups for run in group], settings, retry_failed) & asked
+    runs, chosen = [p.run for p in planned], [p.run for p in plan.select(planned, only)]
+    return _run(loaded.title, runs, chosen, settings, cohort=cohort, retry_failed=retry == "failed", launch=launch)
+
+
+def _run(
+    title: str, runs: list[Run], chosen: list[Run], settings: SweepSettings, *,
+    cohort: int | None, retry_failed: bool, launch: Launch,
+) -> int:  # fmt: skip
+    """Run what is missing of the `chosen` ones among a recipe's runs; return the exit code: 1 where one did not complete.
+
+    Where nothing is missing neither the model nor the data nor torch is asked for.
+    """
+    from peftcli.runner import work
+
+    # All runs are looked at, not only the chosen ones: a damaged record is better named early.
+    wanted = work.missing(runs, settings, retry_failed) & {run.id for run in chosen}
     recorded = len(chosen) - len(wanted)
-    more = " (no deltas are written of those)" if save_delta and recorded else ""
-    print(f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}", file=sys.stderr)
-    pinned = sizing.sweep_id([p.run for p in planned]) if cohort is None else None
-    lines = launch(work.WorkUnit(tuple(groups), wanted, pinned), settings, retry_failed)
-    if lines is None:
+    more = " (no deltas are written of those)" if settings.save_delta and recorded else ""
+    summary = f"{title}: {len(chosen)} runs, {recorded} recorded already{more}"
+    if not wanted:
+        print(summary, file=sys.stderr)
+        return _end(chosen, settings.output)
+    from peftcli.experiment import cohort_size
+    from peftcli.preflight import availability
+
+    availability.check(settings.model, chosen, settings.data_dir, settings.allow_other_data)
+    # Cohorts are made of the whole recipe, whatever is chosen or recorded: a run's company is always the same.
+    cohorts = work.cohorts(runs, settings, cohort)
+    print(summary, file=sys.stderr)
+    pinned = cohort_size.sweep_id(runs) if cohort is None else None
+    complaints = launch(work.WorkUnit(tuple(cohorts), wanted, pinned), settings, retry_failed)
+    if complaints is None:  # submitted, and nobody waits
         return 0
-    print("\n".join(lines), file=sys.stderr, end="\n" if lines else "")
-    return _end([p.run for p in chosen], output)
+    print("\n".join(complaints), file=sys.stderr, end="\n" if complaints else "")
+    return _end(chosen, settings.output)
 
 
 def _end(runs: list[Run], output: Path) -> int:
-    """Name every run that did not complete; gives the exit code."""
-    bad = []
+    """Name every run that did not complete; return the exit code."""
+    from peftcli import records
+
+    complaints = []
     for run in runs:
         record = records.find(output, run)
         if record is None:
-            bad.append(f"missing: {run.describe()}")
+            complaints.append(f"missing: {run.describe()}")
         elif record.status != "completed":
-            bad.append(f"{record.status}: {run.describe()}: {record.body['error']} ({record.path})")
-    print("\n".join([*bad, f"{len(runs) - len(bad)} of {len(runs)} runs completed"]), file=sys.stderr)
-    return 1 if bad else 0
+            complaints.append(f"{record.status}: {run.describe()}: {record.body['error']} ({record.path})")
+    summary = f"{len(runs) - len(complaints)} of {len(runs)} runs completed"
+    print("\n".join([*complaints, summary]), file=sys.stderr)
+    return 1 if complaints else 0

@@ -1,126 +1,161 @@
-"""What `peftcli train` does: a recipe of one strategy and one task made from its arguments, trained at once."""
+"""`peftcli train`: a recipe of one strategy and one task made from its arguments, trained at once."""
 
+from __future__ import annotations
+
+import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from peftcli import documents, records
+import typer
+
+from peftcli.cli.options import AllowOtherData, DataDir, Output, SetOption, Track
 from peftcli.errors import UserError
-from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import plan, recipe
-from peftcli.experiment.run import Run
-from peftcli.models import catalogue
-from peftcli.preflight import availability as readiness
-from peftcli.records import Record
-from peftcli.runner import tracking, work
-from peftcli.strategies import registry
-from peftcli.tasks import registry as tasks
 
-WHOLE = ("full", "feedforward", "multihead", "mixout", "childpruning", "diffpruning")
+if TYPE_CHECKING:
+    from peftcli.experiment.run import Run
+    from peftcli.records import Record
+    from peftcli.runner.work import SweepSettings
+
+# Learning rates where none is asked for: full fine-tuning's customary one, and one for strategies that move little.
+WHOLE_RATE, SPARSE_RATE = 5e-5, 1e-3
+
+
+def train(
+    strategy: Annotated[str, typer.Option(help="A strategy, with options as name:option=value,…")],
+    task: Annotated[str, typer.Option(help="A task, e.g. rte.")],
+    model: Annotated[str, typer.Option(help="A hub id, a local folder, or minilm.")] = "bert-base-uncased",
+    lr: Annotated[str | None, typer.Option(help="Learning rate.  [5e-5 where whole layers move, else 1e-3]")] = None,
+    seed: Annotated[list[str], typer.Option(help="Seed; give it several times for several runs.")] = ["0"],  # noqa: B006
+    epochs: Annotated[str | None, typer.Option(help="Passes over the training set.  [3]")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Examples a step.  [16]")] = None,
+    max_length: Annotated[str | None, typer.Option(help="Word pieces a sequence.  [128]")] = None,
+    max_train_samples: Annotated[str | None, typer.Option(help="The first so many training examples.")] = None,
+    data_dir: DataDir = None,
+    overrides: SetOption = [],  # noqa: B006
+    output: Output = Path("results"),
+    save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the record.")] = False,
+    again: Annotated[bool, typer.Option(help="Train even if the run is recorded; the record is replaced.")] = False,
+    allow_other_data: AllowOtherData = False,
+    predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the record.")] = True,
+    track: Track = None,
+) -> int:
+    """Train one run (or one per seed), print its metrics and write its record."""
+    from peftcli.runner import tracking
+    from peftcli.runner.work import SweepSettings
+
+    # Options that are settings are short for --set, which comes after them and so wins over them.
+    named = {"epochs": epochs, "batch_size": batch_size, "max_length": max_length}
+    named["max_train_samples"] = max_train_samples
+    sets = [f"{key}={value}" for key, value in named.items() if value is not None]
+    runs = plan_runs(strategy, task, model, lr, seed, [*sets, *overrides])
+    tracking.check(track)
+    settings = SweepSettings(model, output, data_dir, allow_other_data, predictions, save_delta, track=track)
+    return _train(runs, settings, again)
 
 
 def plan_runs(
-    strategy: str,
-    task: str,
-    model: str,
-    lr: str | None,
-    seeds: list[str],
-    settings: dict[str, str],
-    overrides: list[str],
+    strategy: str, task: str, model: str, rate: str | None, seeds: list[str], overrides: list[str]
 ) -> list[Run]:
-    """Make the runs that the arguments describe, one a seed. Raises UserError, before any model is read."""
+    """Return the runs that the arguments describe, one a seed. Raises UserError, before any model is read."""
+    from peftcli import documents
+    from peftcli.experiment import plan, recipe
+    from peftcli.strategies import registry
+    from peftcli.tasks import registry as tasks
+
     entry = recipe.parse_strategy(strategy)
     registry.get(next(iter(entry)))
     tasks.get(task)
-    rate = documents.parse(lr) if lr is not None else 5e-5 if next(iter(entry)) in WHOLE else 1e-3
+    learning_rate = SPARSE_RATE if rate is None else documents.parse(rate)
     document: dict[str, Any] = {
         "title": "train",
         "model": model,
         "tasks": [task],
         "strategies": [entry],
-        "learning_rates": [rate],
         "seeds": [documents.parse(seed) for seed in seeds],
     }
-    given = {key: documents.parse(value) for key, value in settings.items()} | recipe.parse_set(overrides)
-    made = recipe.build(document, Path("command line"), given, "command line")
-    runs = [planned.run for planned in plan.expand(made)]
-    _check_tuning(model, runs[0])
-    return runs
+    settings = recipe.parse_set(overrides)
+
+    def expanded(learning_rate: Any) -> list[Run]:
+        changed = document | {"learning_rates": [learning_rate]}
+        built = recipe.build(changed, Path("command line"), settings, "command line")
+        return [planned.run for planned in plan.expand(built)]
+
+    runs = expanded(learning_rate)
+    whole = _trains_whole_matrices(model, runs[0])
+    # Planned again at the lower rate, not changed in place: `--set learning_rates=[…]` still wins over either.
+    return expanded(WHOLE_RATE) if whole and rate is None else runs
 
 
-def run(
-    runs: list[Run],
-    model: str,
-    output: Path,
-    data_dir: Path | None,
-    *,
-    again: bool,
-    allow_other_data: bool,
-    save_delta: bool,
-    keep_predictions: bool,
-    track: str | None,
-) -> int:
-    """Train what is not recorded yet (all of it `again`) and print every run's metrics; gives the exit code."""
-    tracking.check(track)
-    found = {own.id: records.find(output, own) for own in runs}
-    wanted = frozenset(own.id for own in runs if again or found[own.id] is None)
-    more = " and saves its delta" if save_delta else ""
-    for own in runs:
-        if own.id not in wanted:
-            print(
-                f"already recorded ({own.describe()}): {records.path(output, own)}; --again trains it anew{more}",
-                file=sys.stderr,
-            )
-    if wanted:
-        readiness.check(model, runs, data_dir, allow_other_data)
-        _train(runs, wanted, model, output, data_dir, allow_other_data, save_delta, keep_predictions, track)
-    ended = [record for own in runs if (record := records.find(output, own)) is not None]
-    print("\n".join(map(_describe, ended)))
-    return 0 if all(record.status == "completed" for record in ended) else 1
+def _trains_whole_matrices(model: str, run: Run) -> bool:
+    """Ask the strategy what it selects on a model, before anything heavy is loaded.
 
-
-def _train(
-    runs: list[Run],
-    wanted: frozenset[str],
-    model: str,
-    output: Path,
-    data_dir: Path | None,
-    allow_other_data: bool,
-    save_delta: bool,
-    keep_predictions: bool,
-    track: str | None,
-) -> None:
-    from peftcli.launchers import local
-    from peftcli.runner.work import SweepSettings
-
-    settings = SweepSettings(model, output, data_dir, allow_other_data, keep_predictions, save_delta, track=track)
-    together = work.cohorts(runs, settings, sizing.default(work.on_gpu()))
-    local.run(work.WorkUnit(tuple(together), wanted), settings)
-
-
-def _check_tuning(model: str, run: Run) -> None:
-    """Ask the strategy what it selects before anything heavy is loaded, where the model's sizes are known."""
-    from peftcli.experiment import parameters
+    Raises UserError for options that the model cannot satisfy, where its sizes are known without a network.
+    """
+    from peftcli.models import catalogue
 
     try:
-        catalogue.config(model)
+        config = catalogue.config(model)
     except UserError:
         if catalogue.looks_like_path(model) or "/" not in model:
             raise
-        return
-    parameters.run_count(model, run)
+    else:
+        return _moves_whole(config, run)
+    # A hub model that was never fetched. Which kinds of tensors move does not depend on sizes, so another model answers
+    # for it, with layers enough for any that are named. What it cannot satisfy is refused once the real sizes are there.
+    with contextlib.suppress(UserError):
+        return _moves_whole({**catalogue.PUBLISHED_SIZES[catalogue.DEFAULT], "num_hidden_layers": 100}, run)
+    return False
 
 
-def _describe(record: Record) -> str:
-    run = record.run
-    head = f"{run.describe()}: {record.status}"
+def _moves_whole(config: dict[str, Any], run: Run) -> bool:
+    from peftcli.experiment.run import task_of
+    from peftcli.models import anatomy, heads
+    from peftcli.strategies import registry
+    from peftcli.strategies.tuning import trains_whole_matrices
+
+    task, style = task_of(run), run.protocol.head
+    head = heads.parameters(config, task.kind, max(len(task.labels), 1), style)
+    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, task.kind, style))
+    return trains_whole_matrices(registry.get(run.strategy).tune(structure, run.options), structure)
+
+
+def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
+    """Train what is not recorded yet (all of it `again`) and print every run's metrics; return the exit code."""
+    from peftcli import records
+
+    recorded = {run.id for run in runs if records.find(settings.output, run) is not None}
+    wanted = frozenset(run.id for run in runs if again or run.id not in recorded)
+    more = " and saves its delta" if settings.save_delta else ""
+    for run in runs:
+        if run.id not in wanted:
+            file = records.path(settings.output, run)
+            print(f"already recorded ({run.describe()}): {file}; --again trains it anew{more}", file=sys.stderr)
+    if wanted:
+        from peftcli.experiment import cohort_size
+        from peftcli.launchers import local
+        from peftcli.preflight import availability
+        from peftcli.runner import work
+
+        availability.check(settings.model, runs, settings.data_dir, settings.allow_other_data)
+        cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu()))
+        local.run(work.WorkUnit(tuple(cohorts), wanted), settings)
+    ended = [record for run in runs if (record := records.find(settings.output, run)) is not None]
+    print("\n".join(map(_text, ended)))
+    return 0 if all(record.status == "completed" for record in ended) else 1
+
+
+def _text(record: Record) -> str:
+    """Describe a record: the last evaluation of each split, and how many weights were trained."""
+    head = f"{record.run.describe()}: {record.status}"
     if record.status != "completed":
         return f"{head}: {record.body['error']} ({record.path})"
+    # Evaluations are in order, so that of each split the last one stays.
     last = {entry["split"]: entry for entry in record.body["evaluations"]}
-    hidden = ("step", "epoch", "split", "collapsed")
     lines = [head]
     for split, entry in last.items():
-        numbers = "  ".join(f"{key} {value:.4f}" for key, value in entry.items() if key not in hidden)
+        metrics = {key: value for key, value in entry.items() if key not in ("step", "epoch", "split", "collapsed")}
+        numbers = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())
         lines.append(f"  {split:<12} {numbers}{'  (one answer for every example)' if entry['collapsed'] else ''}")
     counts = record.body["parameters"]
     if counts:

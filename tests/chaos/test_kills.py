@@ -7,19 +7,10 @@ from pathlib import Path
 import pytest
 
 from peftcli.cli import sweep
-from peftcli.launchers import launch as choosing
 from tests import folders
 from tests.chaos import disturbed
 
 pytestmark = pytest.mark.chaos
-PLAIN = {
-    "retry_failed": False,
-    "allow_other_data": False,
-    "keep_predictions": True,
-    "save_delta": False,
-    "track": None,
-    "launch": choosing.choose("local", {"--processes": None, "--processes-per-run": None}),
-}
 CHECKPOINTS = (600.0, 0.05)  # seconds between checkpoints: none in a run so short, and several in each
 
 
@@ -38,9 +29,7 @@ def test_kills_at_random_moments(recipe: Path, size: int, tmp_path: Path, monkey
     def command(name: str) -> list[str]:
         return ["sweep", str(recipe), "--output", str(tmp_path / name), "--cohort", str(size)]
 
-    assert (
-        sweep.run(str(recipe), tmp_path / "here", None, size, [], [], **PLAIN) == 0
-    )  # with imports done, forks are fast
+    assert sweep.sweep(str(recipe), tmp_path / "here", cohort=size) == 0  # with imports done, forks are fast
     seconds = disturbed.timed(command("undisturbed"))
     expected = disturbed.contents(tmp_path / "undisturbed")
     assert len(expected) == 24  # twelve records, and as many predictions

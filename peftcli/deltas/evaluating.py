@@ -1,0 +1,32 @@
+"""A saved delta scored on its task as its run was, to the last bit on the same machine."""
+
+from pathlib import Path
+from typing import Any
+
+from peftcli.data.loading import prepare
+from peftcli.deltas.file import Delta
+from peftcli.deltas.restoring import restore
+from peftcli.engine.evaluation import collapsed, measure, score
+
+
+def evaluate(
+    delta: Delta, model: str, data_dir: Path | None = None, allow_other_data: bool = False
+) -> list[dict[str, Any]]:
+    """Return each split's loss and metrics as a record has them.
+
+    The run stands in copies in the places of those it was trained with, each copy on that run's data: so every batch
+    has the shape it had, and on the same machine every bit is the same. Raises UserError.
+    """
+    company, run = delta.company, delta.run
+    data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in company.seeds]
+    restored = restore(delta, model, len(company.seeds))
+    kind, first = restored.task.kind, restored.network.first_position
+    evaluations = []
+    for split, examples in data[company.row].evaluation.items():
+        splits = [each.evaluation[split] for each in data]
+        # All copies are scored, since the kernels' rounding depends on the batch; the run's own row alone is kept.
+        scored = score(restored.forward(), splits, kind, first, restored.device)[company.row]
+        entry = {"split": split, "loss": scored.loss}
+        entry |= measure(scored, examples, kind, restored.task.metrics, delta.labels)
+        evaluations.append(entry | {"collapsed": collapsed(scored, kind)})
+    return evaluations
