@@ -62,7 +62,7 @@ def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: i
     file = folders.recipe(folder / "recipe.yaml", base, training=training, **document)
     found = recipe.load(file)
     runs = [planned.run for planned in plan.expand(found)]
-    described = own_data.folders(found.path, [(name, entry.options) for name, entry in found.tasks])
+    described = own_data.locations(found.path, [(name, entry.options) for name, entry in found.tasks])
     settings = SweepSettings(
         found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described
     )

@@ -25,7 +25,7 @@ def describe(
     from peftcli.runner import calibration, work
     from peftcli.runner.work import SweepSettings
 
-    described = own_data.folders(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
+    described = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     settings = SweepSettings(recipe.model, output, data_dir, own_data=described)
     # The size a sweep would have, but it is not pinned: nothing is decided by asking how long it takes.
     size = cohort_size.choose(output, runs, cohort, work.on_gpu())

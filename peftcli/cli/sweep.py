@@ -58,7 +58,7 @@ def sweep(
     tracking.check(track)
     loaded = load(find(recipe), parse_set(overrides))
     planned = plan.expand(loaded)
-    described = own_data.folders(loaded.path, [(name, entry.options) for name, entry in loaded.tasks])
+    described = own_data.locations(loaded.path, [(name, entry.options) for name, entry in loaded.tasks])
     settings = SweepSettings(
         loaded.model, output, data_dir, allow_other_data, predictions, save_delta, own_data=described, track=track
     )

@@ -118,7 +118,7 @@ def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:
     """How many rows of a task a run keeps predictions on."""
     task = inventory.task(recipe, name, entry)
     if entry.options:
-        read = loading.read(task, own_data.folder(recipe.path, entry.options)).rows
+        read = loading.read(task, own_data.location(recipe.path, entry.options)).rows
         return sum(len(read[split]) for split in task.evaluation)
     return sum(sum(task.counts.get(split, ())) or task.sizes.get(split, 0) for split in task.evaluation)
 

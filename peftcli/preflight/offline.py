@@ -119,7 +119,7 @@ def _data(recipe: Recipe, name: str, entry: Entry, data_dir: Path | None) -> Ite
     own = bool(entry.options)
     on_hub = not own and data_dir is None and corpora.on_hub(tasks.get(name))
     try:
-        folder = own_data.folder(recipe.path, entry.options) if own else corpora.data_folder(data_dir)
+        folder = own_data.location(recipe.path, entry.options) if own else corpora.data_folder(data_dir)
         corpus = loading.read(task(recipe, name, entry), folder)
     except UserError as error:
         return Item("data", name, False, str(error), on_hub)
