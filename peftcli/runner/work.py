@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
-from peftcli.engine.device import default_device
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment import parameters, plan
 from peftcli.experiment.run import Run
@@ -78,6 +77,9 @@ def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> l
 
 def on_gpu() -> bool:
     """Whether this process trains on a GPU: cohorts start larger there."""
+    # Imports torch, which only a sweep with something left to train is to wait for.
+    from peftcli.engine.device import default_device
+
     return default_device().type == "cuda"
 
 
