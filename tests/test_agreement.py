@@ -12,6 +12,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
+from peftcli.records import beside
 from peftcli.report.table import agreement, build, selection
 from tests.written_records import runs, small, unsynced, write
 
@@ -29,9 +30,7 @@ def fill(tmp_path: Path, **tensors: Any) -> Recipe:
             record = write(tmp_path, run, {"validation": {"accuracy": float(right(run).mean())}})
             logits = np.eye(2, dtype=np.float16)[np.where(right(run), LABELS, 1 - LABELS)]
             parts = {"logits": logits, "labels": LABELS, "numbers": np.arange(60), **tensors}
-            save_file(
-                {f"validation.{name}": part for name, part in parts.items()}, record.with_suffix(agreement.ENDING)
-            )
+            save_file({f"validation.{name}": part for name, part in parts.items()}, beside.predictions(record))
     return made
 
 
@@ -56,7 +55,7 @@ def test_mcnemar_counts_the_examples_that_one_alone_gets_right(tmp_path: Path) -
 def test_other_examples_or_none_are_not_compared(tmp_path: Path) -> None:
     made = fill(tmp_path)
     first = runs(made)[0]
-    file = next(tmp_path.glob(f"rte/full-{first.id}{agreement.ENDING}"))
+    file = next(tmp_path.glob(f"rte/full-{first.id}{beside.PREDICTIONS}"))
     file.unlink()
     assert list(compare(made, tmp_path)) == [1, 2]
     logits, numbers = np.zeros((60, 2), dtype=np.float32), np.arange(60) + 1
@@ -73,6 +72,6 @@ def test_a_regression_has_no_right_answers(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     made = fill(tmp_path)
-    next(tmp_path.glob(f"rte/full-*{agreement.ENDING}")).write_bytes(b"nothing")
+    next(tmp_path.glob(f"rte/full-*{beside.PREDICTIONS}")).write_bytes(b"nothing")
     with pytest.raises(UserError, match=r"predictions .* cannot be read"):
         compare(made, tmp_path)

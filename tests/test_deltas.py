@@ -17,6 +17,7 @@ from peftcli.deltas.file import Company, Delta
 from peftcli.errors import UserError
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.tensors import pretrained_parameters
+from peftcli.records import beside
 from tests import folders, tiny, trained
 
 STRATEGIES = (
@@ -38,7 +39,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def layernorm(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     record = trained.train(tmp_path_factory.mktemp("layernorm"), base, "layernorm")[0]
-    return deltas.path(record.path)
+    return beside.delta(record.path)
 
 
 def evaluations(record: records.Record) -> list[dict[str, Any]]:
@@ -101,8 +102,8 @@ def test_the_record_is_the_same_without_a_delta(base: Path, tmp_path: Path, monk
     first = trained.train(tmp_path / "with", base, "bitfit")[0]
     monkeypatch.setattr(deltas, "write", lambda *_: None)
     second = trained.train(tmp_path / "without", base, "bitfit")[0]
-    assert deltas.path(first.path).exists()
-    assert not deltas.path(second.path).exists()
+    assert beside.delta(first.path).exists()
+    assert not beside.delta(second.path).exists()
     assert {k: v for k, v in first.body.items() if k != "cost"} == {k: v for k, v in second.body.items() if k != "cost"}
 
 
@@ -198,7 +199,7 @@ def test_a_diverged_run_leaves_none(base: Path, tmp_path: Path) -> None:
         tmp_path, base, "full", learning_rates=[1e30], training={"epochs": 3, "max_grad_norm": None}
     )[0]
     assert record.status == "diverged"
-    assert not deltas.path(record.path).exists()
+    assert not beside.delta(record.path).exists()
 
 
 def test_the_command_line(layernorm: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from peftcli.errors import UserError
+from peftcli.records import beside
 from peftcli.report import figures
 from peftcli.report.figures import density, weights
 from tests.drawn import entry, study_of, tiny_model
@@ -82,7 +83,7 @@ def test_a_real_delta_of_random_weights_gives_the_weights_after(
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
     model = folders.bert(tmp_path / "tiny-bert")
     (record,) = trained.train(tmp_path / "run", model, {"random": {"share": 0.1}})
-    file = deltas.path(record.path)
+    file = beside.delta(record.path)
     assert any("::index" in name for name in deltas.read(file).tensors)
     found, notes = density.collect(entry("density"), str(model), {"run": file})
     whole = restoring.restore(deltas.read(file), str(model)).weights()

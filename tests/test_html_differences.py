@@ -8,9 +8,9 @@ from safetensors.numpy import save_file
 from scipy import stats
 
 from peftcli.experiment.recipe import Recipe
+from peftcli.records import beside
 from peftcli.report import summary
 from peftcli.report.formats import html
-from peftcli.report.table import agreement
 from peftcli.tasks import registry as tasks
 from tests.outline import Outline
 from tests.written_records import runs, small, unsynced, write
@@ -35,7 +35,7 @@ def filled(folder: Path, kept: bool = True, **table: str) -> Recipe:
                 logits = np.eye(2, dtype=np.float16)[np.where(own, labels, 1 - labels)]
                 parts = {"logits": logits, "labels": labels, "numbers": np.arange(90)}
                 named = {f"validation.{name}": part for name, part in parts.items()}
-                save_file(named, record.with_suffix(agreement.ENDING))
+                save_file(named, beside.predictions(record))
     return made
 
 

@@ -8,6 +8,7 @@ import pytest
 from peftcli import records
 from peftcli.cli import merge as command
 from peftcli.errors import UserError
+from peftcli.records import beside
 from peftcli.records.merge import merge
 from tests import written_records
 from tests.material import run
@@ -33,12 +34,12 @@ def machines(tmp_path: Path) -> tuple[Path, Path]:
 def test_records_and_the_files_beside_them_arrive_as_they_are(machines, tmp_path):
     first, second = machines
     files = [record(first, 0), record(first, 1), record(second, 2)]
-    beside = [file.with_suffix(".predictions.safetensors") for file in files]
-    for file in beside:
+    kept = [beside.predictions(file) for file in files]
+    for file in kept:
         file.write_bytes(file.name.encode())
     found = merge(machines, tmp_path / "c")
     assert (found.written, found.present, found.damaged) == (3, 0, ())
-    for file in [*files, *beside]:
+    for file in [*files, *kept]:
         assert (tmp_path / "c" / "rte" / file.name).read_bytes() == file.read_bytes()
     assert merge(machines, tmp_path / "c").written == 0
     assert merge(machines, tmp_path / "c").present == 3

@@ -14,6 +14,7 @@ from peftcli.cli import deltas as command
 from peftcli.deltas import export
 from peftcli.deltas import file as deltas
 from peftcli.errors import UserError
+from peftcli.records import beside
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests import folders, trained
@@ -35,7 +36,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def delta(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = {"epochs": 4, "max_train_samples": 128}
     record = trained.train(tmp_path_factory.mktemp("run"), base, "full", learning_rates=[5e-3], training=settings)[0]
-    return deltas.path(record.path)
+    return beside.delta(record.path)
 
 
 def written(delta: Path, base: Path, to: Path, source: Path | None = None, **more: Any) -> str:
@@ -122,7 +123,7 @@ def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
         glue(tmp_path, task, split, 24, split not in tests)
     changes = {"learning_rates": [2e-2], "data_dir": tmp_path, "training": {"max_length": 40, "epochs": 3}}
     record = trained.train(tmp_path, base, "bitfit", name, **changes)[0]
-    text = written(deltas.path(record.path), base, tmp_path / "out.tsv", split=tests[-1], data_dir=tmp_path)
+    text = written(beside.delta(record.path), base, tmp_path / "out.tsv", split=tests[-1], data_dir=tmp_path)
     header, *lines = text.splitlines()
     assert header == "index\tprediction"
     found = dict(line.split("\t") for line in lines)
@@ -135,7 +136,7 @@ def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
     if name == "mnli":
         assert tests == ["test_matched", "test_mismatched"]
         with pytest.raises(UserError, match=r"unknown split of task mnli 'test': .*test_matched"):
-            written(deltas.path(record.path), base, tmp_path / "x", split="test", data_dir=tmp_path)
+            written(beside.delta(record.path), base, tmp_path / "x", split="test", data_dir=tmp_path)
 
 
 def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
@@ -153,13 +154,13 @@ def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys:
     source = tmp_path / "mine" / "validation.jsonl"
     task = {"name": "mine", "data": "mine", "kind": "token", "text": "words", "label": "tags"}
     record = trained.train(tmp_path, base, "full", task, training={"epochs": 3})[0]
-    lines = written(deltas.path(record.path), base, tmp_path / "out.tsv", source).splitlines()[1:]
+    lines = written(beside.delta(record.path), base, tmp_path / "out.tsv", source).splitlines()[1:]
     words = [row["words"] for row in trained.rows("validation", 24)]
     assert [len(line.split("\t")[1].split()) for line in lines] == [len(own) for own in words]
     long = write(tmp_path / "long.jsonl", [{"words": ["hat"] * 100}])
-    assert len(json.loads(written(deltas.path(record.path), base, tmp_path / "out.jsonl", long))["prediction"]) == 30
+    assert len(json.loads(written(beside.delta(record.path), base, tmp_path / "out.jsonl", long))["prediction"]) == 30
     assert "70 words behind max_length 32 get no prediction" in capsys.readouterr().err
     task = {"name": "mine", "data": "mine", "kind": "regression", "text": "sentence1", "label": "score"}
     record = trained.train(tmp_path, base, "full", task)[0]
-    found = written(deltas.path(record.path), base, tmp_path / "out2.tsv", source).splitlines()[1:]
+    found = written(beside.delta(record.path), base, tmp_path / "out2.tsv", source).splitlines()[1:]
     assert len({float(line.split("\t")[1]) for line in found}) > 10

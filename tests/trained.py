@@ -7,7 +7,7 @@ from typing import Any
 
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
-from peftcli.records import Record
+from peftcli.records import Record, beside
 from peftcli.runner import sweep, work
 from peftcli.runner.work import SweepSettings
 from peftcli.tasks import demo, own_data
@@ -75,7 +75,7 @@ def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: i
 def delta(record: Record) -> deltas.Delta:
     """Read the delta beside a record."""
     assert record.status == "completed", record.body["error"]
-    return deltas.read(deltas.path(record.path))
+    return deltas.read(beside.delta(record.path))
 
 
 def rows(split: str, count: int) -> list[dict[str, Any]]:

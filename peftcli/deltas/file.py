@@ -18,6 +18,7 @@ from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State, last_evaluated
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run, canonical
+from peftcli.records import beside
 
 FORMAT = 1
 INDEX, VALUES = "::index", "::values"
@@ -58,16 +59,11 @@ class Delta:
         return list(dict.fromkeys(name.partition("::")[0] for name in self.tensors))
 
 
-def path(record: Path) -> Path:
-    """Where a record's delta lies."""
-    return record.with_suffix(".delta.safetensors")
-
-
 def write(record: Path, cohort: Cohort, state: State, row: int, data: str) -> Path:
     """Write what one run of an ended cohort moved; `data` is its data's fingerprint. Raises UserError."""
-    made = make(cohort, state, row, data)
-    files.write(path(record), encode(made))
-    return path(record)
+    target = beside.delta(record)
+    files.write(target, encode(make(cohort, state, row, data)))
+    return target
 
 
 @torch.no_grad()

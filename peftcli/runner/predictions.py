@@ -8,11 +8,7 @@ from safetensors.numpy import save
 from peftcli import files
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State
-
-
-def path(record: Path) -> Path:
-    """Where a record's predictions lie."""
-    return record.with_suffix(".predictions.safetensors")
+from peftcli.records import beside
 
 
 def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
@@ -26,7 +22,7 @@ def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
         tensors[f"{split}.logits"] = narrow(scored.logits)
         tensors[f"{split}.numbers"] = np.ascontiguousarray(examples.numbers)
         tensors[f"{split}.labels"] = np.ascontiguousarray(examples.labels)
-    target = path(record)
+    target = beside.predictions(record)
     files.write(target, save(tensors, metadata={"run": cohort.runs[row].id}))
     return target
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from peftcli.cli import app as cli
+from peftcli.records import beside
 from tests import material
 
 HEAVY = ("torch", "transformers", "pandas", "scipy")
@@ -165,7 +166,7 @@ def test_training_twice_gives_the_same_bits(trained):
     arguments = ["--strategy", "random:count=300", "--lr", "1e-3", "--epochs", "1", "--seed", "3"]
     first, files = trained(*arguments)
     assert "accuracy" in first.stdout
-    predictions = files[0].with_suffix(".predictions.safetensors")
+    predictions = beside.predictions(files[0])
     before, bytes_before = without_times(files[0]), predictions.read_bytes()
     again, files = trained(*arguments)
     assert "already recorded" in again.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from peftcli.cli import app as cli
+from peftcli.records import beside
 from tests import folders, trained
 
 Command = Callable[..., tuple[int, str, str]]
@@ -63,7 +64,7 @@ def test_from_csv_files_to_a_table_a_model_and_predictions(peftcli: Command, wor
     assert "comments" in shown
     assert "layernorm" in shown
     record = sorted((work / "results" / "comments").glob("bitfit-*.json"))[0]
-    delta = str(record.with_suffix(".delta.safetensors"))
+    delta = str(beside.delta(record))
     found = json.loads(peftcli("evaluate", delta, "--model", "base", "--data-dir", "comments", "--json")[1])
     recorded = json.loads(record.read_text())["evaluations"][-1]
     assert found["evaluations"] == [{k: v for k, v in recorded.items() if k not in ("step", "epoch")}]

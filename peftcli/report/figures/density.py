@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli import records
+from peftcli.records import beside
 from peftcli.report.figures import style, weights
 from peftcli.report.figures.spec import Density
 from peftcli.report.figures.study import Study
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy import ndarray
 
 MOST, FEWEST = 160, 30  # bins
-DELTA = ".delta.safetensors"  # behind a record's name: the weights that its run moved
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def saved(spec: Density, study: Study) -> dict[str, Path]:
     names = spec.strategies or [name for name, _ in study.recipe.strategies if name == "full"]
     found = {}
     for group in study.groups(spec.tasks, names, "best") if names else ():
-        files = [records.path(study.output, outcome.run).with_suffix(DELTA) for outcome in group.outcomes]
+        files = [beside.delta(records.path(study.output, outcome.run)) for outcome in group.outcomes]
         found[f"{group.label} on {group.column.label}"] = next((file for file in files if file.exists()), files[0])
     return found
 

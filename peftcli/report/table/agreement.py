@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli.errors import UserError
+from peftcli.records import beside
 from peftcli.report.statistics import significance
 from peftcli.report.statistics.significance import Test
 from peftcli.report.table.table import Cell
 
 if TYPE_CHECKING:
     from numpy import ndarray
-
-ENDING = ".predictions.safetensors"  # instead of a record's .json
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def answers(record: Path, split: str) -> Answers | None:
 
     Raises UserError for a file of predictions that does not read back.
     """
-    file = record.with_suffix(ENDING)
+    file = beside.predictions(record)
     if not file.is_file():
         return None
     from safetensors import SafetensorError
