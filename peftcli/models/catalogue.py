@@ -174,11 +174,11 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 
 def _cached_config(model: str, commit: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
+    from peftcli.models import hub
+
     try:
-        found = try_to_load_from_cache(model, "config.json", revision=commit)
+        return hub.cached_file(model, "config.json", commit)
     except HFValidationError as error:
         raise UserError(f"model {model!r} is neither a folder nor a hub id: {error}") from None
-    return Path(found) if isinstance(found, str) else None

@@ -14,6 +14,8 @@ from peftcli.models import catalogue, hub
 READ = ("config.json", "tokenizer*", "vocab*", "merges.txt", "*.model", "special_tokens_map.json", "added_tokens.json")
 SAFETENSORS = ("model*.safetensors", "model.safetensors.index.json")
 PICKLED = ("pytorch_model*.bin", "pytorch_model.bin.index.json")
+# Any of these files, the first that is there, says that a folder or a cache has a model's weights.
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def at_commit(name: str, commit: str) -> Path:
@@ -31,12 +33,10 @@ def at_commit(name: str, commit: str) -> Path:
 
 def cached(name: str, commit: str) -> Path | None:
     """Give the folder with a model's config, weights and tokenizer at a commit, None where one of them is not there."""
-    from huggingface_hub import try_to_load_from_cache
-
-    config = try_to_load_from_cache(name, "config.json", revision=commit)
-    if not isinstance(config, str):
+    config = hub.cached_file(name, "config.json", commit)
+    if config is None:
         return None
-    folder = Path(config).parent
+    folder = config.parent
     weights = any(list(folder.glob(pattern)) for pattern in (SAFETENSORS[0], PICKLED[0]))
     tokenizer = any(list(folder.glob(pattern)) for pattern in ("tokenizer.json", "vocab*", "*.model"))
     return folder if weights and tokenizer else None

@@ -48,6 +48,17 @@ def _answers(host: str, port: int) -> bool:
     return answered.is_set()
 
 
+def cached_file(model: str, name: str, commit: str | None = None) -> Path | None:
+    """A file of a model repository in the local hub cache, at a commit or at `main`; None where it is not there.
+
+    Raises the hub client's HFValidationError for a name that no repository can have.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(model, name, revision=commit)
+    return Path(path) if isinstance(path, str) else None  # neither None nor the mark of a file that the hub lacks
+
+
 def cached(repository: str, revision: str | None, patterns: Sequence[str]) -> Path | None:
     """Give the folder that holds a data set repository's files in the local hub cache, None where it is not there."""
     from huggingface_hub import snapshot_download

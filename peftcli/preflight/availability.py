@@ -7,9 +7,8 @@ from peftcli.data import corpora, loading
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue, hub
+from peftcli.models.files import WEIGHTS
 from peftcli.tasks import registry as tasks
-
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 
 
 def check(model: str, runs: Iterable[Run], data_dir: Path | None, allow_other_data: bool) -> None:
@@ -39,7 +38,5 @@ def check_model(model: str) -> None:
 
 
 def _cached(model: str) -> bool:
-    from huggingface_hub import try_to_load_from_cache
-
     unpinned, commit = catalogue.pin(model)
-    return any(isinstance(try_to_load_from_cache(unpinned, name, revision=commit), str) for name in WEIGHTS)
+    return any(hub.cached_file(unpinned, name, commit) for name in WEIGHTS)

@@ -11,11 +11,10 @@ from peftcli.data import corpora, loading, tokens
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.models import catalogue, hub
-from peftcli.models.files import locate
+from peftcli.models.files import WEIGHTS, locate
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model")
 
 
@@ -95,12 +94,9 @@ def _shards(source: str, weights: Path) -> list[Path | None]:
 
 def _file(source: str, name: str) -> Path | None:
     """Find a model's file in its folder or in the local hub cache."""
-    from huggingface_hub import try_to_load_from_cache
-
     if Path(source).is_dir():
         return Path(source) / name if (Path(source) / name).is_file() else None
-    found = try_to_load_from_cache(source, name)
-    return Path(found) if isinstance(found, str) else None
+    return hub.cached_file(source, name)
 
 
 def _tokenizer(model: str, kind: tasks.Kind) -> Item:

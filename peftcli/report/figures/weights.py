@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from peftcli.errors import UserError
 from peftcli.models import anatomy as anatomies
-from peftcli.models import catalogue
+from peftcli.models import catalogue, hub
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, FEEDFORWARD
 
@@ -39,11 +39,8 @@ def locate(model: str) -> Path | None:
         return folder
     if catalogue.looks_like_path(model):
         return None
-    from huggingface_hub import try_to_load_from_cache
-
     unpinned, commit = catalogue.pin(model)
-    found = try_to_load_from_cache(unpinned, "model.safetensors", revision=commit)
-    return Path(found) if isinstance(found, str) else None
+    return hub.cached_file(unpinned, "model.safetensors", commit)
 
 
 def read(source: Path, names: Iterable[str]) -> "Arrays":
