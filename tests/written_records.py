@@ -79,7 +79,7 @@ def from_published(made: Recipe, output: Path, change: Change | None = None) -> 
     """
     view = spec.read(made)
     planned = plan.expand(made)
-    printed = published.read(made.path.parent / view.published) if view.published else ()
+    printed = published.read_beside(made, view)
     scores: dict[str, Scores] = {each.run.id: {} for each in planned}
     for column in layout.task_columns(made, view, selection.outcomes(planned, output)):
         for group in _groups([each for each in planned if each.task == column.task_entry], view.select):

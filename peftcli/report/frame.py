@@ -26,13 +26,14 @@ def load_records(output: str | Path = "results") -> "DataFrame":
     cohort that `cost.cohort` runs share). Damaged files are left out with a warning, and listed in `.attrs["damaged"]`.
     Raises UserError where the folder does not exist.
     """
-    import pandas
+    import pandas  # here, so that importing peftcli stays cheap
 
     folder = Path(output)
     if not folder.is_dir():
         raise UserError(f"no results folder {folder}")
     sound, damaged = records.read_all(folder)
     if damaged:
+        # stacklevel 2: the line that called load_records.
         warnings.warn(f"{len(damaged)} damaged or foreign files left out, {damaged[0][0]} first", stacklevel=2)
     frame = pandas.DataFrame([row for record in sound for row in rows(record)])
     frame.attrs["damaged"] = [str(file) for file, _ in damaged]
@@ -40,7 +41,7 @@ def load_records(output: str | Path = "results") -> "DataFrame":
 
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
-    """Give a record's evaluations, each as one flat dictionary with everything that is known of its run."""
+    """Yield a record's evaluations, each as one flat dictionary with all that the record says of its run."""
     body, run = record.body, record.run
     common = {
         **{key: body[key] for key in ("id", "status", "error")},
@@ -52,12 +53,13 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         "device": (body["environment"] or {}).get("device"),
     }
     counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
-    without: list[Mapping[str, Any]] = [{"split": None}]
-    for evaluation in body["evaluations"] or without:
+    unevaluated: list[Mapping[str, Any]] = [{"split": None}]
+    for evaluation in body["evaluations"] or unevaluated:
+        # By identity: two evaluations can have equal scores. Tables read completed runs alone.
         counts = any(evaluation is chosen for chosen in counted.values())
         yield common | dict(evaluation) | {"counts": counts and body["status"] == "completed"}
 
 
 def _cell(value: Any) -> Any:
-    """A list as text, since a column of lists can be neither grouped nor compared."""
+    """Return a list as text, since a column of lists can be neither grouped nor compared."""
     return "+".join(map(str, value)) if isinstance(value, list) else value

@@ -8,7 +8,7 @@ from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run, task_of
 from peftcli.report.table import published, spec
 
-Listed = TypeVar("Listed", Recipe, Entry)
+Part = TypeVar("Part", Recipe, Entry)
 
 
 def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
@@ -19,20 +19,24 @@ def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
     word on the strategy. Raises UserError.
     """
     view = spec.read(recipe)
-    printed = published.read(recipe.path.parent / view.published) if view.published else ()
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    printed = published.read_beside(recipe, view)
+    counted: dict[tuple[str, str], dict[str, Any]] = {}
     for run, entry in _examples(recipe):
         row = _row(recipe, run, entry, labels or view.head_labels)
+        # Any printed cell of the strategy has them: a paper prints one number a row.
         cell = next((c for c in printed if c.strategy == run.strategy and published.fits(c.setting, run)), None)
         row["published_percent"] = cell and cell.trainable_percent
         row["published_millions"] = cell and cell.trainable_millions
-        found.setdefault((run.strategy, str(run.options)), row)
-    return list(found.values())
+        # Entries that differ in training alone have one count: the first stands for them.
+        counted.setdefault((run.strategy, str(run.options)), row)
+    return list(counted.values())
 
 
 def _row(recipe: Recipe, run: Run, entry: Entry, labels: int | None) -> dict[str, Any]:
-    kind, known = _head(run)
-    counts = count(recipe.model, run.strategy, run.options, kind, labels or known, run.protocol.head)
+    """Count one strategy; its head has `labels` outputs, or those of the run's task (one for a regression)."""
+    task = task_of(run)
+    outputs = labels or max(len(task.labels), 1)
+    counts = count(recipe.model, run.strategy, run.options, task.kind, outputs, run.protocol.head)
     return {
         "strategy": run.strategy,
         "options": run.options,
@@ -47,29 +51,21 @@ def _row(recipe: Recipe, run: Run, entry: Entry, labels: int | None) -> dict[str
 
 
 def _examples(recipe: Recipe) -> list[tuple[Run, Entry]]:
-    """One run for each strategy entry: of its first task."""
-    found: dict[int, Run] = {}
-    for planned in plan.expand(_thinned(recipe)):
-        found.setdefault(planned.strategy, planned.run)
-    return [(run, recipe.strategies[at][1]) for at, run in found.items()]
-
-
-def _thinned(recipe: Recipe) -> Recipe:
-    """The recipe with one learning rate and one seed for each entry: counting needs no more."""
-    return _first_of(recipe).model_copy(
+    """Return one run for each strategy entry: of its first task."""
+    # One learning rate and one seed for each entry: counting needs no more, and a long grid takes seconds to expand.
+    short = _first_only(recipe).model_copy(
         update={
-            "tasks": [(name, _first_of(entry)) for name, entry in recipe.tasks],
-            "strategies": [(name, _first_of(entry)) for name, entry in recipe.strategies],
+            "tasks": [(name, _first_only(entry)) for name, entry in recipe.tasks],
+            "strategies": [(name, _first_only(entry)) for name, entry in recipe.strategies],
         }
     )
+    runs: dict[int, Run] = {}
+    for planned in plan.expand(short):
+        runs.setdefault(planned.strategy, planned.run)
+    return [(run, recipe.strategies[entry_number][1]) for entry_number, run in runs.items()]
 
 
-def _first_of(given: Listed) -> Listed:
-    rates, seeds = given.learning_rates, given.seeds
-    return given.model_copy(update={"learning_rates": rates and rates[:1], "seeds": seeds and seeds[:1]})
-
-
-def _head(run: Run) -> tuple[str, int]:
-    """The kind and number of outputs of a run's task."""
-    task = task_of(run)
-    return task.kind, max(len(task.labels), 1)
+def _first_only(part: Part) -> Part:
+    """Return a recipe, or an entry of it, with the first of its learning rates and of its seeds alone."""
+    rates, seeds = part.learning_rates, part.seeds
+    return part.model_copy(update={"learning_rates": rates and rates[:1], "seeds": seeds and seeds[:1]})

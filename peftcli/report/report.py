@@ -10,6 +10,7 @@ from peftcli.report.formats import data, latex, markdown, terminal
 from peftcli.report.summary import Report, of_outcomes, summarise
 from peftcli.report.table import selection
 
+# What is plain text of a summary alone: HTML needs the records again, for its figures.
 TEXTS: dict[str, Callable[[Report], str]] = {
     "markdown": markdown.render,
     "latex": latex.render,
@@ -29,17 +30,18 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
     outcomes = selection.outcomes(plan.expand(recipe), output)
-    found = of_outcomes(recipe, outcomes, output, against)
+    summary = of_outcomes(recipe, outcomes, output, against)
     if form == "terminal":
-        return terminal.render(found, styled)
+        return terminal.render(summary, styled)
     if form in TEXTS:
-        return TEXTS[form](found)
+        return TEXTS[form](summary)
+    # A page alone has figures, so it alone waits for matplotlib.
     from peftcli.report import figures
     from peftcli.report.formats import html
 
-    return html.render(found, figures.draw_all(figures.Study(recipe, outcomes, output)))
+    return html.render(summary, figures.draw_all(figures.Study(recipe, outcomes, output)))
 
 
 def notes(recipe: Recipe, output: Path) -> tuple[str, ...]:
-    """Give what a reader of a recipe's table must know: how numbers were chosen, what is missing, diverged, copied."""
+    """Return what a reader of a recipe's table must know: how numbers were chosen, what is missing, diverged, copied."""
     return summarise(recipe, output, against=False).table.notes

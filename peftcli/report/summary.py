@@ -10,12 +10,13 @@ from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import canonical
 from peftcli.report.claims import judging
-from peftcli.report.claims import spec as vocabulary
+from peftcli.report.claims import spec as claim_spec
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.table import build, selection
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Table
 
+# In the order in which a report names them: what is there first.
 STATES = ("completed", "diverged", "failed", "damaged", "missing")
 
 
@@ -57,17 +58,19 @@ def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
     return of_outcomes(recipe, selection.outcomes(plan.expand(recipe), output), output, against)
 
 
-def of_outcomes(recipe: Recipe, found: Sequence[Outcome], output: Path, against: bool) -> Report:
+def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, against: bool) -> Report:
     """Put a report together from what became of the recipe's runs; `output` is where other recipes' records lie."""
-    table = build.tabulate(recipe, found)
+    table = build.tabulate(recipe, outcomes)
+    environments = [dict(outcome.environment) for outcome in outcomes if outcome.environment]
     return Report(
         recipe=recipe,
         table=table,
         claims=tuple(_judge(recipe, table, output)),
-        counts={state: sum(outcome.state == state for outcome in found) for state in STATES},
-        troubles=tuple(f"{o.run.describe()}: {o.state}: {o.error}" for o in found if o.error),
-        cost=cost(found),
-        environments=tuple(_distinct([dict(o.environment) for o in found if o.environment])),
+        counts={state: sum(outcome.state == state for outcome in outcomes) for state in STATES},
+        troubles=tuple(f"{o.run.describe()}: {o.state}: {o.error}" for o in outcomes if o.error),
+        cost=cost(outcomes),
+        # Each distinct one once, in the order in which they come: dictionaries are equal as canonical JSON is.
+        environments=tuple({canonical(environment): environment for environment in environments}.values()),
         against=against,
         output=output,
     )
@@ -76,25 +79,25 @@ def of_outcomes(recipe: Recipe, found: Sequence[Outcome], output: Path, against:
 def cost(outcomes: Sequence[Outcome]) -> Cost:
     """Add up what runs took, from their records."""
     costs = [outcome.cost for outcome in outcomes if outcome.cost]
-    shares = [max(int(own.get("cohort") or 1), 1) for own in costs]
-    seconds = sum(float(own.get("seconds") or 0) / share for own, share in zip(costs, shares, strict=True))
-    tokens = sum(float(own.get("tokens") or 0) / share for own, share in zip(costs, shares, strict=True))
-    memory = [int(own["peak_memory_bytes"]) for own in costs if own.get("peak_memory_bytes")]
+    # A record's seconds and tokens are its whole cohort's, and each of the cohort's records has them: a run counts
+    # for its fraction, so that a cohort with all its records counts once.
+    sizes = [max(int(record.get("cohort") or 1), 1) for record in costs]
+    seconds = sum(float(record.get("seconds") or 0) / size for record, size in zip(costs, sizes, strict=True))
+    tokens = sum(float(record.get("tokens") or 0) / size for record, size in zip(costs, sizes, strict=True))
+    # Bytes on a GPU; None in records from a processor.
+    memory = [int(record["peak_memory_bytes"]) for record in costs if record.get("peak_memory_bytes")]
     devices = dict.fromkeys(str(o.environment["device"]) for o in outcomes if o.environment.get("device"))
     return Cost(seconds / 3600, round(tokens), max(memory, default=None), tuple(devices))
 
 
 def _judge(recipe: Recipe, table: Table, output: Path) -> list[Judged]:
+    """Judge the recipe's claims; those over several tables read the other recipes' records too, each recipe once."""
     others: dict[str, Table] = {}
     judged = []
-    for claim in vocabulary.read(recipe):
+    for claim in claim_spec.read(recipe):
         for name in claim.tables:
             if name not in others:
                 beside = recipes.load(recipe.path.parent / name)
                 others[name] = build.tabulate(beside, selection.outcomes(plan.expand(beside), output))
         judged.append(judging.judge(recipe, claim, [table, *(others[name] for name in claim.tables)]))
     return judged
-
-
-def _distinct(environments: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({canonical(environment): environment for environment in environments}.values())

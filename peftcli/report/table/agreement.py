@@ -36,10 +36,11 @@ def answers(record: Path, split: str) -> Answers | None:
     try:
         tensors = load_file(file)
         logits, labels, numbers = (tensors[f"{split}.{name}"] for name in ("logits", "labels", "numbers"))
-    except KeyError:
+    except KeyError:  # the split was not evaluated
         return None
     except (OSError, SafetensorError) as error:
         raise UserError(f"predictions {file} cannot be read: {error}") from None
+    # A regression has one number an example [examples], and answers that are neither right nor wrong.
     if logits.ndim != 2 or len(logits) != len(labels):
         return None
     return Answers(numbers, logits.argmax(-1) == labels)
@@ -50,15 +51,14 @@ def compare(cell: Cell, reference: Cell, output: Path) -> dict[int, Test]:
 
     Seeds without predictions of both, or evaluated on different examples, are left out.
     """
-    found = {}
+    tests = {}
     for seed in sorted(cell.files.keys() & reference.files.keys()):
         ours = answers(output / cell.files[seed], cell.split)
         theirs = answers(output / reference.files[seed], reference.split)
-        if ours is not None and theirs is not None and _same(ours, theirs):
-            found[seed] = significance.mcnemar(ours.right.tolist(), theirs.right.tolist())
-    return found
-
-
-def _same(ours: Answers, theirs: Answers) -> bool:
-    equal = ours.numbers.shape == theirs.numbers.shape and bool((ours.numbers == theirs.numbers).all())
-    return equal and len(ours.right) == len(theirs.right)
+        if ours is None or theirs is None:
+            continue
+        # Pairs are by example: the same ids in the same order, and as many words of each.
+        same_examples = ours.numbers.shape == theirs.numbers.shape and bool((ours.numbers == theirs.numbers).all())
+        if same_examples and len(ours.right) == len(theirs.right):
+            tests[seed] = significance.mcnemar(ours.right.tolist(), theirs.right.tolist())
+    return tests

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import task_of
 from peftcli.report.statistics import describe
 from peftcli.report.table import cells, layout, notes, published, ranks, spec
 from peftcli.report.table.layout import CellRuns, Key, Layout
@@ -20,71 +21,71 @@ HEADERS = {"strategy": "Strategy", "task": "Task", "learning_rate": "Learning ra
 def tabulate(recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
     """Make the table of a recipe's view. Raises UserError for a view that does not fit the recipe."""
     view = spec.read(recipe)
-    printed = read_published(recipe, view)
-    laid = layout.lay_out(recipe, view, outcomes)
-    made = {key: cells.make(place, view, printed) for key, place in laid.cells.items()}
-    rows = ranks.rank([_row(recipe, view, laid, key, made, printed) for key in laid.rows], view)
+    printed = published.read_beside(recipe, view)
+    laid_out = layout.lay_out(recipe, view, outcomes)
+    by_key = {key: cells.make(runs, view, printed) for key, runs in laid_out.cells.items()}
+    rows = [_row(recipe, view, laid_out, key, by_key, printed) for key in laid_out.rows]
     table = Table(
         title=recipe.title,
         view=view,
         headers=tuple(view.labels.get(name, HEADERS.get(name, name)) for name in view.rows),
-        columns=tuple(_column(laid, key, view) for key in laid.columns),
-        rows=rows,
+        columns=tuple(_column(laid_out, key, view) for key in laid_out.columns),
+        # Ranks and notes look across rows, so they come when all are there.
+        rows=ranks.rank(rows, view),
     )
     return notes.add(table, recipe)
-
-
-def read_published(recipe: Recipe, view: View) -> tuple[Published, ...]:
-    """Read the printed cells that lie beside a recipe; none where its table names no file. Raises UserError."""
-    return published.read(recipe.path.parent / view.published) if view.published else ()
 
 
 def _row(
     recipe: Recipe,
     view: View,
-    laid: Layout,
+    laid_out: Layout,
     key: Key,
-    made: Mapping[tuple[Key, Key], Cell],
+    by_key: Mapping[tuple[Key, Key], Cell],
     printed: Sequence[Published],
 ) -> Row:
-    own = tuple(made.get((key, column)) for column in laid.columns)
-    places = [laid.cells[key, column] for column in laid.columns if (key, column) in laid.cells]
+    """Put a row's cells together, None where the recipe plans none."""
+    row = tuple(by_key.get((key, column)) for column in laid_out.columns)
+    runs = [laid_out.cells[key, column] for column in laid_out.columns if (key, column) in laid_out.cells]
     return Row(
         path=key,
-        cells=own,
-        parameters=_parameters(recipe, view, places, own),
-        average=_average(view, own, places, printed),
+        cells=row,
+        parameters=_parameters(recipe, view, runs, row),
+        average=_average(view, row, runs, printed),
     )
 
 
 def _average(
-    view: View, own: Sequence[Cell | None], places: Sequence[CellRuns], printed: Sequence[Published]
+    view: View, row: Sequence[Cell | None], runs: Sequence[CellRuns], printed: Sequence[Published]
 ) -> RowAverage | None:
     """Average a row over the columns that the paper has; without a number while one of them is missing."""
     if view.average is None:
         return None
-    known = [cell for cell in own if cell is not None and cell.shown is not None]
-    whole = len(known) == len(own)
-    mean = describe.mean(cell.shown for cell in known) if whole else None
-    std = describe.mean(cell.std for cell in known) if whole and all(cell.std is not None for cell in known) else None
-    theirs = published.find_average(printed, places[0].outcomes[0].run)
-    copied = any(cell.published is not None and cell.published.copied_from for cell in known)
+    with_value = [cell for cell in row if cell is not None and cell.shown is not None]
+    # An average over fewer columns is another number, and would rank beside whole ones.
+    whole = len(with_value) == len(row)
+    mean = describe.mean(cell.shown for cell in with_value) if whole else None
+    has_std = whole and all(cell.std is not None for cell in with_value)
+    theirs = published.find_average(printed, runs[0].outcomes[0].run)
+    # Partly another paper's numbers, so the difference would not be from this paper's runs.
+    copied = any(cell.published is not None and cell.published.copied_from for cell in with_value)
     return RowAverage(
         mean=mean,
-        std=std,
-        columns=len(known),
-        planned=len(own),
-        incomplete=any(cell is None or cell.state != "complete" for cell in own),
+        std=describe.mean(cell.std for cell in with_value) if has_std else None,
+        columns=len(with_value),
+        planned=len(row),
+        incomplete=any(cell is None or cell.state != "complete" for cell in row),
         published=theirs,
         difference=None if mean is None or theirs is None or theirs.shown is None or copied else mean - theirs.shown,
     )
 
 
-def _column(laid: Layout, key: Key, view: View) -> Column:
-    own = {place.column for (_, column), place in laid.cells.items() if column == key}
-    if len(own) > 1:
+def _column(laid_out: Layout, key: Key, view: View) -> Column:
+    """Describe a column; its task's name, metric and baseline only where all of its cells share them."""
+    task_columns = {runs.column for (_, column), runs in laid_out.cells.items() if column == key}
+    if len(task_columns) > 1:
         return Column(key)
-    only = own.pop()
+    (only,) = task_columns
     return Column(key, only.column, only.metric, baseline(only.task, only.split, only.metric, cells.SCALES[view.scale]))
 
 
@@ -92,43 +93,54 @@ def baseline(task: str, split: str, metric: str, scale: float) -> float | None:
     """Score the best constant prediction on a split, times `scale`; None where the labels' counts are not known."""
     if task not in tasks.TASKS:
         return None
-    known = tasks.TASKS[task]
-    counts = known.counts.get(split, ())
-    found = describe.majority_baseline(dict(zip(known.labels, counts, strict=False)), metric)
-    return None if found is None else scale * found
+    labels = tasks.TASKS[task].labels
+    # In the order of the labels; empty for a split whose counts nobody has published.
+    counts = tasks.TASKS[task].counts.get(split, ())
+    fraction = describe.majority_baseline(dict(zip(labels, counts, strict=False)), metric)
+    return None if fraction is None else scale * fraction
 
 
-def _parameters(
-    recipe: Recipe, view: View, places: Sequence[CellRuns], own: Sequence[Cell | None]
-) -> Parameters | None:
-    """What the leading column says: from the records, or counted from the architecture where there is none yet."""
-    strategies = {outcome.planned.strategy for place in places for outcome in place.outcomes}
+def _parameters(recipe: Recipe, view: View, runs: Sequence[CellRuns], row: Sequence[Cell | None]) -> Parameters | None:
+    """Say what the leading column says: from the records, or counted from the architecture where there is none yet."""
+    strategies = {outcome.planned.strategy for each in runs for outcome in each.outcomes}
     if view.parameters == "none" or not strategies:
         return None
-    known = [cell for cell in own if cell is not None]
-    notes_of = dict.fromkeys(recipe.strategies[at][1].note for at in sorted(strategies))
-    theirs = [cell.published for cell in known if cell.published is not None]
+    planned = [cell for cell in row if cell is not None]
     field = "trainable_percent" if view.parameters == "percent" else "trainable_millions"
-    printed = next((value for cell in theirs if (value := getattr(cell, field)) is not None), None)
-    value = describe.mean(_percent_or_millions(recipe, view, places, cell) for cell in known)
-    return Parameters(value, printed, "; ".join(filter(None, notes_of)) or None)
+    theirs = (getattr(cell.published, field) for cell in planned if cell.published is not None)
+    # A row can hold several strategies (where columns run over them): each note once.
+    strategy_notes = dict.fromkeys(recipe.strategies[entry][1].note for entry in sorted(strategies))
+    return Parameters(
+        # Tasks differ in their head's outputs, Bernoulli draws by seed: the row's number is the mean over its cells.
+        value=describe.mean(_percent_or_millions(recipe, view, runs, cell) for cell in planned),
+        published=next((value for value in theirs if value is not None), None),
+        note="; ".join(filter(None, strategy_notes)) or None,
+    )
 
 
-def _percent_or_millions(recipe: Recipe, view: View, places: Sequence[CellRuns], cell: Cell) -> float | None:
-    """A cell's number for the leading column: as recorded, else as counted; a head of `head_labels` is counted."""
-    counted = _count(recipe, view, places[0].outcomes[0])
+def _percent_or_millions(recipe: Recipe, view: View, runs: Sequence[CellRuns], cell: Cell) -> float | None:
+    """Return a cell's number for the leading column: as recorded, else as counted.
+
+    Percent are of the model's own parameters, head left out on both sides. Millions count the head in: one of
+    `head_labels` outputs where the view says so, since some papers count with the head of another task.
+    """
+    counted = _count(recipe, view, runs[0].outcomes[0])
     if view.parameters == "percent":
-        return (
-            cell.trainable_percent if cell.trainable_percent is not None or not counted else counted.trainable_percent
-        )
-    trainable = cell.trainable if cell.trainable is not None or not counted else counted.trainable
+        if cell.trainable_percent is not None or counted is None:
+            return cell.trainable_percent
+        return counted.trainable_percent
+    trainable = cell.trainable if cell.trainable is not None or counted is None else counted.trainable
     head = counted.head if counted and (view.head_labels or cell.head is None) else cell.head
     return None if trainable is None or head is None else (trainable + head) / 1e6
 
 
 def _count(recipe: Recipe, view: View, outcome: Outcome) -> parameters.Counts | None:
     """Count a run's parameters from its architecture; None where the model's numbers are not at hand."""
+    run = outcome.run
+    task = task_of(run)
+    labels = view.head_labels or len(task.labels) or 1  # a regression has no labels and one output
+    # A missing count is a dash in the table: no report fails because a model's numbers are on another machine.
     try:
-        return parameters.run_count(recipe.model, outcome.run, view.head_labels)
+        return parameters.count(recipe.model, run.strategy, run.options, task.kind, labels, run.protocol.head)
     except UserError:
         return None

@@ -18,112 +18,122 @@ from peftcli.report.table.table import Cell
 SCALES = {"percent": 100.0, "fraction": 1.0}
 
 
-def make(place: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
+def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
     """Make a cell; ranks come later. Raises UserError where the view selects by a validation split that no run has."""
-    column, scale = place.column, SCALES[view.scale]
-    split = selection.reported_split(column.split, place.outcomes[0].run.protocol)
+    column = runs.column
+    split = selection.reported_split(column.split, runs.outcomes[0].run.protocol)
     rates: dict[float, list[Outcome]] = {}
-    for outcome in place.outcomes:
+    for outcome in runs.outcomes:
         rates.setdefault(outcome.run.learning_rate, []).append(outcome)
-    rate = _choose(place, view, rates)
-    chosen = place.outcomes if view.select == "every run" else rates.get(rate or 0.0, next(iter(rates.values())))
-    values = _values(chosen, split, column.metric, scale, by_seed=view.select != "every run")
-    sound = _values([o for o in chosen if split not in o.collapsed], split, column.metric, scale, by_seed=False)
-    by_rate = {at: describe.mean(_scaled(own, split, column.metric, scale)) for at, own in sorted(rates.items())}
-    averaged = view.cell == "mean±std"
+    rate = _choose(runs, view, rates)
+    # Where no rate has a value yet, the first stands for the cell: its runs are named as missing.
+    chosen = runs.outcomes if view.select == "every run" else rates.get(rate or 0.0, next(iter(rates.values())))
+    by_rate = {each: describe.mean(_scores(rates[each], split, column.metric, view)) for each in sorted(rates)}
     cell = Cell(
         strategy=chosen[0].run.strategy,
         options=chosen[0].run.options,
-        setting=place.setting,
+        setting=runs.setting,
         task=column.task,
         task_entry=column.task_entry,
         column=column.column,
         split=split,
         metric=column.metric,
         learning_rate=rate,
-        values=values,
-        mean=describe.mean(values.values()) if averaged else None,
-        std=describe.std(values.values(), view.ddof) if averaged else None,
-        maximum=max(describe.finite(values.values()), default=None),
         ddof=view.ddof,
-        n=len(describe.finite(values.values())),
         planned=len(chosen),
-        runs=sum(o.state in ("completed", "diverged") for o in place.outcomes),
-        runs_planned=len(place.outcomes),
+        # A diverged run ended: it left no number, but there is nothing to wait for.
+        runs=sum(o.state in ("completed", "diverged") for o in runs.outcomes),
+        runs_planned=len(runs.outcomes),
         files={o.run.seed: str(records.path(Path(), o.run)) for o in chosen if o.state == "completed"},
-        missing=_named(place.outcomes, "missing"),
-        failed=_named(place.outcomes, "failed"),
-        damaged=_named(place.outcomes, "damaged"),
-        diverged=_named(place.outcomes, "diverged"),
-        collapsed=tuple(o.run.describe() for o in chosen if split in o.collapsed),
-        mean_without_collapsed=describe.mean(sound.values()) if averaged else None,
-        std_without_collapsed=describe.std(sound.values(), view.ddof) if averaged else None,
         by_rate=by_rate,
         flattery=_flattery(view, rate, by_rate),
+        missing=_names(runs.outcomes, "missing"),
+        failed=_names(runs.outcomes, "failed"),
+        damaged=_names(runs.outcomes, "damaged"),
+        diverged=_names(runs.outcomes, "diverged"),
+        **_numbers(chosen, split, column.metric, view),
         **_parameters(chosen),
     )
-    return _beside(cell, published.find(printed, chosen[0].run, column.column, column.metric), view)
+    return _beside_published(cell, published.find(printed, chosen[0].run, column.column, column.metric), view)
 
 
-def _choose(place: CellRuns, view: View, rates: dict[float, list[Outcome]]) -> float | None:
+def _choose(runs: CellRuns, view: View, rates: dict[float, list[Outcome]]) -> float | None:
+    """Choose the cell's learning rate by the view's rule; None over every run, and where no run left a value."""
     if view.select == "every run":
         return None
-    training = place.outcomes[0].run.protocol
+    training = runs.outcomes[0].run.protocol
     held_out = view.select == "best learning rate by validation"
     if held_out and not training.validation_share:
         raise UserError(
             "table: select: best learning rate by validation needs a protocol that holds validation examples out "
             "(validation_share above 0)"
         )
-    return selection.best_rate(rates, selection.reported_split(place.first_split, training), held_out)
+    # Not the column's own split or metric: one rate, chosen once, fills all columns of a task (MNLI has two splits).
+    # With `every learning rate` the cell has one rate only, which this then finds.
+    return selection.best_rate(rates, selection.reported_split(runs.first_split, training), held_out)
 
 
-def _values(
-    outcomes: Sequence[Outcome], split: str, metric: str, scale: float, by_seed: bool
-) -> dict[int, float | None]:
-    """Values by seed, or by a running number where seeds repeat; None for a run that left none."""
-    found = zip(outcomes, _scaled(outcomes, split, metric, scale), strict=True)
-    return {(outcome.run.seed if by_seed else at): value for at, (outcome, value) in enumerate(found)}
+def _numbers(chosen: Sequence[Outcome], split: str, metric: str, view: View) -> dict[str, Any]:
+    """Return a cell's values, what they come to, and what they would come to without collapsed runs."""
+    scores = _scores(chosen, split, metric, view)
+    # Seeds repeat across learning rates: over every run, values are numbered instead.
+    keys = [number if view.select == "every run" else o.run.seed for number, o in enumerate(chosen)]
+    values = dict(zip(keys, scores, strict=True))
+    sound = [score for o, score in zip(chosen, scores, strict=True) if split not in o.collapsed]
+    averaged = view.cell == "mean±std"
+    return {
+        "values": values,
+        "n": len(describe.finite(values.values())),
+        "mean": describe.mean(values.values()) if averaged else None,
+        # The divisor is n - ddof, by the paper's habit: 1 for a sample's deviation, 0 for the population's.
+        "std": describe.std(values.values(), view.ddof) if averaged else None,
+        "maximum": max(describe.finite(values.values()), default=None),
+        "collapsed": tuple(o.run.describe() for o in chosen if split in o.collapsed),
+        "mean_without_collapsed": describe.mean(sound) if averaged else None,
+        "std_without_collapsed": describe.std(sound, view.ddof) if averaged else None,
+    }
 
 
-def _scaled(outcomes: Sequence[Outcome], split: str, metric: str, scale: float) -> list[float | None]:
-    values = [outcome.value(split, metric) for outcome in outcomes]
-    return [None if value is None else scale * value for value in values]
+def _scores(outcomes: Sequence[Outcome], split: str, metric: str, view: View) -> list[float | None]:
+    """Return each run's metric in the table's unit; None for a run that left none."""
+    fractions = [outcome.value(split, metric) for outcome in outcomes]
+    return [None if fraction is None else SCALES[view.scale] * fraction for fraction in fractions]
 
 
-def _named(outcomes: Sequence[Outcome], state: State) -> tuple[str, ...]:
+def _names(outcomes: Sequence[Outcome], state: State) -> tuple[str, ...]:
+    """Name the runs in a state ("rte layernorm lr=0.01 seed=1")."""
     return tuple(outcome.run.describe() for outcome in outcomes if outcome.state == state)
 
 
 def _flattery(view: View, rate: float | None, by_rate: dict[float, float | None]) -> float | None:
-    """The chosen rate's mean minus the mean of the others', where it was chosen on the numbers that are shown."""
+    """Return the chosen rate's mean minus the others', where it was chosen on the numbers that are shown."""
     if rate is None or view.select != "best learning rate by mean":
         return None
-    chosen, others = by_rate[rate], describe.mean(mean for at, mean in by_rate.items() if at != rate)
+    chosen, others = by_rate[rate], describe.mean(mean for other, mean in by_rate.items() if other != rate)
     return None if chosen is None or others is None else chosen - others
 
 
 def _parameters(chosen: Sequence[Outcome]) -> dict[str, Any]:
-    """What the records say of the parameters, averaged over the chosen runs: a Bernoulli draw differs by seed."""
-    known = [outcome.parameters for outcome in chosen if outcome.parameters]
-    if not known:
+    """Return what the records say of the parameters, averaged over the chosen runs: a Bernoulli draw differs by seed."""
+    counts = [outcome.parameters for outcome in chosen if outcome.parameters]
+    if not counts:
         return {}
     return {
-        "total": known[0]["total"],
-        "trainable": describe.mean(own["trainable"] for own in known),
-        "trainable_percent": describe.mean(own["trainable_percent"] for own in known),
-        "head": known[0]["head"],
+        "total": counts[0]["total"],
+        "trainable": describe.mean(each["trainable"] for each in counts),
+        "trainable_percent": describe.mean(each["trainable_percent"] for each in counts),
+        "head": counts[0]["head"],
     }
 
 
-def _beside(cell: Cell, printed: Published | None, view: View) -> Cell:
+def _beside_published(cell: Cell, printed: Published | None, view: View) -> Cell:
     """Put the printed cell beside ours; a cell copied from another paper is shown, but no difference is taken."""
     if printed is None:
         return cell
-    shown, theirs = cell.shown, printed.shown
-    if printed.copied_from or shown is None or theirs is None:
+    # A mean, or a maximum where there is no mean: the two need not be of one kind, some papers print maxima alone.
+    ours, theirs = cell.shown, printed.shown
+    if printed.copied_from or ours is None or theirs is None:
         return replace(cell, published=printed)
-    theirs_ddof = view.ddof if printed.ddof is None else printed.ddof
     outside = describe.outside_two_standard_errors(
         cell.mean,
         cell.std,
@@ -132,7 +142,8 @@ def _beside(cell: Cell, printed: Published | None, view: View) -> Cell:
         printed.std,
         printed.n,
         ddof=view.ddof,
-        published_ddof=theirs_ddof,
+        published_ddof=view.ddof if printed.ddof is None else printed.ddof,
+        # Half of the last printed digit: a printed mean stands for all that rounds to it.
         rounding=0.5 * 10**-printed.decimals,
     )
-    return replace(cell, published=printed, difference=shown - theirs, outside=outside)
+    return replace(cell, published=printed, difference=ours - theirs, outside=outside)

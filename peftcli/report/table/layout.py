@@ -15,7 +15,10 @@ Key = tuple[str, ...]  # the words of a row or column, outermost first
 
 @dataclass(frozen=True)
 class TaskColumn:
-    """One number of a task's evaluation: entry `task_entry` of the recipe's tasks, its column name, split, metric and words."""
+    """One number of a task's evaluation: its column's name, its split, its metric, and the words above it.
+
+    `task_entry` says which of the recipe's tasks it is, from 0: a recipe can name a task twice, with other settings.
+    """
 
     task_entry: int
     task: str
@@ -45,7 +48,7 @@ class CellRuns:
 
 @dataclass(frozen=True)
 class Layout:
-    """The keys of rows and columns in the paper's order, and what fills each cell that the recipe plans."""
+    """The keys of rows and columns in the paper's order, and the runs of each cell that the recipe plans."""
 
     rows: tuple[Key, ...]
     columns: tuple[Key, ...]
@@ -54,23 +57,28 @@ class Layout:
 
 def lay_out(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> Layout:
     """Lay outcomes out. Raises UserError where two strategies or task columns would fall into one cell."""
+    # For each dimension (strategy, task, n, …), every word that occurs and what to sort it by.
     order: dict[str, dict[str, float]] = {name: {} for name in (*view.rows, *view.columns)}
-    found: dict[tuple[Key, Key], list[tuple[Outcome, TaskColumn]]] = {}
-    own = task_columns(recipe, view, outcomes)
-    for column in own:
+    contents: dict[tuple[Key, Key], list[tuple[Outcome, TaskColumn]]] = {}
+    for position, column in enumerate(task_columns(recipe, view, outcomes)):
         for outcome in outcomes:
-            if outcome.planned.task == column.task_entry:
-                words = {name: word(name, recipe, view, outcome, column) for name in order}
-                for name, text in words.items():
-                    order[name].setdefault(text, _place_of(name, outcome, own.index(column), order[name]))
-                key = tuple(words[name] for name in view.rows), tuple(words[name] for name in view.columns)
-                found.setdefault(key, []).append((outcome, column))
-    cells = {key: _place(key, parts, recipe, view) for key, parts in found.items()}
-    rows = sorted({row for row, _ in cells}, key=lambda k: [order[n][w] for n, w in zip(view.rows, k, strict=True)])
-    columns = sorted(
-        {column for _, column in cells}, key=lambda k: [order[n][w] for n, w in zip(view.columns, k, strict=True)]
+            if outcome.planned.task != column.task_entry:
+                continue
+            words = {name: word(name, recipe, view, outcome, column) for name in order}
+            for name, text in words.items():
+                order[name].setdefault(text, _sort_value(name, outcome, position, order[name]))
+            key = tuple(words[name] for name in view.rows), tuple(words[name] for name in view.columns)
+            contents.setdefault(key, []).append((outcome, column))
+
+    def in_order(dimensions: Sequence[str], keys: set[Key]) -> tuple[Key, ...]:
+        # Outermost dimension first, as in the paper.
+        return tuple(sorted(keys, key=lambda key: [order[n][text] for n, text in zip(dimensions, key, strict=True)]))
+
+    return Layout(
+        rows=in_order(view.rows, {row for row, _ in contents}),
+        columns=in_order(view.columns, {column for _, column in contents}),
+        cells={key: _cell_runs(key, runs, recipe, view) for key, runs in contents.items()},
     )
-    return Layout(tuple(rows), tuple(columns), cells)
 
 
 def task_columns(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> list[TaskColumn]:
@@ -78,67 +86,74 @@ def task_columns(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> lis
 
     Raises UserError for a column that the recipe's tasks do not have.
     """
-    found = []
-    for at, (name, entry) in enumerate(recipe.tasks):
-        example = next((o.run for o in outcomes if o.planned.task == at), None)
+    columns = []
+    for entry_number, (name, entry) in enumerate(recipe.tasks):
+        # A run shows which metric its protocol chooses by; a task without any run has no column.
+        example = next((outcome.run for outcome in outcomes if outcome.planned.task == entry_number), None)
+        if example is None:
+            continue
         splits = tasks.TASKS[name].columns if name in tasks.TASKS else {name: "validation"}
-        for column, split in splits.items() if example else ():
-            assert example is not None
+        for column, split in splits.items():
             metrics = view.metrics.get(column) or view.metrics.get(name) or [chooser(example)]
             label = entry.label or name
-            label = f"{label} {column.removeprefix(name + '_')}" if column != name else label
+            if column != name:  # one of several splits: `mnli_matched` is MNLI's column "matched"
+                label = f"{label} {column.removeprefix(name + '_')}"
             for metric in metrics:
+                # The view's words outrank these, those for one metric before those for the column.
                 words = f"{label} {metric}" if len(metrics) > 1 else label
                 words = view.labels.get(f"{column}.{metric}") or view.labels.get(column) or words
-                found.append(TaskColumn(at, name, column, split, metric, words))
-    names = list(dict.fromkeys(column.column for column in found))
+                columns.append(TaskColumn(entry_number, name, column, split, metric, words))
+    names = list(dict.fromkeys(column.column for column in columns))
     for wanted in (*(view.tasks or ()), *view.metrics):
         if wanted not in names and wanted not in dict(recipe.tasks):
             raise UserError(f"recipe {recipe.path.name}: table: {unknown('column', wanted, names)}")
     if view.tasks is None:
-        return found
-    return [column for name in view.tasks for column in found if name in (column.column, column.task)]
+        return columns
+    return [column for name in view.tasks for column in columns if name in (column.column, column.task)]
 
 
 def word(name: str, recipe: Recipe, view: View, outcome: Outcome, column: TaskColumn) -> str:
-    """Give the word that a row or column over `name` has for a run: the paper's where there is one."""
+    """Return the word that a row or column over `name` has for a run: the paper's where there is one."""
     if name == "strategy":
         return strategy_label(recipe, outcome)
     if name == "task":
         return column.label
     value = value_of(name, outcome)
-    text = rate_text(value) if name == "learning_rate" else _plain(name, value)
+    text = rate_text(value) if name == "learning_rate" else _option_text(name, value)
     return view.labels.get(f"{name}={text}", text)
 
 
 def strategy_label(recipe: Recipe, outcome: Outcome) -> str:
-    """Give the paper's word for a run's strategy, or its name with the options that the recipe sets."""
+    """Return the paper's word for a run's strategy, or its name with the options that the recipe sets."""
     name, entry = recipe.strategies[outcome.planned.strategy]
-    options = ",".join(f"{key}={_plain(key, value)}" for key, value in entry.options.items())
+    options = ",".join(f"{key}={_option_text(key, value)}" for key, value in entry.options.items())
     return entry.label or (f"{name}:{options}" if options else name)
 
 
 def value_of(name: str, outcome: Outcome) -> Any:
-    """Give a run's learning rate, option or training setting by name; None where its strategy has no such option."""
+    """Return a run's learning rate, option or training setting by name; None where its strategy has no such option."""
     if name == "learning_rate":
         return outcome.run.learning_rate
+    # An option hides a training setting of the same name.
     return outcome.run.options.get(name, getattr(outcome.run.protocol, name, None))
 
 
 def rate_text(rate: float) -> str:
     """Write a learning rate as recipes do: 1e-4, 2.5e-5."""
+    # Python writes 0.0001 as 1.000000e-04.
     mantissa, _, exponent = f"{rate:e}".partition("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
 
 
-def _plain(name: str, value: Any) -> str:
+def _option_text(name: str, value: Any) -> str:
+    """Write an option's value as recipes and selectors do: `groups` are a range, other lists a sum, None is all."""
     if isinstance(value, list):
         return ("-" if name == "groups" else "+").join(map(str, value))
     return "all" if value is None else str(value)
 
 
-def _place_of(name: str, outcome: Outcome, column: int, seen: Mapping[str, float]) -> float:
-    """Where a word stands among the others: strategies and columns as listed, rates ascending, others as they come."""
+def _sort_value(name: str, outcome: Outcome, column: int, seen: Mapping[str, float]) -> float:
+    """Return what a word is sorted by: strategies and columns as listed, rates ascending, others as they come."""
     if name == "learning_rate":
         return outcome.run.learning_rate
     if name == "strategy":
@@ -146,16 +161,18 @@ def _place_of(name: str, outcome: Outcome, column: int, seen: Mapping[str, float
     return column if name == "task" else len(seen)
 
 
-def _place(key: tuple[Key, Key], parts: list[tuple[Outcome, TaskColumn]], recipe: Recipe, view: View) -> CellRuns:
-    column = parts[0][1]
-    strategies = {outcome.planned.strategy for outcome, _ in parts}
-    if len(strategies) > 1 or any(other != column for _, other in parts):
+def _cell_runs(key: tuple[Key, Key], runs: list[tuple[Outcome, TaskColumn]], recipe: Recipe, view: View) -> CellRuns:
+    """Put the runs of one cell together. Raises UserError where they are of several strategies or task columns."""
+    example, column = runs[0]
+    strategies = {outcome.planned.strategy for outcome, _ in runs}
+    if len(strategies) > 1 or any(other != column for _, other in runs):
         where = " / ".join((*key[0], *key[1]))
         raise UserError(
             f"recipe {recipe.path.name}: table: several strategies or tasks fall into cell {where}: "
             "give them different labels, or name what tells them apart in rows or columns"
         )
+    # Settings that tasks override (`train_size`) are what tells cells of one strategy and column apart.
     names = dict.fromkeys(name for _, entry in recipe.tasks for name in entry.training)
     rate = ["learning_rate"] if view.select == "every learning rate" else []
-    setting = {name: value_of(name, parts[0][0]) for name in (*names, *rate)}
-    return CellRuns(tuple(outcome for outcome, _ in parts), column, setting)
+    setting = {name: value_of(name, example) for name in (*names, *rate)}
+    return CellRuns(tuple(outcome for outcome, _ in runs), column, setting)

@@ -9,25 +9,24 @@ from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
 
-Named = Callable[[Cell], tuple[str, ...]]
 LISTED = 8  # runs named in one note; more are counted
 
 
 def add(table: Table, recipe: Recipe) -> Table:
-    """Give the table with its notes."""
-    found = [
+    """Return the table with its notes, each once, from how its numbers were made to what is wrong with them."""
+    notes = [
         *_method(table),
         *_choice(table),
         *_tasks(table),
-        *_baselines(table),
         *_troubles(table),
         *_copied(table),
         *recipe.notes,
     ]
-    return replace(table, notes=tuple(dict.fromkeys(found)))
+    return replace(table, notes=tuple(dict.fromkeys(notes)))
 
 
 def _method(table: Table) -> Iterator[str]:
+    """What a number is: its unit, and what it is the mean or maximum of."""
     view = table.view
     unit = "Metrics are times 100" if view.scale == "percent" else "Metrics are fractions"
     if view.cell == "maximum":
@@ -35,6 +34,7 @@ def _method(table: Table) -> Iterator[str]:
         return
     divisor = "n - 1, the sample's" if view.ddof else "n, the population's"
     yield f"{unit}; a cell is the mean ± standard deviation over seeds (ddof {view.ddof}: divided by {divisor})."
+    # Strategies and tasks may override a recipe's seeds.
     counts = sorted({cell.planned for cell in table.cells()})
     small = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}" if counts else "0"
     few = ": few, so a deviation is itself uncertain" if counts and counts[0] < describe.FEW else ""
@@ -42,6 +42,7 @@ def _method(table: Table) -> Iterator[str]:
 
 
 def _choice(table: Table) -> Iterator[str]:
+    """How learning rates were chosen, and how much choosing on the numbers that are shown flatters them."""
     view = table.view
     rates = max((len(cell.by_rate) for cell in table.cells()), default=0)
     if view.select.startswith("best") and rates > 1:
@@ -49,6 +50,7 @@ def _choice(table: Table) -> Iterator[str]:
         where = "a held-out part of the training set" if held_out else "the split that is also reported"
         yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
     flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]
+    # Chosen on the reported split, the best of several noisy means is above what the same rate would score anew.
     average = describe.mean(flattery)
     if average is not None:
         most = max((cell for cell in table.cells() if cell.flattery is not None), key=lambda cell: cell.flattery or 0)
@@ -59,28 +61,29 @@ def _choice(table: Table) -> Iterator[str]:
 
 
 def _tasks(table: Table) -> Iterator[str]:
-    """What a reader must know of a task, such as that it is synthetic."""
+    """What a reader must know of a task, such as that it is synthetic; then what a constant answer scores."""
+    # As the table's head has it: the paper's word for the task, where there is one.
     words = {column.column: column.path[0] for column in table.columns if column.column}
     for name in dict.fromkeys(cell.task for cell in table.cells()):
         if name in tasks.TASKS and tasks.TASKS[name].note:
             yield f"{words.get(name, name)}: {tasks.TASKS[name].note}."
-
-
-def _baselines(table: Table) -> Iterator[str]:
-    known = {c.path[0]: number(c.baseline, table.view) for c in table.columns if c.baseline is not None}
-    if known:
-        yield "A constant answer scores " + ", ".join(f"{name} {value}" for name, value in known.items()) + "."
+    baselines = {c.path[0]: number(c.baseline, table.view) for c in table.columns if c.baseline is not None}
+    if baselines:
+        yield "A constant answer scores " + ", ".join(f"{name} {value}" for name, value in baselines.items()) + "."
 
 
 def _troubles(table: Table) -> Iterator[str]:
+    """Which runs collapsed, diverged, failed, were damaged or are missing, and which averages that costs."""
     for cell in table.cells():
+        # A collapsed run ended and counts in the mean: the note says what the mean would be without it.
         if cell.collapsed and cell.mean is not None:
-            with_them = _pair(cell.mean, cell.std, table.view)
-            without = _pair(cell.mean_without_collapsed, cell.std_without_collapsed, table.view)
+            with_them = _mean_std(cell.mean, cell.std, table.view)
+            without = _mean_std(cell.mean_without_collapsed, cell.std_without_collapsed, table.view)
             words = f"{cell.strategy} on {cell.column} is {with_them} with and {without} without"
             yield f"Collapsed, one answer for every example: {_list(cell.collapsed)}; {words}."
-    for word, named in TROUBLES.items():
-        runs = dict.fromkeys(run for cell in table.cells() for run in named(cell))
+    for word, runs_of in TROUBLES.items():
+        # A run that fills several columns of its task is named once.
+        runs = dict.fromkeys(run for cell in table.cells() for run in runs_of(cell))
         if runs:
             yield f"{word} ({len(runs)}): {_list(tuple(runs))}."
     for row in table.rows:
@@ -89,7 +92,7 @@ def _troubles(table: Table) -> Iterator[str]:
             yield f"No average of {' '.join(row.path)}: {columns}."
 
 
-TROUBLES: dict[str, Named] = {
+TROUBLES: dict[str, Callable[[Cell], tuple[str, ...]]] = {
     "Diverged": lambda cell: cell.diverged,
     "Failed": lambda cell: cell.failed,
     "Damaged records": lambda cell: cell.damaged,
@@ -98,20 +101,24 @@ TROUBLES: dict[str, Named] = {
 
 
 def _copied(table: Table) -> Iterator[str]:
-    found: dict[str, list[str]] = {}
+    """Which printed cells are not the paper's own."""
+    by_source: dict[str, list[str]] = {}
     for cell in table.cells():
         if cell.published is not None and cell.published.copied_from:
-            found.setdefault(cell.published.copied_from, []).append(f"{cell.strategy} on {cell.column}")
-    for source, where in found.items():
-        yield f"† printed, but copied from {source} ({', '.join(where)}): left out of differences and claims."
+            by_source.setdefault(cell.published.copied_from, []).append(f"{cell.strategy} on {cell.column}")
+    for source, cells in by_source.items():
+        yield f"† printed, but copied from {source} ({', '.join(cells)}): left out of differences and claims."
 
 
 def _list(runs: tuple[str, ...]) -> str:
+    """Name the first runs, and count the others."""
+    # A grid not yet run would fill pages.
     shown = "; ".join(runs[:LISTED])
     return shown if len(runs) <= LISTED else f"{shown}; and {len(runs) - LISTED} more"
 
 
-def _pair(mean: float | None, std: float | None, view: View) -> str:
+def _mean_std(mean: float | None, std: float | None, view: View) -> str:
+    """Write a mean and its deviation; one run has none."""
     return number(mean, view) if std is None else f"{number(mean, view)}±{number(std, view)}"
 
 

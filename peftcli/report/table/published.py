@@ -8,10 +8,13 @@ from typing import Any
 
 from peftcli import documents
 from peftcli.errors import UserError, unknown
+from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.files import read_text
 from peftcli.report.table import selectors
+from peftcli.report.table.spec import View
 
+# The columns of the file: what a cell is and what is said of it, then the numbers; a file need not have them all.
 KEYS = ("strategy", "setting", "task", "metric", "n", "ddof", "copied_from")
 NUMBERS = ("mean", "std", "max", "trainable_percent", "trainable_millions")
 
@@ -54,11 +57,17 @@ def read(path: Path) -> tuple[Published, ...]:
     rows = list(lines)
     if not rows:
         raise UserError(f"published table {path.name} holds no cell")
-    return tuple(_cell(row, f"published table {path.name}, line {at}") for at, row in enumerate(rows, 2))
+    # Lines count from 1, and the first holds the columns' names.
+    return tuple(_cell(row, f"published table {path.name}, line {line}") for line, row in enumerate(rows, 2))
+
+
+def read_beside(recipe: Recipe, view: View) -> tuple[Published, ...]:
+    """Read the printed cells that lie beside a recipe; none where its table names no file. Raises UserError."""
+    return read(recipe.path.parent / view.published) if view.published else ()
 
 
 def find(cells: Sequence[Published], run: Run, column: str, metric: str) -> Published | None:
-    """Give the printed cell of a run's strategy, options and settings in a column."""
+    """Return the printed cell of a run's strategy, options and settings in a column."""
     for cell in cells:
         same = (cell.strategy, cell.task, cell.metric) == (run.strategy, column, metric)
         if same and fits(cell.setting, run):
@@ -67,17 +76,19 @@ def find(cells: Sequence[Published], run: Run, column: str, metric: str) -> Publ
 
 
 def find_average(cells: Sequence[Published], run: Run) -> Published | None:
-    """Give the printed average of a run's row."""
+    """Return the printed average of a run's row."""
     averages = (cell for cell in cells if cell.task == "average" and cell.strategy == run.strategy)
     return next((cell for cell in averages if fits(cell.setting, run)), None)
 
 
 def fits(setting: dict[str, Any], run: Run) -> bool:
     """Say whether a run has everything that a setting names."""
+    # Options hide settings of the same name, as in the table's rows and columns.
     return selectors.matches({**run.protocol.model_dump(), **run.options, "learning_rate": run.learning_rate}, setting)
 
 
 def _cell(row: dict[str, str], where: str) -> Published:
+    """Read a line of the file; an empty or absent field is None. Raises UserError."""
     shown = row.get("mean") or row.get("max") or ""
     return Published(
         strategy=row.get("strategy") or "",
@@ -92,24 +103,26 @@ def _cell(row: dict[str, str], where: str) -> Published:
         n=_whole(row, "n", where),
         ddof=_whole(row, "ddof", where),
         copied_from=row.get("copied_from") or None,
+        # As printed, trailing zeros included: 58.30 stands for 58.295 to 58.305.
         decimals=len(shown.partition(".")[2]),
     )
 
 
 def parse_setting(text: str) -> dict[str, Any]:
     """Read `lr=1e-4;train_size=all`, `layer=3`, or spafit's `8-12-II` (groups and variant)."""
+    # As the paper prints spafit's rows: two numbers for the groups of layers, and the variant.
     if text and "=" not in text:
         first, second, variant = text.split("-")
         return {"groups": [int(first), int(second)], "variant": variant}
-    found = {}
+    setting = {}
     for pair in filter(None, text.split(";")):
         key, _, value = pair.partition("=")
-        found[key] = documents.parse(value)
-    return found
+        setting[key] = documents.parse(value)
+    return setting
 
 
 def _number(row: dict[str, str], key: str, where: str) -> float | None:
-    text = row.get(key)
+    text = row.get(key)  # None where the file has no such column
     try:
         return float(text) if text else None
     except ValueError:
@@ -117,5 +130,5 @@ def _number(row: dict[str, str], key: str, where: str) -> float | None:
 
 
 def _whole(row: dict[str, str], key: str, where: str) -> int | None:
-    found = _number(row, key, where)
-    return None if found is None else int(found)
+    value = _number(row, key, where)
+    return None if value is None else int(value)

@@ -2,27 +2,29 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from peftcli.report.statistics import describe
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Row, RowAverage
 
-Spot = tuple[int, int]  # row, column
+Position = tuple[int, int]  # row, column
 
 
 def rank(rows: Sequence[Row], view: View) -> tuple[Row, ...]:
-    """Give the rows with ranks: 1 for the best mean and the lowest deviation of a task column, equal as printed tied.
+    """Return the rows with ranks: 1 for the best mean and the lowest deviation of a task column, equal as printed tied.
 
     Cells are ranked within one task column and one value of each of the view's `within`; `unranked` ones take no part.
     """
-    means, deviations = _places(rows, view, "shown"), _places(rows, view, "std")
-    averages = _averages(rows, view)
+    unranked = [Selector.parse(text) for text in view.unranked]
+    by_mean, by_std = _cell_ranks(rows, view, unranked, "shown"), _cell_ranks(rows, view, unranked, "std")
+    averages = _ranked_averages(rows, view, unranked)
     return tuple(
         replace(
             row,
             cells=tuple(
-                cell and replace(cell, rank=means.get((r, c)), std_rank=deviations.get((r, c)))
+                cell and replace(cell, rank=by_mean.get((r, c)), std_rank=by_std.get((r, c)))
                 for c, cell in enumerate(row.cells)
             ),
             average=averages[r],
@@ -31,41 +33,37 @@ def rank(rows: Sequence[Row], view: View) -> tuple[Row, ...]:
     )
 
 
-def _places(rows: Sequence[Row], view: View, field: str) -> dict[Spot, int]:
-    spared = [Selector.parse(text) for text in view.unranked]
-    groups: dict[tuple[object, ...], list[tuple[Spot, Cell]]] = {}
+def _cell_ranks(
+    rows: Sequence[Row], view: View, unranked: Sequence[Selector], field: Literal["shown", "std"]
+) -> dict[Position, int]:
+    """Rank cells by their mean (or maximum), or by their deviation, the lowest first; those without one have none."""
+    # A table column can hold several task columns (where rows run over tasks): cells compete with their like alone.
+    groups: dict[tuple[object, ...], list[tuple[Position, Cell]]] = {}
     for r, row in enumerate(rows):
         for c, cell in enumerate(row.cells):
-            if cell is not None and not any(selector.fits(cell) for selector in spared):
-                groups.setdefault(_group(cell, view), []).append(((r, c), cell))
-    found: dict[Spot, int] = {}
+            if cell is None or any(selector.fits(cell) for selector in unranked):
+                continue
+            settings = {**cell.options, **cell.setting}
+            within = (str(settings.get(name)) for name in view.within)
+            groups.setdefault((cell.task_entry, cell.column, cell.metric, *within), []).append(((r, c), cell))
+    ranks: dict[Position, int] = {}
     for group in groups.values():
+        # Competition ranks (1, 2, 2, 4) of the printed digits, as the effectiveness paper's Table 1 has them.
         values = [getattr(cell, field) for _, cell in group]
-        places = describe.rank(values, higher_is_better=field != "std", decimals=view.decimals)
-        found |= {spot: int(place) for (spot, _), place in zip(group, places, strict=True) if place is not None}
-    return found
+        competition = describe.rank(values, higher_is_better=field != "std", decimals=view.decimals)
+        ranks |= {position: int(r) for (position, _), r in zip(group, competition, strict=True) if r is not None}
+    return ranks
 
 
-def _group(cell: Cell, view: View) -> tuple[object, ...]:
-    known = {**cell.options, **cell.setting}
-    return cell.task_entry, cell.column, cell.metric, *(str(known.get(name)) for name in view.within)
-
-
-def _averages(rows: Sequence[Row], view: View) -> list[RowAverage | None]:
-    spared = [Selector.parse(text) for text in view.unranked]
+def _ranked_averages(rows: Sequence[Row], view: View, unranked: Sequence[Selector]) -> list[RowAverage | None]:
+    """Rank the rows' averages; a row with an unranked cell takes no part."""
     taking_part = [
-        row.average is not None and not any(s.fits(cell) for s in spared for cell in row.cells if cell is not None)
+        row.average if not any(s.fits(cell) for s in unranked for cell in row.cells if cell is not None) else None
         for row in rows
     ]
-    means = [row.average.mean if row.average and part else None for row, part in zip(rows, taking_part, strict=True)]
-    stds = [row.average.std if row.average and part else None for row, part in zip(rows, taking_part, strict=True)]
-    by_mean = describe.rank(means, decimals=view.decimals)
-    by_std = describe.rank(stds, higher_is_better=False, decimals=view.decimals)
+    means = describe.rank([average.mean if average else None for average in taking_part], decimals=view.decimals)
+    stds = describe.rank([average.std if average else None for average in taking_part], False, decimals=view.decimals)
     return [
-        row.average and replace(row.average, rank=_whole(mean), std_rank=_whole(std))
-        for row, mean, std in zip(rows, by_mean, by_std, strict=True)
+        row.average and replace(row.average, rank=None if m is None else int(m), std_rank=None if s is None else int(s))
+        for row, m, s in zip(rows, means, stds, strict=True)
     ]
-
-
-def _whole(place: float | None) -> int | None:
-    return None if place is None else int(place)

@@ -44,9 +44,9 @@ class Outcome:
         return self.planned.run
 
     def value(self, split: str, metric: str) -> float | None:
-        """The metric on a split, as a fraction; None where the run left none."""
-        found = self.scores.get(split, {}).get(metric)
-        return None if found is None else float(found)
+        """Return the metric on a split, as a fraction; None where the run left none."""
+        score = self.scores.get(split, {}).get(metric)
+        return None if score is None else float(score)
 
 
 def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
@@ -60,8 +60,9 @@ def chooser(run: Run) -> str:
         return run.protocol.metric
     if run.task in tasks.TASKS:
         return tasks.TASKS[run.task].metrics[0]
-    given = (run.data or {}).get("metrics")
-    return str(given[0]) if isinstance(given, list) and given else "accuracy"
+    # A task of the user's own names its metrics in its run.
+    metrics = (run.data or {}).get("metrics")
+    return str(metrics[0]) if isinstance(metrics, list) and metrics else "accuracy"
 
 
 def reported_split(split: str, training: Training) -> str:
@@ -70,21 +71,24 @@ def reported_split(split: str, training: Training) -> str:
 
 
 def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric: str) -> dict[str, Mapping[str, Any]]:
-    """Give each split's evaluation that counts: the best by `metric` where best weights are restored, else the last.
+    """Return each split's evaluation that counts: the best by `metric` where best weights are restored, else the last.
 
     The best is the first of the highest on the first validation split; other splits count as evaluated at that step.
     """
     if not evaluations:
         return {}
+    # MNLI has two validation splits: the matched one, evaluated first, decides for both.
     choosing = next((e["split"] for e in evaluations if e["split"].startswith("validation")), evaluations[-1]["split"])
-    found: dict[str, Mapping[str, Any]] = {}
-    if training.restore_best and (own := [e for e in evaluations if e["split"] == choosing and metric in e]):
-        step = max(own, key=lambda e: e[metric])["step"]
-        for evaluation in evaluations:
-            if evaluation["step"] == step:
-                found.setdefault(evaluation["split"], evaluation)
-        return found
-    return {evaluation["split"]: evaluation for evaluation in evaluations}
+    candidates = [e for e in evaluations if e["split"] == choosing and metric in e]
+    if not training.restore_best or not candidates:
+        return {evaluation["split"]: evaluation for evaluation in evaluations}  # the last of each split
+    # max() takes the first of equals, as training does when it keeps the best weights.
+    step = max(candidates, key=lambda evaluation: evaluation[metric])["step"]
+    counting: dict[str, Mapping[str, Any]] = {}
+    for evaluation in evaluations:
+        if evaluation["step"] == step:
+            counting.setdefault(evaluation["split"], evaluation)
+    return counting
 
 
 def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bool = False) -> float | None:
@@ -93,18 +97,20 @@ def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bo
     Only rates with the most values are candidates, so one that lost a seed is not chosen over one that did not. The
     lower rate wins a tie. None where no run left a value.
     """
-    values = {rate: [_chooser_value(o, split, held_out) for o in found] for rate, found in sorted(rates.items())}
-    known = {rate: describe.finite(own) for rate, own in values.items()}
-    most = max(map(len, known.values()), default=0)
-    means = {rate: describe.mean(own) for rate, own in known.items() if len(own) == most > 0}
+    values = {
+        rate: describe.finite(
+            outcome.held_out if held_out else outcome.value(split, outcome.chooser) for outcome in runs
+        )
+        for rate, runs in sorted(rates.items())
+    }
+    most = max(map(len, values.values()), default=0)
+    means = {rate: describe.mean(scores) for rate, scores in values.items() if len(scores) == most > 0}
+    # Rates ascend, and max() takes the first of equals: the lower one.
     return max(means, key=lambda rate: means[rate] or 0.0) if means else None
 
 
-def _chooser_value(outcome: Outcome, split: str, held_out: bool) -> float | None:
-    return outcome.held_out if held_out else outcome.value(split, outcome.chooser)
-
-
 def _outcome(planned: Planned, output: Path) -> Outcome:
+    """Read a run's record, and choose the evaluation that counts."""
     file = records.path(output, planned.run)
     metric = chooser(planned.run)
     try:
@@ -112,6 +118,7 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
     except records.Unreadable as error:
         state: State = "damaged" if file.exists() else "missing"
         return Outcome(planned, state, {}, metric, None, frozenset(), {}, {}, {}, str(error) if file.exists() else "")
+    # Sound, but copied or renamed over this run's record.
     if body["id"] != planned.run.id:
         return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, "holds another run")
     training = planned.run.protocol
@@ -121,8 +128,9 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
         state=body["status"],
         scores=scores,
         chooser=metric,
+        # Where examples were held out, they are `validation`, and the official development set is `test`.
         held_out=scores.get("validation", {}).get(metric) if training.validation_share else None,
-        collapsed=frozenset(split for split, e in scores.items() if e.get("collapsed")),
+        collapsed=frozenset(split for split, evaluation in scores.items() if evaluation.get("collapsed")),
         parameters=body["parameters"] or {},
         cost=body["cost"] or {},
         environment=body["environment"] or {},

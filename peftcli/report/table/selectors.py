@@ -27,39 +27,43 @@ class Named(Protocol):
 
 @dataclass(frozen=True)
 class Selector:
-    """A name, and the options and settings that must be as given."""
+    """A name, and the options and settings that a cell must have."""
 
     name: str
-    given: Mapping[str, Any]
+    wanted: Mapping[str, Any]
 
     @classmethod
     def parse(cls, text: str) -> "Selector":
         """Read `name:key=value,key=value`. Raises UserError."""
         name, _, rest = text.partition(":")
-        given = {}
+        wanted = {}
         for pair in filter(None, rest.split(",")):
+            # Unlike key_value, which refuses it: an empty key is read, and selects nothing.
             key, equals, value = pair.partition("=")
             if not equals:
                 raise UserError(f"{text!r}: {pair!r} is not key=value")
-            given[key] = documents.parse(value)
-        return cls(name, given)
+            wanted[key] = documents.parse(value)
+        return cls(name, wanted)
 
     def fits(self, cell: Named) -> bool:
         """Say whether this strategy's name and options are the cell's."""
-        return self.name == cell.strategy and matches({**cell.options, **cell.setting}, self.given)
+        return self.name == cell.strategy and matches({**cell.options, **cell.setting}, self.wanted)
 
     def fits_column(self, cell: Named) -> bool:
         """Say whether this column's name, `task.metric` or `task`, and settings are the cell's."""
-        return self.name in (cell.column, f"{cell.column}.{cell.metric}") and matches(cell.setting, self.given)
+        return self.name in (cell.column, f"{cell.column}.{cell.metric}") and matches(cell.setting, self.wanted)
 
 
-def matches(known: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Say whether what is known has every given value; `7` is `[7]`, `4-9` is `[4, 9]`, `all` is None."""
-    return all(_same(known.get(ALIASES.get(key, key), ...), value) for key, value in given.items())
+def matches(settings: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Say whether the settings have every wanted value; `7` is `[7]`, `4-9` is `[4, 9]`, `all` is None."""
+    # A missing setting is `...`: None would be taken for `all`.
+    return all(_same(settings.get(ALIASES.get(key, key), ...), value) for key, value in wanted.items())
 
 
-def _same(known: Any, given: Any) -> bool:
-    if isinstance(known, list):
-        words = [sign.join(map(str, known)) for sign in "-+"]
-        return known == given or known == [given] or str(given) in words
-    return bool(known == given or (known is None and given == "all"))
+def _same(value: Any, wanted: Any) -> bool:
+    """Compare a setting's value with one as recipes and papers write it."""
+    if isinstance(value, list):
+        # `4-9` (a range, spafit's groups) and `4+9` (a list) are both text in a recipe.
+        words = [sign.join(map(str, value)) for sign in "-+"]
+        return value == wanted or value == [wanted] or str(wanted) in words
+    return bool(value == wanted or (value is None and wanted == "all"))

@@ -60,25 +60,27 @@ class View(BaseModel):
     model: str | None = None
     reference: str | None = None
 
+    # YAML writes one name without brackets, and an average as `true` or as its label.
     @field_validator("rows", "columns", "within", mode="before")
     @classmethod
-    def _one_is_a_list(cls, given: Any) -> Any:
-        return [given] if isinstance(given, str) else given
+    def _one_is_a_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
     @field_validator("metrics", mode="before")
     @classmethod
-    def _one_metric_is_a_list(cls, given: Any) -> Any:
-        return {k: [v] if isinstance(v, str) else v for k, v in given.items()} if isinstance(given, dict) else given
+    def _one_metric_is_a_list(cls, value: Any) -> Any:
+        return {k: [v] if isinstance(v, str) else v for k, v in value.items()} if isinstance(value, dict) else value
 
     @field_validator("average", mode="before")
     @classmethod
-    def _yes_is_an_average(cls, given: Any) -> Any:
-        if given is True:
+    def _yes_is_an_average(cls, value: Any) -> Any:
+        if value is True:
             return {}
-        return {"label": given} if isinstance(given, str) else given or None
+        return {"label": value} if isinstance(value, str) else value or None
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        # How rates are chosen fixes the layout: `every learning rate` has cells for each, `every run` one for all.
         runs_over = [*self.rows, *self.columns]
         if len(set(runs_over)) != len(runs_over):
             raise ValueError("rows and columns name something twice")
@@ -88,6 +90,7 @@ class View(BaseModel):
             raise ValueError("select: every learning rate goes with learning_rate in rows or columns, and only with it")
         if (self.select == "every run") != (self.cell == "maximum"):
             raise ValueError("cell: maximum goes with select: every run, and only with it")
+        # A row then holds each task once, so that its mean is over tasks alone.
         if self.average and self.columns != ["task"]:
             raise ValueError("an average needs columns that run over task alone")
         return self
@@ -103,6 +106,7 @@ def read(recipe: Recipe) -> View:
         view = View.model_validate(recipe.table or {})
     except ValidationError as error:
         raise first_error(error, where, "key", View.model_fields) from None
+    # Options of the recipe's own strategies alone: no run has another's.
     legal = {*PLAIN, *NAMES, *(option for name, _ in recipe.strategies for option in registry.get(name).option_names)}
     for name in (*view.rows, *view.columns, *view.within):
         if name not in legal:

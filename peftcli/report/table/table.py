@@ -27,6 +27,7 @@ class Cell:
     `outside`: whether that is beyond two standard errors of the difference; None where that cannot be judged.
     """
 
+    # Which cell it is.
     strategy: str
     options: Mapping[str, Any]
     setting: Mapping[str, Any]
@@ -35,6 +36,7 @@ class Cell:
     column: str
     split: str
     metric: str
+    # What its runs came to: the chosen learning rate's.
     learning_rate: float | None
     values: Mapping[int, float | None]
     mean: float | None
@@ -46,6 +48,7 @@ class Cell:
     runs: int
     runs_planned: int
     files: Mapping[int, str] = field(default_factory=dict)
+    # What is amiss, and what choosing did: over all learning rates, but for the collapsed runs.
     missing: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
@@ -55,6 +58,7 @@ class Cell:
     std_without_collapsed: float | None = None
     by_rate: Mapping[float, float | None] = field(default_factory=dict)
     flattery: float | None = None
+    # Beside the other cells, the model's parameters and the paper.
     rank: int | None = None
     std_rank: int | None = None
     total: int | None = None
@@ -68,6 +72,7 @@ class Cell:
     @property
     def state(self) -> State:
         """complete: every planned run ended; incomplete: some did not, or left no value; missing: no value at all."""
+        # A diverged run has ended without a value: the cell stays incomplete, with nothing left to run.
         if self.n == 0:
             return "missing"
         return "complete" if self.runs == self.runs_planned and self.n == self.planned else "incomplete"
@@ -140,6 +145,6 @@ class Table:
     notes: tuple[str, ...] = ()
 
     def cells(self) -> Iterator[Cell]:
-        """Every cell that the recipe plans, row by row."""
+        """Yield every cell that the recipe plans, row by row."""
         for row in self.rows:
             yield from (cell for cell in row.cells if cell is not None)
