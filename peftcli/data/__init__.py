@@ -1,1 +1,1 @@
-"""From a task's name to tokenised examples: where rows are, what they hold, how they are cut. No torch."""
+"""From a task's name to tokenised examples: where its rows are, what they hold, how they are divided. No torch."""

@@ -1,13 +1,13 @@
-"""Where a task's rows are: the hub and its local caches, a folder laid out like it, NLTK's data, or our own grammar."""
+"""Reading a task's rows: from the hub or its caches, a folder laid out like it, NLTK's sample, or demo's grammar."""
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli.data import treebank
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_line, unknown
 from peftcli.models import hub
 from peftcli.tasks import demo, own_files
 from peftcli.tasks.registry import Task
@@ -16,90 +16,77 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 DATA_DIR = "PEFTCLI_DATA_DIR"
+TREEBANK, DEMO = "nltk/treebank", "peftcli/demo"  # the `data` of tasks that are read otherwise than from the hub
 SHARD = re.compile(r"(?P<split>.+)-[0-9]{5}-of-(?P<count>[0-9]{5})(-[0-9a-f]+)?\.parquet")
-# What the hub made of data sets whose own files only a script could read, which no client runs any more.
+# Branches to which the hub converted data sets that only a script could read, and no client runs scripts any more.
 CONVERTED = {"aps/super_glue": "refs/convert/parquet", "eriktks/conll2003": "refs/convert/parquet"}
 
-Tables = dict[str, "pa.Table"]
+Tables = dict[str, "pa.Table"]  # split -> rows as they are stored
 
 
-def data_folder(given: Path | None) -> Path | None:
-    """Give the data folder given, else that of PEFTCLI_DATA_DIR, else None. Raises UserError where it is not there."""
-    found = given or (Path(os.environ[DATA_DIR]) if os.environ.get(DATA_DIR) else None)
-    if found is None:
+def data_folder(option: Path | None) -> Path | None:
+    """Return the data folder of --data-dir, else of PEFTCLI_DATA_DIR, else None. Raises UserError if it is missing."""
+    named = option or (Path(os.environ[DATA_DIR]) if os.environ.get(DATA_DIR) else None)
+    if named is None:
         return None
-    folder = found.expanduser().resolve()
+    folder = named.expanduser().resolve()
     if not folder.is_dir():
-        raise UserError(f"data folder {str(found)!r} {'is not a folder' if folder.exists() else 'does not exist'}")
+        raise UserError(f"data folder {str(named)!r} {'is not a folder' if folder.exists() else 'does not exist'}")
     return folder
 
 
 def read(task: Task, splits: Sequence[str], folder: Path | None) -> Tables:
-    """Read splits of a task as they lie there, unchecked. `folder` is what `data_folder` gave.
+    """Read splits of a task as they are stored, unchecked. `folder` is what `data_folder` returns.
 
-    In a folder D, `nyu-mll/glue` is `D/glue`, and the treebank sample's NLTK folder `D/ptb_nltk`. With none, a hub data
-    set comes from the local caches, and else from the hub.
-    Raises UserError where it is not there, cannot be had without a network, or cannot be read.
+    In a folder D, `nyu-mll/glue` is `D/glue`, and the treebank sample's NLTK folder `D/ptb_nltk`. Without a folder, a
+    hub data set is read from the local caches, and otherwise from the hub. A custom task's `folder` is its own file or
+    folder. Raises UserError where data is missing, needs a network that is not there, or cannot be read.
     """
-    own = _OWN.get(task.data)
-    if own is not None:
-        tables = own(task, folder)
-        return {split: tables[_known(task, split, tables)] for split in splits}
-    if folder is not None:
-        root = folder / task.data.rpartition("/")[2]
-        if not root.is_dir():
-            raise UserError(
-                f"data folder {str(folder)!r} has no folder {root.name!r} for {task.data}; {_holds(folder)}"
-            )
-        return _from_folder(root, task, splits)
-    return _from_hub(task, splits)
-
-
-def _treebank(task: Task, folder: Path | None) -> Tables:
-    return treebank.tables(None if folder is None else folder / "ptb_nltk", task.labels)
-
-
-def _demo(task: Task, folder: Path | None) -> Tables:
-    import pyarrow as pa
-
-    return {split: pa.Table.from_pylist(demo.rows(split)) for split in demo.SIZES}
-
-
-def _described(task: Task, folder: Path | None) -> Tables:
-    assert folder is not None, "whoever reads a described task knows where it is"
-    return own_files.tables(task, folder)
-
-
-_OWN: dict[str, Callable[[Task, Path | None], Tables]] = {
-    "nltk/treebank": _treebank,
-    "peftcli/demo": _demo,
-    own_files.SOURCE: _described,
-}
+    if not on_hub(task):
+        return _chosen(task, splits, _read_elsewhere(task, folder))
+    if folder is None:
+        return _from_hub(task, splits)
+    root = folder / task.data.rpartition("/")[2]
+    if not root.is_dir():
+        raise UserError(f"data folder {str(folder)!r} has no folder {root.name!r} for {task.data}; {_contents(folder)}")
+    return _from_folder(root, task, splits)
 
 
 def on_hub(task: Task) -> bool:
-    """Say whether a task's data set is one on the hub."""
-    return task.data not in _OWN
+    """Return whether a task's data set is one on the hub."""
+    return task.data not in (TREEBANK, DEMO, own_files.SOURCE)
 
 
 def patterns(task: Task, splits: Sequence[str]) -> list[str]:
-    """Give the patterns of the files that hold splits of a task in its hub repository."""
-    stem = f"{task.subset}/" if task.subset else ""
-    return [pattern for split in splits for pattern in (f"{stem}{split}-*.parquet", f"{stem}{split}/*.parquet")]
+    """Return the glob patterns of the files in a task's hub repository that hold these splits."""
+    prefix = f"{task.subset}/" if task.subset else ""
+    # the second is the layout of converted branches
+    return [pattern for split in splits for pattern in (f"{prefix}{split}-*.parquet", f"{prefix}{split}/*.parquet")]
+
+
+def _read_elsewhere(task: Task, folder: Path | None) -> Tables:
+    """Return every split of a task that is not a hub data set."""
+    import pyarrow as pa
+
+    if task.data == DEMO:
+        return {split: pa.Table.from_pylist(demo.rows(split)) for split in demo.SIZES}
+    if task.data == TREEBANK:
+        return treebank.tables(None if folder is None else folder / "ptb_nltk", task.labels)
+    assert folder is not None, "a custom task is read from the file or folder that its recipe names"
+    return own_files.tables(task, folder)
 
 
 def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
-    """Read from the first of: downloaded files, the hub, what `datasets` once prepared."""
-    stem = f"{task.subset}/" if task.subset else ""
+    """Read from the first that has all splits: files in the hub's cache, the hub, what `datasets` once prepared."""
     wanted, revision = patterns(task, splits), CONVERTED.get(task.data)
     root = hub.cached(task.data, revision, wanted)
-    if root is not None and all(_shards(root / stem, split) for split in splits):
+    if root is not None and all(_shards(root / (task.subset or ""), split) for split in splits):
         return _from_folder(root, task, splits)
     if hub.reachable():
         try:
             root = hub.download(task.data, revision, wanted)
-        except Exception as error:  # its client, and what that is built on, raise many kinds
-            raise UserError(f"cannot download {task.data}: {_first_line(error)}") from error
+        except Exception as error:  # the hub's client, and the libraries under it, raise many kinds
+            raise UserError(f"cannot download {task.data}: {first_line(error)}") from error
         return _from_folder(root, task, splits)
     tables = hub.prepared(task.data, task.subset)
     if tables is None:
@@ -107,64 +94,59 @@ def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
             f"task {task.name}: {task.data} ({task.subset}) is not in the local cache, and there is no network (or "
             "HF_HUB_OFFLINE is set): use --data-dir D, or `peftcli prefetch RECIPE` on a machine with a network"
         )
-    return {split: tables[_known(task, split, tables)] for split in splits}
+    return _chosen(task, splits, tables)
 
 
 def _from_folder(root: Path, task: Task, splits: Sequence[str]) -> Tables:
     base = root / task.subset if task.subset else root
     if not base.is_dir():
-        raise UserError(f"{root}: {unknown(f'subset of {task.data}', task.subset, _folders(root))}")
-    return {split: _parquet(base, split) for split in splits}
+        folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+        raise UserError(f"{root}: {unknown(f'subset of {task.data}', task.subset, folders)}")
+    return {split: _read_split(base, split) for split in splits}
 
 
-def _parquet(base: Path, split: str) -> "pa.Table":
+def _read_split(base: Path, split: str) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
-    files = _shards(base, split)
-    if not files:
+    shards = _shards(base, split)
+    if not shards:
         raise UserError(
-            f"{base} has no whole split {split!r}: {split}-00000-of-00001.parquet and so on; {_holds(base)}"
+            f"{base} has no whole split {split!r}: {split}-00000-of-00001.parquet and so on; {_contents(base)}"
         )
     tables = []
-    for file in files:
+    for file in shards:
         try:
             with parquet.ParquetFile(file) as opened:
                 tables.append(opened.read())
         except (pa.ArrowException, OSError) as error:
-            raise UserError(f"cannot read {file}: {_first_line(error)}") from None
+            raise UserError(f"cannot read {file}: {first_line(error)}") from None
     try:
         return pa.concat_tables(tables)
     except pa.ArrowException as error:
-        raise UserError(f"the files of {base}/{split} differ in their columns: {_first_line(error)}") from None
+        raise UserError(f"the files of {base}/{split} differ in their columns: {first_line(error)}") from None
 
 
 def _shards(base: Path, split: str) -> list[Path]:
-    """Name a split's files in order: `train-00000-of-00001.parquet`, or `train/0000.parquet` where the hub converted.
+    """Return a split's files in order, or none where some are missing.
 
-    None where some of them are missing.
+    They are `train-00000-of-00001.parquet` and so on, or `train/0000.parquet` in a converted branch.
     """
     matches = [(file, SHARD.fullmatch(file.name)) for file in sorted(base.glob("*.parquet"))]
-    found = [(file, int(match["count"])) for file, match in matches if match and match["split"] == split]
-    if found:
-        return [file for file, _ in found] if len(found) == found[0][1] else []
+    # Each file's name says of how many it is one. The pattern's split is compared whole: train-extra is not train.
+    counted = [(file, int(match["count"])) for file, match in matches if match and match["split"] == split]
+    if counted:
+        return [file for file, _ in counted] if len(counted) == counted[0][1] else []
     return sorted((base / split).glob("*.parquet"))
 
 
-def _known(task: Task, split: str, tables: Tables) -> str:
-    if split not in tables:
-        raise unknown(f"split of {task.data}", split, tables)
-    return split
+def _chosen(task: Task, splits: Sequence[str], tables: Tables) -> Tables:
+    for split in splits:
+        if split not in tables:
+            raise unknown(f"split of {task.data}", split, tables)
+    return {split: tables[split] for split in splits}
 
 
-def _folders(root: Path) -> list[str]:
-    return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _holds(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     return f"it holds {', '.join(names[:12]) or 'nothing'}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).partition("\n")[0][:200]

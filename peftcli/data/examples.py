@@ -10,49 +10,52 @@ Array = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Examples:
-    """`ids` and `types` [tokens] of all sequences end to end; sequence i is `starts[i]` up to `starts[i + 1]`.
+    """The sequences of word pieces of one split, end to end, and what is asked of each example.
 
-    `group` sequences make one example (2 for choices, else 1). `labels` [examples] int64, float64 for regression;
-    for token tasks [words]. `numbers` [examples] are the data set's own example ids. Token tasks: `words` [words] the
-    place of each word's first sub-token in its sequence, example i having words `word_starts[i]` up to
-    `word_starts[i + 1]`. Span tasks: `spans` [examples, 2, 2] the first place and the place behind the last of both spans.
+    Sequence i has the word pieces `starts[i]` up to, but without, `starts[i + 1]`. An example is one sequence, except
+    in choice tasks, where it is `group` = 2 sequences in a row. Fields that a kind of task does not use are None.
     """
 
-    ids: Array
-    types: Array
-    starts: Array
-    labels: NDArray[np.generic]
-    numbers: Array
+    ids: Array  # [word pieces] of all sequences: their numbers in the vocabulary
+    types: Array  # [word pieces]: 1 in the second text of a pair, else 0
+    starts: Array  # [sequences + 1]
+    labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words]
+    numbers: Array  # [examples]: the data set's own example ids
     group: int = 1
-    words: Array | None = None
-    word_starts: Array | None = None
-    spans: Array | None = None
+    words: Array | None = None  # [words], token tasks: where a word's first word piece is in its sequence
+    word_starts: Array | None = None  # [examples + 1], token tasks: example i has words word_starts[i] up to [i + 1]
+    spans: Array | None = None  # [examples, 2, 2], span tasks: for both spans the first word piece and the one behind
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     @property
     def lengths(self) -> Array:
-        """Tokens of each sequence, [examples * group]."""
+        """Word pieces of each sequence, [sequences]."""
         return np.diff(self.starts)
 
     def take(self, chosen: Array) -> "Examples":
-        """Give the chosen examples, in that order."""
+        """Return the chosen examples, in that order."""
         sequences = (chosen[:, None] * self.group + np.arange(self.group)).reshape(-1)
-        places, starts = pieces(self.starts, sequences)
-        kept = replace(
-            self, ids=self.ids[places], types=self.types[places], starts=starts, numbers=self.numbers[chosen]
+        positions, starts = pieces(self.starts, sequences)
+        taken = replace(
+            self, ids=self.ids[positions], types=self.types[positions], starts=starts, numbers=self.numbers[chosen]
         )
         if self.word_starts is not None and self.words is not None:
+            # Words count within their sequence, so they need no shift where sequences move.
             words, word_starts = pieces(self.word_starts, chosen)
-            return replace(kept, words=self.words[words], word_starts=word_starts, labels=self.labels[words])
+            return replace(taken, words=self.words[words], word_starts=word_starts, labels=self.labels[words])
         spans = None if self.spans is None else self.spans[chosen]
-        return replace(kept, labels=self.labels[chosen], spans=spans)
+        return replace(taken, labels=self.labels[chosen], spans=spans)
 
 
 def pieces(starts: Array, chosen: Array) -> tuple[Array, Array]:
-    """Places of the chosen pieces of a row, end to end, and where each piece now starts."""
+    """Return the positions of the elements of the chosen pieces, end to end, and where each piece starts among them.
+
+    `starts` [pieces + 1] cuts a row of elements into pieces; `chosen` are piece numbers, in any order.
+    """
     lengths = np.diff(starts)[chosen]
     new_starts = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.arange(new_starts[-1]) + np.repeat(starts[chosen] - new_starts[:-1], lengths)
-    return places, new_starts
+    # An element keeps its distance from the start of its piece: new position + (old start - new start).
+    positions = np.arange(new_starts[-1]) + np.repeat(starts[chosen] - new_starts[:-1], lengths)
+    return positions, new_starts
