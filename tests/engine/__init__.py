@@ -1,0 +1,1 @@
+"""Tests of the engine: training a cohort on one shared backbone."""
