@@ -1,4 +1,8 @@
-"""Dropout whose mask is a hash of where it falls: a large one is not stored, the backward pass draws it again."""
+"""Dropout whose mask is a hash of where it falls: a large one is not stored, the backward pass draws it again.
+
+A hash, since a generator's numbers depend on what was drawn before: on the neighbours in a cohort, on the order of the layers, on
+when a run was resumed. So a run has the same masks alone, in any cohort and after a restart, and no random state is saved.
+"""
 
 from typing import Any
 
@@ -7,14 +11,15 @@ from torch import Tensor, nn
 
 from peftcli import noise
 
-BLOCK = 1 << 18  # elements
-MOST_REPEATS = 1024  # of a shared layer
+BLOCK = 1 << 18  # elements: on a processor the passes over one block find it in the cache
+MOST_REPEATS = 1024  # uses of a shared layer in one forward pass
 
 
 class _Drop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, rows: Tensor, probability: float) -> Tensor:
-        """Give x with elements dropped."""
+        """Drop elements of x [..., channels]; `rows` [...]."""
+        # A small mask is kept, as drawing it again would take longer; of a large one only the rows' numbers are.
         ctx.probability, ctx.small = probability, x.device.type == "cpu" and x.numel() <= BLOCK
         if not ctx.small:
             ctx.save_for_backward(rows)
@@ -25,7 +30,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
-        """Give the gradient of x, with the same elements dropped."""
+        """Drop the same elements of the gradient [..., channels]."""
         (gradient,), (saved,) = gradients, ctx.saved_tensors
         if not ctx.small:
             return _by_block(gradient, saved, ctx.probability), None, None
@@ -33,24 +38,25 @@ class _Drop(torch.autograd.Function):
 
 
 def drop(x: Tensor, rows: Tensor, probability: float) -> Tensor:
-    """Drop elements of x [..., channels] by one number for each row of it (`noise.rows`), and scale up what stays."""
+    """Drop elements of x [..., channels] by one number for each row of it (`noise.rows`, [...]), and scale up what stays."""
     result: Tensor = _Drop.apply(x, rows, probability)
     return result
 
 
 def _multipliers(x: Tensor, rows: Tensor, probability: float) -> Tensor:
+    """What x [..., channels] is multiplied by, of its shape; in float32 at least, so 1 / (1 - p) is not rounded to bfloat16."""
     return noise.multipliers(rows, x.shape[-1], probability, torch.promote_types(x.dtype, torch.float32))
 
 
 def _by_block(x: Tensor, rows: Tensor, probability: float) -> Tensor:
-    """On a processor block by block, which the passes over one find in its cache."""
+    """Drop elements of x [..., channels] without keeping the mask; on a processor block by block."""
     if x.device.type != "cpu":
         return _multipliers(x, rows, probability).mul_(x).to(x.dtype)
-    width, found = x.shape[-1], torch.empty(x.shape, dtype=x.dtype)
-    flat = (x.reshape(-1, width), rows.expand(x.shape[:-1]).reshape(-1), found.view(-1, width))
-    for given, numbers, result in zip(*(part.split(max(1, BLOCK // width)) for part in flat), strict=True):
-        torch.mul(given, _multipliers(given, numbers, probability), out=result)
-    return found
+    width, dropped = x.shape[-1], torch.empty(x.shape, dtype=x.dtype)
+    flat = (x.reshape(-1, width), rows.expand(x.shape[:-1]).reshape(-1), dropped.view(-1, width))
+    for values, numbers, target in zip(*(part.split(max(1, BLOCK // width)) for part in flat), strict=True):
+        torch.mul(values, _multipliers(values, numbers, probability), out=target)
+    return dropped
 
 
 class RunDropout(nn.Module):
@@ -65,7 +71,7 @@ class RunDropout(nn.Module):
         self.p = p
         self.register_buffer("key", torch.empty(0, dtype=torch.int32), persistent=False)
 
-    key: Tensor  # given for each training step
+    key: Tensor  # replaced at each training step; empty in evaluation
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements of [runs, tokens, channels]."""
@@ -77,7 +83,7 @@ class RunDropout(nn.Module):
         return drop(x, noise.counting(key[None], x[..., 0].numel()).view(x.shape[:-1]), self.p)
 
     def draw(self) -> Tensor:
-        """Give the key of this use."""
+        """The key of this use, [runs, tokens] or []."""
         return self.key
 
 
@@ -87,7 +93,7 @@ class RepeatedDropout(RunDropout):
     calls = 0  # since the forward pass began
 
     def draw(self) -> Tensor:
-        """Give the key of this use."""
+        """The key of this use, [runs, tokens] or []."""
         self.calls += 1
         return self.key * noise.odd(MOST_REPEATS, noise.REPEAT, self.key.device)[self.calls]
 
@@ -100,6 +106,6 @@ def restart(model: nn.Module) -> None:
 
 
 def attention_dropout(module: nn.Module) -> nn.Module | None:
-    """Give the dropout of an attention module's probabilities."""
-    found = getattr(module, "dropout", None)
-    return getattr(module, "attention_dropout", None) if found is None else found
+    """The dropout of an attention module's probabilities; families call it by one of two names."""
+    dropout = getattr(module, "dropout", None)
+    return getattr(module, "attention_dropout", None) if dropout is None else dropout

@@ -1,6 +1,6 @@
 """Layers whose tensors may have a leading run dimension: frozen ones are shared, trained ones are `[runs, …]`.
 
-They take the place of torch's own in a loaded model (`accept_runs`); names and checkpoints stay as they are. Each looks at
+They replace torch's own in a loaded model (`accept_runs`); names and checkpoints stay as they are. Each looks at
 its tensors' dimensions and at nothing else; with one run the run dimension is dropped and torch's plain operation runs.
 """
 
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from peftcli.engine.dropout import RepeatedDropout, RunDropout
 from peftcli.engine.matmul import product
-from peftcli.engine.sparse import Places, patched_linear, sparse_linear
+from peftcli.engine.sparse import ElementPositions, patched_linear, sparse_linear
 
 
 def single(tensor: Tensor, shared: int) -> Tensor:
@@ -19,11 +19,15 @@ def single(tensor: Tensor, shared: int) -> Tensor:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Multiply [runs, tokens, in] by a shared [out, in] or a run's own [runs, out, in] weight, and add the bias."""
+    """Multiply x [runs, tokens, in] by a shared weight [out, in] or the runs' own [runs, out, in], and add the bias.
+
+    `bias` [out], [runs, out] or None. Returns [runs, tokens, out].
+    """
+    # What is trained is kept in float32; the product is in the precision of what comes in.
     weight = single(weight, 2).to(x.dtype)
     bias = None if bias is None else single(bias, 1).to(x.dtype)
     if weight.ndim == 2 and (bias is None or bias.ndim == 1):
-        return product(x, weight, bias)
+        return product(x, weight, bias)  # all runs' tokens in one product
     if bias is None:
         return torch.bmm(x, weight.mT)
     if weight.ndim == 2:
@@ -35,7 +39,7 @@ class RunLinear(nn.Linear):
     """A linear layer on [runs, tokens, in]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [runs, tokens, out]."""
+        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
         return linear(x, self.weight, self.bias)
 
 
@@ -48,8 +52,8 @@ class LoraLinear(RunLinear):
     lora_dropout: RunDropout
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [runs, tokens, out]."""
-        thin = linear(self.lora_dropout(x), self.lora_a, None)
+        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
+        thin = linear(self.lora_dropout(x), self.lora_a, None)  # [runs, tokens, rank]
         return super().forward(x) + linear(thin, self.lora_b * self.scaling, None)
 
 
@@ -57,13 +61,13 @@ class AdapterLinear(RunLinear):
     """A linear layer with a bottleneck network behind it, which adds to the layer's output."""
 
     adapter_down: Tensor  # [runs, size, out]
-    adapter_down_bias: Tensor
+    adapter_down_bias: Tensor  # [runs, size]
     adapter_up: Tensor  # [runs, out, size]
-    adapter_up_bias: Tensor
+    adapter_up_bias: Tensor  # [runs, out]
     activation: nn.Module
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [runs, tokens, out]."""
+        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
         y = super().forward(x)
         thin = self.activation(linear(y, self.adapter_down, self.adapter_down_bias))
         return y + linear(thin, self.adapter_up, self.adapter_up_bias)
@@ -73,34 +77,39 @@ class SparseLinear(RunLinear):
     """A linear layer of which each run trains a few elements of the weight, as differences to the shared one."""
 
     delta: Tensor  # [runs, elements]
-    delta_index: Tensor  # [runs, elements], places in the flat weight
+    delta_index: Tensor  # [runs, elements], positions in the flat weight
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [runs, tokens, out]."""
+        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
         return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.delta_index)
 
 
 class PatchedLinear(RunLinear):
-    """The same for one run alone, with a weight of its own to which its elements are written: a plain layer."""
+    """The same for one run alone, with a weight of its own to which its elements are written: a plain layer.
+
+    A cohort has no such copies: they would be a whole matrix for every run.
+    """
 
     value: Tensor  # [1, elements]
     patched: Tensor  # [out, in]
-    places: Places
+    positions: ElementPositions
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [1, tokens, out]."""
-        return patched_linear(x, self.value, self.patched, self.places, single(self.bias, 1))
+        """Compute [1, tokens, out] from x [1, tokens, in]."""
+        return patched_linear(x, self.value, self.patched, self.positions, single(self.bias, 1))
 
 
 class RunLayerNorm(nn.LayerNorm):
     """A LayerNorm on [runs, tokens, hidden]; trained gains and biases work in their own precision."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give [runs, tokens, hidden] in the precision of x."""
+        """Normalize x [runs, tokens, hidden], in its precision."""
+        # In bfloat16 a gain near 1 does not move at small rates: a step is under half the gap to the next number. So a trained
+        # gain stays in float32, and the layer computes in it.
         return self._normalize(x.to(torch.promote_types(x.dtype, self.weight.dtype))).to(x.dtype)
 
     def _normalize(self, x: Tensor) -> Tensor:
-        weight = single(self.weight, 1).to(x.dtype)
+        weight = single(self.weight, 1).to(x.dtype)  # [hidden] or [runs, hidden]
         bias = torch.zeros_like(weight) if self.bias is None else single(self.bias, 1).to(x.dtype)
         if weight.ndim == bias.ndim == 1:
             return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
@@ -113,33 +122,41 @@ class RunEmbedding(nn.Embedding):
     """An embedding of [runs, tokens] ids."""
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Give [runs, tokens, hidden]."""
+        """Look up ids [runs, tokens]: [runs, tokens, hidden]."""
         weight = single(self.weight, 2)
         if weight.ndim == 2:
             return F.embedding(ids, weight)
+        # All runs' tables lie one behind another, [runs * rows, hidden], and a run's ids count from its own.
         offsets = torch.arange(len(ids), device=ids.device)[:, None] * weight.shape[1]
         return F.embedding(ids + offsets, weight.flatten(0, 1))
 
 
 class SparseEmbedding(RunEmbedding):
-    """An embedding of which each run trains a few elements: those that a batch's own ids meet are found and added."""
+    """An embedding of which each run trains a few elements: those in the rows that a batch's ids read are looked up and added.
+
+    A table has millions of elements, of which a batch reads few rows: a table for each run is never built.
+    """
 
     delta: Tensor  # [runs, elements]
-    delta_index: Tensor  # [runs, elements], places in the flat weight, ascending
+    delta_index: Tensor  # [runs, elements], positions in the flat weight, ascending
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Give [runs, tokens, hidden]."""
+        """Look up ids [runs, tokens]: [runs, tokens, hidden]."""
         base = super().forward(ids)
         rows, width = self.weight.shape[-2:]
+        # The row of each trained element and of each token, counted through all runs' tables, so that both ascend by run.
         before = torch.arange(len(ids), device=ids.device)[:, None] * rows
         trained, wanted = (self.delta_index // width + before).flatten(), (ids + before).flatten()
+        # Elements are sorted by row: those in a token's row are the ones from `first` up to `last`.
         first, last = (torch.searchsorted(trained, wanted, right=right) for right in (False, True))
-        met = last - first
-        token = torch.repeat_interleave(met)
-        element = torch.arange(len(token), device=ids.device) + (last - met.cumsum(0)).index_select(0, token)
-        place = token * width + (self.delta_index % width).flatten().index_select(0, element)
+        counts = last - first  # [runs * tokens]: how many elements of its row train
+        # One entry for each pair of a token and an element in its row, [pairs]; `last - cumsum` is where a token's begin,
+        # less the pairs before it.
+        token = torch.repeat_interleave(counts)
+        element = torch.arange(len(token), device=ids.device) + (last - counts.cumsum(0)).index_select(0, token)
+        target = token * width + (self.delta_index % width).flatten().index_select(0, element)
         changes = self.delta.flatten().index_select(0, element)
-        return base.to(changes.dtype).flatten().scatter_add(0, place, changes).view(base.shape).to(base.dtype)
+        return base.to(changes.dtype).flatten().scatter_add(0, target, changes).view(base.shape).to(base.dtype)
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
@@ -154,6 +171,7 @@ def accept_runs(model: nn.Module, repeated: bool = False) -> nn.Module:
 
     `repeated`: its layers run several times in one forward pass.
     """
+    # The class alone is changed: parameters, names and hooks of a loaded model stay where they are.
     for module in list(model.modules()):
         module.__class__ = _RUN_KIND.get(type(module), type(module))
         for name, child in module.named_children():

@@ -1,4 +1,9 @@
-"""Streams: each run's sequences laid end to end without padding, `[runs, tokens]`, and attention that stays inside a sequence."""
+"""Streams: each run's sequences laid end to end without padding, `[runs, tokens]`, and attention that stays inside a sequence.
+
+Most of what an encoder computes looks at one token at a time, and costs as much for a padding token as for a real one (of CoLA
+padded to 128 tokens 89 % is padding). So tokens lie in a stream, and only attention, which needs sequences, lays them out in a
+grid for the moment.
+"""
 
 from dataclasses import dataclass
 
@@ -19,7 +24,8 @@ class Layout:
     """Where each token of a stream sits in the padded grid that attention needs, counting through all runs.
 
     `to_grid` [runs * batch * longest]: the token in a cell (any token where there is none). `to_stream` [runs * tokens]:
-    a token's cell. `mask` [runs * batch, 1, 1, longest]: True where a cell holds a token. `longest` counts tokens.
+    a token's cell. `mask` [runs * batch, 1, 1, longest]: True where a cell holds a token. `longest` is the tokens of the
+    longest sequence of all runs.
     """
 
     to_grid: Tensor
@@ -50,20 +56,23 @@ def lay_out(batches: list[tuple[Examples, Array]], first_position: int, device: 
     sequences have one visible key, so that no softmax is over nothing.
     """
     runs, batch = len(batches), max(len(chosen) for _, chosen in batches)
+    # By run: positions in its examples' tokens [own tokens], and where each sequence now starts [own batch + 1].
     taken = [pieces(examples.starts, chosen) for examples, chosen in batches]
     tokens = max(int(starts[-1]) for _, starts in taken)
     longest = max(int(np.diff(starts).max()) for _, starts in taken)
+    # What fills up a shorter run is token 0 at position 0 of its first cell: computed, but read by nobody.
     ids, types, positions = (np.zeros((runs, tokens), np.int64) for _ in range(3))
     to_stream, first = np.zeros((runs, tokens), np.int64), np.zeros((runs, batch), np.int64)
     to_grid = np.zeros((runs, batch, longest), np.int64)
     mask = np.zeros((runs, batch, longest), bool)
     mask[..., 0] = True
-    for run, ((examples, _), (places, starts)) in enumerate(zip(batches, taken, strict=True)):
-        count, lengths = len(places), np.diff(starts)
-        ids[run, :count], types[run, :count] = examples.ids[places], examples.types[places]
-        sequence = np.repeat(np.arange(len(lengths)), lengths)
-        offset = np.arange(count) - starts[sequence]
+    for run, ((examples, _), (source, starts)) in enumerate(zip(batches, taken, strict=True)):
+        count, lengths = len(source), np.diff(starts)
+        ids[run, :count], types[run, :count] = examples.ids[source], examples.types[source]
+        sequence = np.repeat(np.arange(len(lengths)), lengths)  # [count]: which sequence a token is of
+        offset = np.arange(count) - starts[sequence]  # [count]: and its position there, from 0
         positions[run, :count] = offset
+        # Both indices count through all runs, so that one `index_select` serves the whole cohort.
         to_stream[run] = run * batch * longest
         to_stream[run, :count] += sequence * longest + offset
         to_grid[run] = run * tokens
@@ -78,7 +87,7 @@ def lay_out(batches: list[tuple[Examples, Array]], first_position: int, device: 
         torch.from_numpy(mask.reshape(runs * batch, 1, 1, longest)).to(device),
         longest,
     )
-    return Stream(moved[0], moved[1], moved[2], moved[3], layout, sum(len(places) for places, _ in taken))
+    return Stream(moved[0], moved[1], moved[2], moved[3], layout, sum(len(source) for source, _ in taken))
 
 
 def stream_attention(
@@ -98,11 +107,15 @@ def stream_attention(
     assert layout is not None, "stream attention needs the layout of its stream"
     runs, heads, tokens, width = query.shape
     scaling = width**-0.5 if scaling is None else scaling
-    queries, keys, values = (_to_grid(x, layout) for x in (query, key, value))
+    queries, keys, values = (_to_grid(x, layout) for x in (query, key, value))  # [runs * batch, heads, longest, width]
     dropout = attention_dropout(module)
     if isinstance(dropout, RunDropout) and dropout.key.numel() and dropout.p:
-        shares = _scores(queries, keys, layout.mask, scaling).softmax(-1)
-        attended = drop(shares, _rows(dropout, layout, heads), dropout.p) @ values
+        # torch's attention draws its dropout from a random state of its own; ours hashes, so softmax is written out.
+        probabilities = _scores(queries, keys, layout.mask, scaling).softmax(-1)
+        # Noise for a row of probabilities is a hash of (run, query token, head): [runs * batch, heads, longest].
+        token = dropout.draw().flatten().index_select(0, layout.to_grid).view(-1, 1, layout.longest)
+        rows = token * noise.odd(heads, noise.HEAD, token.device)[:, None]
+        attended = drop(probabilities, rows, dropout.p) @ values
     else:
         attended = F.scaled_dot_product_attention(queries, keys, values, layout.mask, scale=scaling)
     flat = attended.transpose(1, 2).reshape(-1, heads * width)
@@ -110,22 +123,19 @@ def stream_attention(
 
 
 def _to_grid(x: Tensor, layout: Layout) -> Tensor:
-    """[runs, heads, tokens, width] to [runs * batch, heads, longest, width]."""
+    """Lay tokens out in the grid: [runs, heads, tokens, width] to [runs * batch, heads, longest, width]."""
     _, heads, _, width = x.shape
     flat = x.transpose(1, 2).reshape(-1, heads * width).index_select(0, layout.to_grid)
     return flat.view(-1, layout.longest, heads, width).transpose(1, 2)
 
 
 def _scores(query: Tensor, key: Tensor, mask: Tensor, scaling: float) -> Tensor:
-    """Scaled products of queries and keys, -inf where there is no key: in one pass, since softmax is written out."""
+    """Scaled products of queries and keys, -inf where there is no key: [runs * batch, heads, longest, longest].
+
+    The mask is what the product is added to, so that the largest tensor of a layer is written once, not three times.
+    """
     batch, heads, longest, _ = query.shape
     absent = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, float("-inf"))
     absent = absent.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest)
     products = torch.baddbmm(absent, query.flatten(0, 1), key.flatten(0, 1).mT, alpha=scaling)
     return products.view(batch, heads, longest, longest)
-
-
-def _rows(dropout: RunDropout, layout: Layout, heads: int) -> Tensor:
-    """Noise for attention's probabilities, [runs * batch, heads, longest]: a hash of (run, query token, head)."""
-    token = dropout.draw().flatten().index_select(0, layout.to_grid).view(-1, 1, layout.longest)
-    return token * noise.odd(heads, noise.HEAD, token.device)[:, None]
