@@ -42,7 +42,7 @@ def test_every_strategy_of_the_papers_is_there_with_a_summary() -> None:
 def test_every_option_is_frozen_or_required(name: str) -> None:
     strategy = registry.get(name)
     frozen = SCHEMA["options"].get(name, {})
-    required = [field for field in strategy.option_names if strategy._model.model_fields[field].is_required()]
+    required = [field for field in strategy.option_names if strategy.option_model.model_fields[field].is_required()]
     assert set(strategy.option_names) == {*frozen, *required}
     assert {k: v for k, v in strategy.options(REQUIRED.get(name, {})).items() if k not in required} == frozen
 

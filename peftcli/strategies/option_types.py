@@ -28,8 +28,15 @@ def _groups(value: Any) -> Any:
     return value
 
 
-Layers = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), BeforeValidator(_layers)]
-Groups = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=2, max_length=2), BeforeValidator(_groups)]
+Layer = Annotated[int, Field(ge=1)]
+Groups = Annotated[
+    list[Annotated[int, Field(ge=0)]],
+    Field(min_length=2, max_length=2),
+    BeforeValidator(_groups, json_schema_input_type=list[int] | str),
+]
+Layers = Annotated[
+    list[Layer], Field(min_length=1), BeforeValidator(_layers, json_schema_input_type=Layer | str | list[Layer])
+]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]

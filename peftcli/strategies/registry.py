@@ -31,7 +31,8 @@ class Strategy:
         return (inspect.getdoc(self.function) or "").partition("\n")[0]
 
     @cached_property
-    def _model(self) -> type[BaseModel]:
+    def option_model(self) -> type[BaseModel]:
+        """The options with their types and defaults, as a model that checks them."""
         hints = typing.get_type_hints(self.function, include_extras=True)
         signature = list(inspect.signature(self.function).parameters.values())[1:]
         fields: dict[str, Any] = {
@@ -46,12 +47,12 @@ class Strategy:
     @property
     def option_names(self) -> tuple[str, ...]:
         """The options this strategy takes."""
-        return tuple(self._model.model_fields)
+        return tuple(self.option_model.model_fields)
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Check options and fill in defaults. Raises UserError naming the bad option or value."""
         try:
-            return self._model.model_validate(dict(given)).model_dump()
+            return self.option_model.model_validate(dict(given)).model_dump()
         except ValidationError as error:
             raise first_error(error, f"strategy {self.name}", "option", self.option_names) from None
 

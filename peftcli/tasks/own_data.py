@@ -37,12 +37,12 @@ class Description(BaseModel):
     labels: Annotated[list[str], Field(min_length=2)] | None = None
     metric: Annotated[list[str], Field(min_length=1)] | None = None
 
-    @field_validator("text", "metric", mode="before")
+    @field_validator("text", "metric", mode="before", json_schema_input_type=str | list[str] | None)
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("labels", mode="before")
+    @field_validator("labels", mode="before", json_schema_input_type=list[str | int | float | bool] | None)
     @classmethod
     def _labels_are_text(cls, value: Any) -> Any:
         # YAML reads `labels: [0, 1]` as numbers, and a CSV file holds the same labels as text

@@ -26,7 +26,15 @@ class _Check(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     on: Columns | None = None
 
-    @field_validator("on", "strategies", "of", "among", mode="before", check_fields=False)
+    @field_validator(
+        "on",
+        "strategies",
+        "of",
+        "among",
+        mode="before",
+        check_fields=False,
+        json_schema_input_type=str | list[str] | None,
+    )
     @classmethod
     def _one_is_a_list(cls, given: Any) -> Any:
         return [given] if isinstance(given, str) else given

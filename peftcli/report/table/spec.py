@@ -61,17 +61,17 @@ class View(BaseModel):
     reference: str | None = None
 
     # YAML writes one name without brackets, and an average as `true` or as its label.
-    @field_validator("rows", "columns", "within", mode="before")
+    @field_validator("rows", "columns", "within", mode="before", json_schema_input_type=str | list[str])
     @classmethod
     def _one_is_a_list(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    @field_validator("metrics", mode="before")
+    @field_validator("metrics", mode="before", json_schema_input_type=dict[str, str | list[str]])
     @classmethod
     def _one_metric_is_a_list(cls, value: Any) -> Any:
         return {k: [v] if isinstance(v, str) else v for k, v in value.items()} if isinstance(value, dict) else value
 
-    @field_validator("average", mode="before")
+    @field_validator("average", mode="before", json_schema_input_type=bool | str | Average | None)
     @classmethod
     def _yes_is_an_average(cls, value: Any) -> Any:
         if value is True:

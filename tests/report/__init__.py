@@ -1,0 +1,1 @@
+"""Tests of the report: tables, claims, figures and their formats."""
