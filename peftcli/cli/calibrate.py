@@ -6,6 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftcli.durations import MEASURED, in_words
+
 if TYPE_CHECKING:
     from peftcli.experiment.recipe import Recipe
 
@@ -54,14 +56,14 @@ def describe(
 def text(times: dict[str, Any]) -> str:
     """Word what `describe` returned: a line for each kind of cohort, and the sum."""
     limit = times["walltime_seconds"]
-    fit = "" if limit is None else f"{'fit in ' + _duration(limit):>16}"
+    fit = "" if limit is None else f"{'fit in ' + in_words(limit, MEASURED):>16}"
     head = f"{'kind of cohort':<44}{'cohorts':>8}{'runs each':>10}{'steps':>8}{'s/step':>9}{'a cohort':>10}{fit}"
     lines = [times["title"], head]
     for kind in times["kinds"]:
         fits = "" if limit is None else f"{kind['fit']:>16}"
         lines.append(
             f"{kind['name'][:43]:<44}{kind['cohorts']:>8}{kind['runs']:>10}{kind['steps']:>8}{kind['step']:>9.3f}"
-            f"{_duration(kind['seconds']):>10}{fits}"
+            f"{in_words(kind['seconds'], MEASURED):>10}{fits}"
         )
     unit = "GPU-hours" if times["device"] == "cuda" else "hours by one process"
     lines.append(
@@ -69,9 +71,3 @@ def text(times: dict[str, Any]) -> str:
         f"and {times['process_start_seconds']:.0f} s to start each process"
     )
     return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from peftcli.durations import HOUR, SPELLED, in_words
 from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.summary import Report
 
@@ -20,14 +21,7 @@ def cost(report: Report) -> str | None:
     if not report.cost.hours and not report.cost.tokens:
         return None
     devices = f" on {', '.join(report.cost.devices)}" if report.cost.devices else ""
-    return f"Cost: {duration(report.cost.hours)}{devices}, {report.cost.tokens:,} tokens."
-
-
-def duration(hours: float) -> str:
-    """Write a time in the unit that suits it."""
-    if hours < 1 / 60:
-        return f"{3600 * hours:.0f} seconds"
-    return f"{60 * hours:.1f} minutes" if hours < 1 else f"{hours:,.1f} hours"
+    return f"Cost: {in_words(HOUR * report.cost.hours, SPELLED)}{devices}, {report.cost.tokens:,} tokens."
 
 
 def claim(judged: Judged) -> Iterator[str]:
