@@ -13,7 +13,7 @@ import pytest
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import report as reporting
 from peftcli.report.formats import latex, markdown
-from tests.test_cells import value
+from tests.report.table.test_cells import value
 from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
 
 TEXTS = ("terminal", "markdown", "latex")

@@ -10,7 +10,7 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.table import build, differences, selection
 from peftcli.report.table.table import Table
-from tests.test_cells import value
+from tests.report.table.test_cells import value
 from tests.written_records import fill, runs, small
 
 TABLE = {"reference": "full"}

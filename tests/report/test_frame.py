@@ -8,7 +8,7 @@ import peftcli
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.report.table import build, selection
-from tests.test_cells import value
+from tests.report.table.test_cells import value
 from tests.written_records import fill, runs, small, unsynced, write
 
 

@@ -12,7 +12,7 @@ from peftcli.experiment import plan, recipe
 from peftcli.report import report as reporting
 from peftcli.report import summary
 from peftcli.report.formats import data
-from tests.test_cells import value
+from tests.report.table.test_cells import value
 from tests.written_records import SMALL, fill, from_published, runs, small, unsynced, write
 
 
@@ -106,7 +106,7 @@ assert not heavy, heavy
 
 
 def test_a_report_imports_nothing_heavy(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", LIGHT, str(tmp_path)], check=True, cwd=Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", LIGHT, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
 
 
 LARGE = """
@@ -129,7 +129,7 @@ def test_five_thousand_records_take_five_seconds_and_500_mb(tmp_path: Path, form
     from_published(made, tmp_path)
     assert len(plan.expand(made)) == 5040
     command = [sys.executable, "-c", LARGE, str(tmp_path), form]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     seconds, peak = map(float, done.stdout.split())
     assert seconds < 5
     assert peak < 500e6
