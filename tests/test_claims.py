@@ -6,13 +6,13 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import pytest
 
 from peftcli.experiment import plan, recipe
 from peftcli.report import summary
-from peftcli.report.claims import judging
-from peftcli.report.claims import spec as vocabulary
+from peftcli.report.claims import judging, spec
 from peftcli.report.claims.spec import Claim
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.table import build, published, selection
@@ -33,6 +33,10 @@ COUNTS = {
 }
 
 
+def claim_of(check: dict[str, Any]) -> Claim:
+    return spec.parse({"claim": "-", "where": "-", "checks": [check]}, "-")
+
+
 @cache
 def empty(name: str) -> Table:
     made = load(name)
@@ -41,10 +45,10 @@ def empty(name: str) -> Table:
 
 def judged(name: str, table: Callable[[str], Table] = empty) -> list[Judged]:
     made, paper = load(name), name.partition("/")[0]
-    beside = [[table(f"{paper}/{Path(other).stem}") for other in claim.tables] for claim in vocabulary.read(made)]
+    beside = [[table(f"{paper}/{Path(other).stem}") for other in claim.tables] for claim in spec.read(made)]
     return [
         judging.judge(made, claim, [table(name), *others])
-        for claim, others in zip(vocabulary.read(made), beside, strict=True)
+        for claim, others in zip(spec.read(made), beside, strict=True)
     ]
 
 
@@ -93,7 +97,7 @@ def test_rules_count() -> None:
 
 def test_table_1_alone_and_table_2_alone_correlate_as_their_cells_say() -> None:
     for name, rho in (("effectiveness/table1", "0.485"), ("effectiveness/table2", "0.310")):
-        claim = Claim.model_validate({"claim": "-", "where": "-", "checks": [{"kind": "rank correlation"}]})
+        claim = claim_of({"kind": "rank correlation"})
         found = judging.judge(load(name), claim, [empty(name)])
         assert f"rho = {rho}" in found.printed_findings[0].steps[0].text
 
@@ -149,19 +153,19 @@ def test_on_shuffled_numbers_most_that_hold_do_not(monkeypatch: pytest.MonkeyPat
 def test_copied_cells_are_left_out() -> None:
     made = load("transferability/table1")
     check = {"kind": "better", "strategies": "bitfit", "than": "frozen"}
-    claim = Claim.model_validate({"claim": "-", "where": "-", "checks": [check]})
+    claim = claim_of(check)
     found = judging.judge(made, claim, [empty("transferability/table1")])
     undecided = [step.text for step in found.printed_findings[0].steps if step.holds is None]
     assert [text.partition(":")[0] for text in undecided] == ["MNLI_m", "MNLI_mm", "QNLI"]
     assert "copied" in found.note
     assert "BitFit on QNLI" in found.note
-    averaged = Claim.model_validate({"claim": "-", "where": "-", "checks": [check | {"on": "average"}]})
+    averaged = claim_of(check | {"on": "average"})
     assert judging.judge(made, averaged, [empty("transferability/table1")]).printed == "cannot be judged"
 
 
 def test_copied_cells_take_no_place_among_all() -> None:
     check = {"kind": "top", "strategy": "layernorm", "places": 4, "at_least": 1, "on": "qnli"}
-    claim = Claim.model_validate({"claim": "-", "where": "-", "checks": [check]})
+    claim = claim_of(check)
     found = judging.judge(load("transferability/table1"), claim, [empty("transferability/table1")])
     assert found.printed_findings[0].steps[0].text == "QNLI: LayerNorms 89.4, place 4 of 8"
 

@@ -1,12 +1,10 @@
-"""Verdicts on our own runs: holds, does not hold, not enough runs, cannot be judged; and claims that cannot be read."""
+"""Verdicts on our own runs: holds, does not hold, not enough runs, cannot be judged."""
 
 from pathlib import Path
 from typing import Any
 
-import pytest
 from scipy import stats
 
-from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import summary
 from peftcli.report.claims.verdicts import Judged
@@ -120,27 +118,3 @@ def test_open_columns_decide_a_count_only_when_they_can(tmp_path: Path) -> None:
     assert judge(tmp_path, made, top | {"at_least": 2}).verdict == "holds"
     assert judge(tmp_path, made, top | {"at_least": 3}).verdict == "not enough runs"
     assert judge(tmp_path, made, top | {"strategy": "full", "at_least": 2}).verdict == "does not hold"
-
-
-def claims_of(*checks: Any, **more: Any) -> Recipe:
-    return small(claims=[{**CLAIM, "checks": list(checks), **more}])
-
-
-@pytest.mark.parametrize(
-    ("made", "words"),
-    [
-        (claims_of({"kind": "bettr"}), "unknown kind of check 'bettr': did you mean 'better'"),
-        (claims_of("better"), "unknown kind of check ''"),
-        (claims_of(BETTER | {"then": "full"}), "unknown key 'then': did you mean 'than'"),
-        (claims_of(BETTER | {"measure": "median"}), "unknown value 'median'"),
-        (claims_of(BETTER, quote="x"), "unknown key 'quote'"),
-        (claims_of(), "checks"),
-        (claims_of(BETTER | {"strategies": "layernrm"}), "unknown strategy of a claim 'layernrm': did you mean"),
-        (claims_of(BETTER | {"on": "rtee"}), "unknown column of a claim 'rtee': did you mean 'rte'"),
-        (claims_of(BETTER, tables=["none.yaml"]), "cannot read recipe"),
-    ],
-)
-def test_a_claim_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, made: Recipe, words: str) -> None:
-    with pytest.raises(UserError, match=words) as caught:
-        summary.summarise(made, tmp_path, False)
-    assert "\n" not in str(caught.value)

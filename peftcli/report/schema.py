@@ -9,7 +9,7 @@ from pydantic.json_schema import GenerateJsonSchema
 import peftcli.strategies  # noqa: F401  (fills the registry)
 from peftcli.experiment.recipe import KEYS, Entry, Recipe
 from peftcli.experiment.settings import Training
-from peftcli.report.claims.spec import Claim
+from peftcli.report.claims.spec import claim_model
 from peftcli.report.figures import spec as figures
 from peftcli.report.table.spec import View
 from peftcli.strategies import registry
@@ -39,7 +39,7 @@ def recipe_schema() -> Schema:
         "entry": Entry,
         "description": Description,
         "table": View,
-        "claim": Claim,
+        "claim": claim_model(),
         **{f"figure_{kind}": model for kind, model in figures.KINDS.items()},
     }
     for name, model in models.items():

@@ -3,36 +3,66 @@
 import itertools
 import math
 from collections.abc import Callable
+from typing import Annotated, Literal
 
-from peftcli.report.claims.comparing import AS_PRINTED, SLACK, conclude, everywhere, step, takers, undecided, why_not
+from pydantic import Field
+
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Key, Measure, Number, best
-from peftcli.report.claims.spec import Descends, NearMajority, Overlap, RankCorrelation, Trend, Welch
+from peftcli.report.claims.spec import LEVEL, MEASURE, ONE_OR_SEVERAL, TAKE, Check, Level, Strategies, Take, judges
+from peftcli.report.claims.steps import AS_PRINTED, SLACK, conclude, everywhere, step, takers, undecided, why_not
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
 from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
 
 
+class Overlap(Check):
+    """Each of `strategies` differs from `than` by at most both standard deviations together; Welch's test is shown."""
+
+    kind: Literal["overlap"] = Field(description="Differences are within both standard deviations together.")
+    strategies: Strategies = Field(description="The strategies said to be alike.")
+    than: str = Field(description="The strategy that they are compared with.")
+
+
+@judges(Overlap)
 def overlap(check: Overlap, evidence: Evidence) -> Finding:
     """Judge whether differences are within the two standard deviations together; Welch's verdict is told besides."""
     told_apart = []
 
-    def within(place: str, one: Number, other: Number, test: Test) -> tuple[bool, Verdict]:
+    def within(column: str, one: Number, other: Number, test: Test) -> tuple[bool, Verdict]:
         if test.p_value is not None and test.p_value < 0.05:
-            told_apart.append(f"{one.label} on {place}")
+            told_apart.append(f"{one.label} on {column}")
         return abs(one.mean - other.mean) <= one.std + other.std + SLACK, "holds"  # type: ignore[operator]
 
-    steps = _by_welch(check, evidence, within)
-    rest = (
-        f"Welch's test tells apart: {', '.join(told_apart)}" if told_apart else "nor does Welch's test tell any apart"
-    )
+    steps = _by_welch(check, evidence, within)  # fills `told_apart`
+    rest = "nor does Welch's test tell any apart"
+    if told_apart:
+        rest = f"Welch's test tells apart: {', '.join(told_apart)}"
     return conclude(steps, f"differences within both standard deviations together; {rest}", "overlap; Welch t")
 
 
+class Welch(Check):
+    """By Welch's test at `level`, each of `strategies` `is` lower, higher, different or not different from `than`."""
+
+    kind: Literal["welch"] = Field(description="Welch's test tells strategies from another, or does not.")
+    strategies: Strategies = Field(description="The strategies that are tested.")
+    than: str = Field(description="The strategy that they are tested against.")
+    is_: Annotated[Literal["lower", "higher", "different", "not different"], Field(alias="is")] = Field(
+        description="How the test comes out for each of them."
+    )
+    level: Level = Field(0.05, description=LEVEL)
+
+
+@judges(Welch)
 def welch(check: Welch, evidence: Evidence) -> Finding:
     """Judge whether Welch's test tells strategies from another, or does not."""
 
     def differs(_: str, one: Number, other: Number, test: Test) -> tuple[bool | None, Verdict]:
-        return _welch_verdict(check, one, other, test)
+        if test.p_value is None or one.mean is None or other.mean is None:
+            return None, "not enough runs" if one.values is not None else "cannot be judged"
+        significant = test.p_value < check.level
+        lower = one.mean < other.mean
+        wanted = {"lower": lower, "higher": not lower, "different": True}.get(check.is_)
+        return (not significant if wanted is None else significant and wanted), "holds"
 
     rule = f"{check.is_} {'at' if check.is_.startswith('not') else 'than ' + check.than + ' at'} p < {check.level:g}"
     return conclude(_by_welch(check, evidence, differs), rule + everywhere(check, evidence), "Welch t")
@@ -46,18 +76,34 @@ def _by_welch(
     """Put each strategy's best row beside that of the other, column by column; `judged` says how it comes out."""
     steps = []
     for key in evidence.columns(check.on):
-        place, other = evidence.name(key), best(evidence.rows([check.than], key), "mean")
+        column, other = evidence.name(key), best(evidence.rows([check.than], key), "mean")
         for one in takers(check.strategies, "best", evidence, key, "mean"):
             reason = _lacking(one, other)
             if one is None or other is None or reason is not None:
-                steps.append(undecided(place, reason))
+                steps.append(undecided(column, reason))
                 continue
-            test = welch_test(one, other)
-            words = f"{place}: {one.label} {_pair(one)}, {other.label} {_pair(other)}{_p(test)}"
-            steps.append(Step(words, *judged(place, one, other, test)))
+            # From means and deviations alone, so that printed cells are tested as our own are.
+            test = significance.welch_from_summary(
+                one.mean, one.std, one.n or 0, other.mean, other.std, other.n or 0, ddof=one.ddof, other_ddof=other.ddof
+            )
+            p_value = "" if test.p_value is None or math.isnan(test.p_value) else f", p = {test.p_value:.2g}"
+            words = f"{column}: {one.label} {_mean_and_std(one)}, {other.label} {_mean_and_std(other)}{p_value}"
+            steps.append(Step(words, *judged(column, one, other, test)))
     return steps
 
 
+class NearMajority(Check):
+    """Each of `strategies` is within `deviations` of its own standard deviations of the majority class."""
+
+    kind: Literal["near majority"] = Field(description="Strategies are hardly better than the majority class.")
+    strategies: Strategies = Field(description="The strategies said to be near it.")
+    deviations: Annotated[float, Field(gt=0)] = Field(
+        description="The most they may be from it, in their own standard deviations."
+    )
+    take: Take = Field("best", description=TAKE)
+
+
+@judges(NearMajority)
 def near_majority(check: NearMajority, evidence: Evidence) -> Finding:
     """Judge whether strategies are within some of their own standard deviations of the majority class."""
     steps = []
@@ -68,34 +114,58 @@ def near_majority(check: NearMajority, evidence: Evidence) -> Finding:
                 steps.append(undecided(evidence.name(key), reason))
                 continue
             near = abs(one.mean - one.baseline) <= check.deviations * one.std + SLACK  # type: ignore[operator]
-            words = f"{evidence.name(key)}: {one.label} {_pair(one)}, majority class {one.baseline:.{one.decimals}f}"
-            steps.append(Step(words, near))
+            majority = f"majority class {one.baseline:.{one.decimals}f}"
+            steps.append(Step(f"{evidence.name(key)}: {one.label} {_mean_and_std(one)}, {majority}", near))
     return conclude(steps, f"within {check.deviations:g} standard deviations of the majority class", AS_PRINTED)
 
 
+class Descends(Check):
+    """Every row of `strategies` (all, where not given) falls from each column of `on` to the next."""
+
+    kind: Literal["descends"] = Field(description="Rows fall from column to column.")
+    on: Annotated[list[str], Field(min_length=2), ONE_OR_SEVERAL] = Field(
+        description="The columns, in the order of the fall."
+    )
+    strategies: Strategies | None = Field(None, description="The strategies whose rows fall; all by default.")
+
+
+@judges(Descends)
 def descends(check: Descends, evidence: Evidence) -> Finding:
     """Judge whether every row falls from column to column."""
     steps = []
-    keys = evidence.columns(check.on)
-    for first, second in itertools.pairwise(keys):
-        lower = {(number.table, number.row): number for number in evidence.rows(check.strategies, second)}
+    for first, second in itertools.pairwise(evidence.columns(check.on)):
+        # A row of the next column is the same row of the same table, not the same strategy: it may have several.
+        after = {(number.table, number.row): number for number in evidence.rows(check.strategies, second)}
         for one in evidence.rows(check.strategies, first):
-            found = step(one, lower.get((one.table, one.row)), evidence.name(second), "mean", lambda a, b: a > b)
-            steps.append(Step(f"{evidence.name(first)} to {found.text}", found.holds, found.reason))
+            other = after.get((one.table, one.row))
+            fall = step(one, other, evidence.name(second), "mean", lambda a, b: a > b)
+            steps.append(Step(f"{evidence.name(first)} to {fall.text}", fall.holds, fall.reason))
     return conclude(steps, "falls from each column to the next in every row", AS_PRINTED)
 
 
+class RankCorrelation(Check):
+    """The rank by standard deviation and the rank by mean, taken in each column, correlate positively (Spearman).
+
+    The columns of the further `tables` that the claim names count as well.
+    """
+
+    kind: Literal["rank correlation"] = Field(description="Ranks by deviation and by mean correlate positively.")
+    level: Level = Field(0.05, description=LEVEL)
+
+
+@judges(RankCorrelation)
 def rank_correlation(check: RankCorrelation, evidence: Evidence) -> Finding:
     """Judge whether rank by deviation and rank by mean correlate, over all columns of the tables that count."""
-    by_std: list[float | None] = []
-    by_mean: list[float | None] = []
     columns: dict[tuple[int, Key], list[Number]] = {}
     for number in evidence.numbers:
         if number.key != AVERAGE and not number.copied:
             columns.setdefault((number.table, number.key), []).append(number)
+    by_std: list[float | None] = []
+    by_mean: list[float | None] = []
     for column in columns.values():
         if (reason := why_not(column, "mean") or why_not(column, "std")) is not None:
-            return Finding(reason, "positive", (undecided(column[0].place, reason),), "Spearman")
+            return Finding(reason, "positive", (undecided(column[0].column_label, reason),), "Spearman")
+        # Ranked within a column, since scores of different tasks do not compare; correlated over all of them.
         by_std += describe.rank([n.get("std") for n in column], higher_is_better=False, ties="average")
         by_mean += describe.rank([n.get("mean") for n in column], ties="average")
     test = significance.spearman(by_std, by_mean)
@@ -103,9 +173,22 @@ def rank_correlation(check: RankCorrelation, evidence: Evidence) -> Finding:
     return conclude([_correlated(test, 1, check.level, "stability and performance")], rule, test.name)
 
 
+class Trend(Check):
+    """Over the rows of `strategy`, mean or std `rises` or `falls` with `option` (Spearman) in every column named."""
+
+    kind: Literal["trend"] = Field(description="A strategy's mean or deviation rises or falls with an option.")
+    strategy: str = Field(description="The strategy whose rows are taken.")
+    option: str = Field(description="The option, or the setting, whose values differ from row to row.")
+    direction: Literal["rises", "falls"] = Field(description="Where it goes as the option's value rises.")
+    measure: Measure = Field("mean", description=MEASURE)
+    level: Level = Field(0.05, description=LEVEL)
+
+
+@judges(Trend)
 def trend(check: Trend, evidence: Evidence) -> Finding:
     """Judge whether the mean or deviation rises or falls with an option."""
     steps = []
+    sign = 1 if check.direction == "rises" else -1
     for key in evidence.columns(check.on):
         rows = evidence.rows([check.strategy], key)
         if (reason := why_not(rows, check.measure)) is not None:
@@ -113,12 +196,12 @@ def trend(check: Trend, evidence: Evidence) -> Finding:
             continue
         values = [{**number.options, **number.setting}.get(check.option) for number in rows]
         test = significance.spearman(values, [number.get(check.measure) for number in rows])
-        sign = 1 if check.direction == "rises" else -1
         steps.append(_correlated(test, sign, check.level, f"{evidence.name(key)}: {check.measure} and {check.option}"))
     return conclude(steps, f"{check.measure} {check.direction} with {check.option}", "Spearman")
 
 
 def _correlated(test: Test, sign: int, level: float, words: str) -> Step:
+    """Return the step of a rank correlation that must have this sign and be significant (two-sided)."""
     if test.statistic is None or test.p_value is None:
         return Step(f"{words}: {test.note}", None, "cannot be judged")
     holds = sign * test.statistic > 0 and test.p_value < level
@@ -126,31 +209,11 @@ def _correlated(test: Test, sign: int, level: float, words: str) -> Step:
     return Step(f"{words}: rho = {test.statistic:.3f}, p = {test.p_value:.2g}, n = {test.n}{note}", holds)
 
 
-def welch_test(one: Number, other: Number) -> Test:
-    """Test two numbers from their means and deviations."""
-    return significance.welch_from_summary(
-        one.mean, one.std, one.n or 0, other.mean, other.std, other.n or 0, ddof=one.ddof, other_ddof=other.ddof
-    )
-
-
-def _welch_verdict(check: Welch, one: Number, other: Number, test: Test) -> tuple[bool | None, Verdict]:
-    if test.p_value is None or one.mean is None or other.mean is None:
-        return None, "not enough runs" if one.values is not None else "cannot be judged"
-    significant = test.p_value < check.level
-    lower = one.mean < other.mean
-    wanted = {"lower": lower, "higher": not lower, "different": True}.get(check.is_)
-    return (not significant if wanted is None else significant and wanted), "holds"
-
-
 def _lacking(*numbers: Number | None) -> Verdict | None:
-    """Why numbers cannot be tested: each needs a mean and a deviation. None where they can, or one is not there."""
+    """Say why numbers cannot be tested, which takes a mean and a deviation; None where they can, or one is absent."""
     measures: tuple[Measure, Measure] = ("mean", "std")
     return next((reason for n in numbers if n for m in measures if (reason := n.undecided(m))), None)
 
 
-def _pair(number: Number) -> str:
+def _mean_and_std(number: Number) -> str:
     return f"{number.text('mean')}±{number.text('std')}"
-
-
-def _p(test: Test) -> str:
-    return "" if test.p_value is None or math.isnan(test.p_value) else f", p = {test.p_value:.2g}"

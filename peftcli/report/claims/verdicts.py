@@ -1,4 +1,4 @@
-"""What judging a claim gives: a verdict, and the numbers and the test behind it."""
+"""What judging a claim comes to: a verdict, and the numbers and the test behind it."""
 
 from dataclasses import dataclass
 from typing import Literal
