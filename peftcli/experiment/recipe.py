@@ -20,18 +20,23 @@ Seeds = list[Seed]
 
 
 class Entry(BaseModel):
-    """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy.
-
-    `tasks` keeps a strategy to some of the recipe's tasks; `label` is the paper's word, `note` what to say of it.
-    """
+    """A task or strategy in a recipe, with what is overridden for it; every other key is an option of the strategy."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    training: dict[str, Any] = {}
-    learning_rates: Rates | None = Field(default=None, min_length=1)
-    seeds: Seeds | None = Field(default=None, min_length=1)
-    tasks: list[str] | None = Field(default=None, min_length=1)
-    label: str | None = None
-    note: str | None = None
+    training: dict[str, Any] = Field(default={}, description="Training settings for this task or strategy alone.")
+    learning_rates: Rates | None = Field(
+        default=None, min_length=1, description="Learning rates instead of the recipe's."
+    )
+    seeds: Seeds | None = Field(
+        default=None, min_length=1, description="Seeds, or their number, instead of the recipe's."
+    )
+    tasks: list[str] | None = Field(
+        default=None, min_length=1, description="The tasks that a strategy is kept to (a key of strategies only)."
+    )
+    label: str | None = Field(default=None, description="The paper's word for it, shown in tables and figures.")
+    note: str | None = Field(
+        default=None, description="A remark, such as why a printed count differs; `peftcli params` shows it."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -48,18 +53,33 @@ class Recipe(BaseModel):
     """A recipe as written, checked; `plan.expand` makes runs of it. `table`, `figures`, `claims` are the report's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    title: str
-    model: str = Field(default=catalogue.DEFAULT, min_length=1)
-    tasks: list[tuple[str, Entry]] = Field(min_length=1)
-    strategies: list[tuple[str, Entry]] = Field(min_length=1)
-    learning_rates: Rates = Field(min_length=1)
-    seeds: Seeds = Field(min_length=1)
-    protocol: str | None = None
-    training: dict[str, Any] = {}
-    table: dict[str, Any] | None = None
-    figures: list[dict[str, Any]] = []
-    claims: list[dict[str, Any]] = []
-    notes: list[str] = []
+    title: str = Field(description="What the recipe is about; heads its report.")
+    model: str = Field(
+        default=catalogue.DEFAULT, min_length=1, description="The pre-trained model: a name, a hub id or a folder."
+    )
+    tasks: list[tuple[str, Entry]] = Field(
+        min_length=1,
+        description="The tasks: names, names with what is overridden for them, or described files of one's own.",
+    )
+    strategies: list[tuple[str, Entry]] = Field(
+        min_length=1,
+        description="The strategies: names, `name:option=value`, or names with their options and overrides.",
+    )
+    learning_rates: Rates = Field(
+        min_length=1, description="Every strategy is trained with each of them, on every task."
+    )
+    seeds: Seeds = Field(min_length=1, description="The seeds, or their number: 3 is [0, 1, 2].")
+    protocol: str | None = Field(
+        default=None,
+        description="A reading of the paper in the `protocol.yaml` beside the recipe, such as `described`.",
+    )
+    training: dict[str, Any] = Field(
+        default={}, description="Training settings; the protocol and the defaults say the rest."
+    )
+    table: dict[str, Any] | None = Field(default=None, description="The table; without it, strategies by tasks.")
+    figures: list[dict[str, Any]] = Field(default=[], description="The figures, each of a kind.")
+    claims: list[dict[str, Any]] = Field(default=[], description="The paper's conclusions, as checks of the table.")
+    notes: list[str] = Field(default=[], description="Remarks shown with the report.")
     path: Path
     overrides: dict[str, Any] = {}
 

@@ -10,6 +10,7 @@ from peftcli.models.heads import Style
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -17,39 +18,74 @@ Interval = Annotated[str, Field(pattern=r"^[0-9]*\.?[0-9]+ (steps?|epochs?)$")]
 
 
 class Training(BaseModel):
-    """The settings of one run's training; part of the run's identity. Shares are fractions, lengths word pieces."""
+    """The settings of one run's training; part of the run's identity.
+
+    A setting has no default here: what neither the recipe nor its protocol says comes from `defaults.yaml`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    optimizer: Literal["adam", "adamw"]
-    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)]
-    epsilon: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    weight_decay: Amount
-    weight_decay_spares: Literal["nothing", "biases and layernorms"]
-    max_grad_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    schedule: Literal["constant", "linear"]
-    warmup_ratio: Share
-    schedule_epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
-    epochs: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
-    steps: Count | None
-    minimum_steps: Count | None
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)]
-    max_length: Annotated[int, Field(ge=4, le=1_000_000)]
-    overlong: Literal["truncate", "drop"]
-    evaluate_every: Interval
-    early_stopping: Count | None
-    restore_best: bool
-    metric: str | None
-    validation_share: Share
-    validation_split: Literal["per seed", "fixed"]
-    validation_limit: Count | None
-    train_size: Count | None
-    drop_examples: Share
-    max_train_samples: Count | None
-    dropout: Share | None
-    dropout_until: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-    head: Style
-    precision: Literal["auto", "float32", "bfloat16", "float64"]
+    optimizer: Literal["adam", "adamw"] = Field(description="Adam, or Adam with decoupled weight decay.")
+    betas: Annotated[list[Beta], Field(min_length=2, max_length=2)] = Field(
+        description="How much of the running means of the gradient and of its square Adam keeps at each update."
+    )
+    epsilon: Positive = Field(description="What Adam adds to the root of the squared gradient's mean.")
+    weight_decay: Amount = Field(description="The strength of weight decay.")
+    weight_decay_spares: Literal["nothing", "biases and layernorms"] = Field(
+        description="What weight decay leaves alone."
+    )
+    max_grad_norm: Positive | None = Field(
+        description="The norm to which a longer gradient is scaled down; null: never."
+    )
+    schedule: Literal["constant", "linear"] = Field(
+        description="What the learning rate does after the warm-up: stay, or fall to zero on a straight line."
+    )
+    warmup_ratio: Share = Field(description="The fraction of the steps in which the learning rate rises from zero.")
+    schedule_epochs: Positive | None = Field(
+        description="The epochs after which the schedule reaches zero, where that is not the end of the run."
+    )
+    epochs: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
+        description="How many times the training set is gone through; may be a fraction."
+    )
+    steps: Count | None = Field(description="The number of updates, instead of epochs.")
+    minimum_steps: Count | None = Field(description="Train on past the epochs until there were so many updates.")
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(description="Examples in one update.")
+    max_length: Annotated[int, Field(ge=4, le=1_000_000)] = Field(description="The longest sequence, in word pieces.")
+    overlong: Literal["truncate", "drop"] = Field(
+        description="What happens to a longer example: cut it, or leave it out."
+    )
+    evaluate_every: Interval = Field(
+        description='How often to evaluate, such as "1 epoch", "0.1 epochs" or "500 steps".'
+    )
+    early_stopping: Count | None = Field(
+        description="Stop after so many evaluations without a gain; needs restore_best."
+    )
+    restore_best: bool = Field(description="Go back to the weights of the best evaluation at the end.")
+    metric: str | None = Field(
+        description="The metric that chooses the best evaluation and learning rate; null: the task's first."
+    )
+    validation_share: Share = Field(
+        description="The fraction of the training set held out for choosing; the development set is then the test set."
+    )
+    validation_split: Literal["per seed", "fixed"] = Field(
+        description="Whether each seed holds out a part of its own, or all the same."
+    )
+    validation_limit: Count | None = Field(description="Choose by the first so many held-out examples only.")
+    train_size: Count | None = Field(
+        description="Cut the training set to so many examples at random, before any are held out."
+    )
+    drop_examples: Share = Field(description="The fraction of the training set to leave out at random, by seed.")
+    max_train_samples: Count | None = Field(description="Train on the first so many examples only.")
+    dropout: Share | None = Field(description="The probability of dropout, everywhere; null: the model's own.")
+    dropout_until: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        description="The fraction of each epoch in which dropout is on."
+    )
+    head: Style = Field(
+        description="The classifier: the architecture's own, one linear layer, or a dense layer over the pooled output."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
+        description="What the model computes in, trained values aside; auto: bfloat16 on a GPU, float32 on a CPU."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "Training":

@@ -30,12 +30,23 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    data: Annotated[str, Field(min_length=1)]
-    text: Annotated[list[str], Field(min_length=1, max_length=2)]
-    label: str = "label"
-    kind: Literal["sentence", "pair", "regression", "token"] | None = None
-    labels: Annotated[list[str], Field(min_length=2)] | None = None
-    metric: Annotated[list[str], Field(min_length=1)] | None = None
+    data: Annotated[str, Field(min_length=1)] = Field(
+        description="The folder with the files named train and validation (CSV, TSV, JSON lines or parquet)."
+    )
+    text: Annotated[list[str], Field(min_length=1, max_length=2)] = Field(
+        description="The columns of the text, one or two."
+    )
+    label: str = Field(default="label", description="The column of the labels.")
+    kind: Literal["sentence", "pair", "regression", "token"] | None = Field(
+        default=None, description="What is predicted; by default sentence with one text, pair with two."
+    )
+    labels: Annotated[list[str], Field(min_length=2)] | None = Field(
+        default=None, description="The labels in order; by default those in the files, sorted."
+    )
+    metric: Annotated[list[str], Field(min_length=1)] | None = Field(
+        default=None,
+        description="The metrics, the one that chooses first; by default those that are usual for the kind.",
+    )
 
     @field_validator("text", "metric", mode="before", json_schema_input_type=str | list[str] | None)
     @classmethod

@@ -13,59 +13,69 @@ Module = Literal["multihead", "feedforward", "layernorm_attention", "layernorm_f
 
 
 class _Figure(BaseModel):
-    """What every kind has. `name` is the file's; `tasks` and `strategies` (by name or label) keep to some, in their
-    order; `caption` is shown with the figure. Where a kind has `published`, it draws the paper's values beside ours.
-    """
+    """What every kind of figure has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")]
-    title: str | None = None
-    caption: str = ""
-    tasks: Names | None = None
-    strategies: Names | None = None
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")] = Field(
+        description="The name of the figure's file."
+    )
+    title: str | None = Field(default=None, description="What heads the figure.")
+    caption: str = Field(default="", description="What is shown below it.")
+    tasks: Names | None = Field(default=None, description="The tasks to draw, by name, in this order; all by default.")
+    strategies: Names | None = Field(
+        default=None, description="The strategies to draw, by name or label, in this order; all by default."
+    )
 
 
 class Bars(_Figure):
-    """Mean and standard deviation of each strategy on each task, as bars.
-
-    `learning_rate` is the best by mean, or a number; `start` is where the axis starts, in percent; `collapsed: leave
-    out` leaves runs out that give every example the same answer, and says so.
-    """
+    """Mean and standard deviation of each strategy on each task, as bars."""
 
     kind: Literal["bars"]
-    learning_rate: Literal["best"] | LearningRate = "best"
-    start: Annotated[float, Field(ge=0, lt=100)] = 0.0
-    collapsed: Literal["keep", "leave out"] = "keep"
-    published: bool = False
+    learning_rate: Literal["best"] | LearningRate = Field(
+        default="best", description="The best learning rate by mean, or one of the recipe's."
+    )
+    start: Annotated[float, Field(ge=0, lt=100)] = Field(default=0.0, description="Where the axis starts, in percent.")
+    collapsed: Literal["keep", "leave out"] = Field(
+        default="keep",
+        description="What to do with runs that give every example the same answer; left out, they are named.",
+    )
+    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
 
 
 class Curves(_Figure):
-    """Losses or the metric of every seed while training, their median in black.
-
-    `show: loss` draws the training and the validation loss, `metric` the task's metric on the split that chooses.
-    `learning_rate: all` gives each rate a panel. `largest` cuts the axis of losses.
-    """
+    """Losses or the metric of every seed while training, their median in black."""
 
     kind: Literal["curves"]
-    show: Literal["loss", "training loss", "metric"] = "loss"
-    learning_rate: Literal["best", "all"] | LearningRate = "best"
-    against: Literal["step", "epoch"] = "step"
-    largest: Annotated[float, Field(gt=0)] | None = None
+    show: Literal["loss", "training loss", "metric"] = Field(
+        default="loss",
+        description="The training and the validation loss, the training loss alone, or the metric on the split that chooses.",
+    )
+    learning_rate: Literal["best", "all"] | LearningRate = Field(
+        default="best", description="The best learning rate by mean, all of them in a panel each, or one."
+    )
+    against: Literal["step", "epoch"] = Field(default="step", description="What the horizontal axis counts.")
+    largest: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="Where the axis of losses is cut off."
+    )
 
 
 class LowData(_Figure):
     """The metric against the number of training examples; a strategy with one learning rate keeps it."""
 
     kind: Literal["low_data"]
-    learning_rate: Literal["best"] | LearningRate = "best"
-    published: bool = False
+    learning_rate: Literal["best"] | LearningRate = Field(
+        default="best", description="The best learning rate by mean, or one of the recipe's."
+    )
+    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
 
 
 class MaskChange(_Figure):
     """The training loss with the steps marked at which the strategy chose its mask anew."""
 
     kind: Literal["mask_change"]
-    learning_rate: Literal["best"] | LearningRate = "best"
+    learning_rate: Literal["best"] | LearningRate = Field(
+        default="best", description="The best learning rate by mean, or one of the recipe's."
+    )
 
 
 class RankScatter(_Figure):
@@ -78,34 +88,32 @@ class Sparsity(_Figure):
     """Mean and standard deviation against the share of weights trained."""
 
     kind: Literal["sparsity"]
-    option: str = "share"
+    option: str = Field(default="share", description="The option that holds the fraction.")
 
 
 class Layers(_Figure):
-    """The metric against the one layer trained; `baselines` are strategies drawn as level lines."""
+    """The metric against the one layer trained."""
 
     kind: Literal["layers"]
-    baselines: list[str] = []
-    published: bool = False
+    baselines: list[str] = Field(default=[], description="Strategies drawn as level lines.")
+    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
 
 
 class Density(_Figure):
-    """Densities of each module's weights before and after training; `share` of them, the innermost, are drawn.
-
-    `after` maps a label to a folder or file of weights; without it, what the runs of `strategies` (full, where the
-    recipe has it) saved beside their records.
-    """
+    """Densities of each module's weights before and after training."""
 
     kind: Literal["density"]
-    model: str | None = None
-    after: dict[str, str] = {}
-    modules: Annotated[list[Module], Field(min_length=1)] = [
-        "multihead",
-        "feedforward",
-        "layernorm_attention",
-        "layernorm_ffn",
-    ]
-    share: Annotated[float, Field(gt=0, le=1)] = 0.998
+    model: str | None = Field(default=None, description="The pre-trained model; the recipe's by default.")
+    after: dict[str, str] = Field(
+        default={},
+        description="Folders or files of trained weights, by label; by default what the runs of `strategies` (or full) saved.",
+    )
+    modules: Annotated[list[Module], Field(min_length=1)] = Field(
+        default=["multihead", "feedforward", "layernorm_attention", "layernorm_ffn"], description="The modules to draw."
+    )
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.998, description="The fraction of weights drawn, the innermost."
+    )
 
 
 Spec = Bars | Curves | LowData | MaskChange | RankScatter | Sparsity | Layers | Density

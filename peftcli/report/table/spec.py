@@ -18,47 +18,58 @@ class Average(BaseModel):
     """The column that averages a row's cells: `label` heads it; with `std` it prints the mean of the deviations too."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    label: str = "Avg."
-    std: bool = False
+    label: str = Field(default="Avg.", description="What heads the column.")
+    std: bool = Field(default=False, description="Print the mean of the deviations too.")
 
 
 class View(BaseModel):
-    """How records become a table.
-
-    `rows`, `columns`: what each runs over, outermost first: `strategy` (an entry's label), `task` (a column such as
-    `mnli_matched`), `learning_rate`, an option of the strategies (`n`) or a training setting (`train_size`).
-    `tasks`: which columns, in the paper's order (`cola`, `mnli_matched`); all by default. `metrics`: the metrics of a
-    task, where not the one it is chosen by. `labels`: the paper's words for a column (`mnli_matched`,
-    `conll2003.f1_macro`), or for what rows run over (`strategy: Model`).
-    `cell`: mean±std over seeds, or the maximum over learning rates and seeds. `select`: which learning rate counts.
-    `ddof`: the divisor of the standard deviation is n - ddof. `scale`: metrics times 100, or fractions.
-    `decimals`: digits after the point. `average`: true, or its label and whether it prints a deviation.
-    `ranks`: what marks the best of a column; equal as printed is equal. `within`: ranked apart for each value of these.
-    `unranked`: strategies that take no part (`full`, `layernorm:layers=1`). `parameters`: the leading column;
-    `millions` counts the head in, of `head_labels` outputs. `published`: the CSV with the printed cells, beside the
-    recipe. `model`: the paper's; claims about another are not judged. `reference`: what others are tested against.
-    """
+    """How records become a table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    rows: Names = ["strategy"]
-    columns: Names = ["task"]
-    tasks: Names | None = None
-    metrics: dict[str, Names] = {}
-    labels: dict[str, str] = {}
-    cell: Literal["mean±std", "maximum"] = "mean±std"
-    select: Select = "best learning rate by mean"
-    ddof: Literal[0, 1] = 1
-    scale: Literal["percent", "fraction"] = "percent"
-    decimals: Annotated[int, Field(ge=0, le=6)] = 1
-    average: Average | None = None
-    ranks: Literal["none", "best", "best and second", "top 3"] = "none"
-    within: list[str] = []
-    unranked: list[str] = []
-    parameters: Literal["none", "percent", "millions"] = "percent"
-    head_labels: Annotated[int, Field(ge=1)] | None = None
-    published: str | None = None
-    model: str | None = None
-    reference: str | None = None
+    rows: Names = Field(
+        default=["strategy"],
+        description="What the rows run over, outermost first: strategy, task, learning_rate, an option or a training setting.",
+    )
+    columns: Names = Field(
+        default=["task"],
+        description="What the columns run over, in the same words; a task's column is named like `mnli_matched`.",
+    )
+    tasks: Names | None = Field(default=None, description="The columns to show, in the paper's order; all by default.")
+    metrics: dict[str, Names] = Field(
+        default={}, description="A task's metrics, where not the one that it is chosen by."
+    )
+    labels: dict[str, str] = Field(
+        default={},
+        description="The paper's words for a column (`conll2003.f1_macro`), or for what rows run over (`strategy: Model`).",
+    )
+    cell: Literal["mean±std", "maximum"] = Field(
+        default="mean±std",
+        description="The mean over seeds and its deviation, or the maximum over learning rates and seeds.",
+    )
+    select: Select = Field(default="best learning rate by mean", description="Which learning rate counts.")
+    ddof: Literal[0, 1] = Field(default=1, description="The divisor of the standard deviation is n - ddof.")
+    scale: Literal["percent", "fraction"] = Field(default="percent", description="Metrics times 100, or fractions.")
+    decimals: Annotated[int, Field(ge=0, le=6)] = Field(default=1, description="Digits after the point.")
+    average: Average | None = Field(
+        default=None,
+        description="A column that averages a row's cells: true, its label, or its label and whether it prints a deviation.",
+    )
+    ranks: Literal["none", "best", "best and second", "top 3"] = Field(
+        default="none", description="What marks the best of a column; equal as printed is equal."
+    )
+    within: list[str] = Field(default=[], description="Rows are ranked apart for each value of these.")
+    unranked: list[str] = Field(
+        default=[], description="Strategies that take no part in ranks, such as `full` or `layernorm:layers=1`."
+    )
+    parameters: Literal["none", "percent", "millions"] = Field(
+        default="percent", description="The leading column of trainable parameters; millions counts the head in."
+    )
+    head_labels: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="The outputs of the head that millions counts, where not the task's."
+    )
+    published: str | None = Field(default=None, description="The CSV file with the printed cells, beside the recipe.")
+    model: str | None = Field(default=None, description="The paper's model; claims about another are not judged.")
+    reference: str | None = Field(default=None, description="The strategy that the others are tested against.")
 
     # YAML writes one name without brackets, and an average as `true` or as its label.
     @field_validator("rows", "columns", "within", mode="before", json_schema_input_type=str | list[str])
