@@ -19,7 +19,7 @@ from tests.material import write_split
 ROWS = {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "label": [0, 1, 0]}
 READ = """
 import json, sys
-from peftcli import tasks
+from peftcli.tasks import registry as tasks
 from peftcli.data import corpora
 from peftcli.errors import UserError
 try:

@@ -16,40 +16,36 @@ from peftcli.tasks.registry import Task
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SPAN_PLACES = ("span1_index", "span2_index")  # which word of the text, parted at white space, a span begins with
+SPAN_STARTS = ("span1_index", "span2_index")  # which word of the text, split at white space, a span begins with
 
 
 @dataclass(frozen=True)
 class Rows:
-    """One split: the used columns by name, each [examples], and the labels.
+    """One split: the columns that the task uses, and the labels."""
 
-    `columns` hold text, lists of words (token tasks), or whole numbers (places of spans). `labels` [examples], int64 or
-    for regression float64; [words] for token tasks, all examples' end to end. `numbers` [examples] are the data set's
-    own `idx`, or the row where it has none. `label_names` are the names that the data set itself gives, where it does.
-    """
-
-    columns: dict[str, list[Any]]
-    labels: NDArray[np.generic]
-    numbers: Array
-    label_names: tuple[str, ...] | None = None
+    columns: dict[str, list[Any]]  # name -> [examples] of text, lists of words (token tasks), or numbers (SPAN_STARTS)
+    labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words], examples end to end
+    numbers: Array  # [examples]: the data set's `idx`, or the row's number where it has none
+    label_names: tuple[str, ...] | None = None  # those that the data set itself states, where it does
 
     def __len__(self) -> int:
         return len(self.numbers)
 
 
 def check(task: Task, split: str, table: "pa.Table") -> Rows:
-    """Take the columns a task uses out of a table.
+    """Return the rows of a table as the task needs them.
 
-    Raises UserError for a missing column, one of another type, a missing text, a label that is missing, not a finite
-    number or not one of the task's, an empty split, and a sentence with more or fewer labels than words.
+    Raises UserError for a column that is missing or of another type, a missing text, a label that is missing, not a
+    finite number or not one of the task's, an empty split, and a sentence with more or fewer labels than words.
     """
     where = f"task {task.name}, split {split}"
-    columns = {name: _column(table, name, where) for name in (*task.text, *_places(task))}
+    names = (*task.text, *SPAN_STARTS) if task.kind == "span" else task.text
+    columns = {name: _column(table, name, where) for name in names}
     labels = _column(table, task.label, where)
     if not len(table):
         raise UserError(f"{where}: no rows")
     for name, column in columns.items():
-        _check_values(column, "a whole number" if name in SPAN_PLACES else "text", task.kind == "token", name, where)
+        _check_values(column, "a whole number" if name in SPAN_STARTS else "text", task.kind == "token", name, where)
     numbers = table.column("idx").to_numpy() if "idx" in table.column_names else None
     if numbers is None or numbers.dtype.kind != "i":
         numbers = np.arange(len(table))
@@ -60,9 +56,10 @@ def check(task: Task, split: str, table: "pa.Table") -> Rows:
 
 
 def fingerprint(splits: Mapping[str, Rows]) -> str:
-    """Hash what is used of all splits: text, places and labels, in order; 16 hexadecimal digits."""
+    """Return a hash of what tasks use of all splits: texts, starts of spans and labels; 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for split, rows in sorted(splits.items()):
+        # The hub stores scores as float32, and a copy of its files that holds them as float64 gets the same hash.
         labels = rows.labels.astype(np.float32) if rows.labels.dtype.kind == "f" else rows.labels
         for name, values in (*sorted(rows.columns.items()), ("", labels.tolist())):
             content = json.dumps(values, separators=(",", ":"))
@@ -71,25 +68,21 @@ def fingerprint(splits: Mapping[str, Rows]) -> str:
 
 
 def differences(task: Task, splits: Mapping[str, Rows]) -> tuple[str, ...]:
-    """Say where rows, label counts or label names differ from the task's row; empty where nothing does."""
-    found = []
+    """Return where label names, sizes or label counts differ from the task's row, a phrase each."""
+    phrases = []
     for split, rows in splits.items():
         if rows.label_names is not None and task.labels and rows.label_names != task.labels:
-            found.append(f"split {split}: labels {_list(rows.label_names)}, not {_list(task.labels)}")
+            phrases.append(f"split {split}: labels {_list(rows.label_names)}, not {_list(task.labels)}")
         if split in task.sizes and len(rows) != task.sizes[split]:
-            found.append(f"split {split}: {len(rows)} rows, not {task.sizes[split]}")
+            phrases.append(f"split {split}: {len(rows)} rows, not {task.sizes[split]}")
         if split in task.counts and (counts := label_counts(task, rows)) != task.counts[split]:
-            found.append(f"split {split}: {_list(counts)} of the labels, not {_list(task.counts[split])}")
-    return tuple(found)
+            phrases.append(f"split {split}: {_list(counts)} of the labels, not {_list(task.counts[split])}")
+    return tuple(phrases)
 
 
 def label_counts(task: Task, rows: Rows) -> tuple[int, ...]:
-    """Count a split's examples (token tasks: words) of each label."""
+    """Return how many examples (token tasks: words) of a split have each label."""
     return tuple(np.bincount(rows.labels.astype(np.int64), minlength=len(task.labels)).tolist())
-
-
-def _places(task: Task) -> tuple[str, ...]:
-    return SPAN_PLACES if task.kind == "span" else ()
 
 
 def _column(table: "pa.Table", name: str, where: str) -> "pa.ChunkedArray":
@@ -102,22 +95,17 @@ def _check_values(column: "pa.ChunkedArray", what: str, words: bool, name: str, 
     """Refuse a column that is not of text (of lists of words, of whole numbers), or that misses a value."""
     from pyarrow import types
 
-    inner = column
+    values = column
     if words and types.is_list(column.type) | types.is_large_list(column.type):
         _check_present(column, name, where)
-        inner = column.combine_chunks().flatten()
+        values = column.combine_chunks().flatten()  # [words], all sentences end to end
     elif words:
         raise UserError(f"{where}: column {name!r} holds {column.type}, not lists of words")
-    right = types.is_integer if what == "a whole number" else _is_text
-    if not right(inner.type):
-        raise UserError(f"{where}: column {name!r} holds {inner.type}, not {what}")
-    _check_present(inner, name, where)
-
-
-def _is_text(kind: "pa.DataType") -> bool:
-    from pyarrow import types
-
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+    texts = (types.is_string, types.is_large_string, types.is_string_view)  # which of them depends on the writer
+    legal = (types.is_integer,) if what == "a whole number" else texts
+    if not any(is_legal(values.type) for is_legal in legal):
+        raise UserError(f"{where}: column {name!r} holds {values.type}, not {what}")
+    _check_present(values, name, where)
 
 
 def _check_present(column: "pa.ChunkedArray", name: str, where: str) -> None:
@@ -132,9 +120,9 @@ def _check_lengths(words: list[list[str]], labels: "pa.ChunkedArray", name: str,
     if not (types.is_list(labels.type) or types.is_large_list(labels.type)):
         raise UserError(f"{where}: column {name!r} holds {labels.type}, not lists of labels")
     _check_present(labels, name, where)
-    for row, (own, given) in enumerate(zip(words, labels.to_pylist(), strict=True)):
-        if len(own) != len(given):
-            raise UserError(f"{where}: row {row} (from 0) has {len(own)} words and {len(given)} labels")
+    for row, (sentence, tags) in enumerate(zip(words, labels.to_pylist(), strict=True)):
+        if len(sentence) != len(tags):
+            raise UserError(f"{where}: row {row} (from 0) has {len(sentence)} words and {len(tags)} labels")
 
 
 def _labels(task: Task, column: "pa.ChunkedArray", where: str) -> NDArray[np.generic]:
@@ -142,6 +130,7 @@ def _labels(task: Task, column: "pa.ChunkedArray", where: str) -> NDArray[np.gen
 
     flat = column.combine_chunks().flatten() if task.kind == "token" else column
     _check_present(flat, task.label, where)
+    # Booleans count as 0 and 1.
     whole = types.is_integer(flat.type) or types.is_boolean(flat.type)
     if not whole and not (task.kind == "regression" and types.is_floating(flat.type)):
         raise UserError(f"{where}: column {task.label!r} holds {flat.type}, not labels as numbers")
@@ -150,7 +139,7 @@ def _labels(task: Task, column: "pa.ChunkedArray", where: str) -> NDArray[np.gen
 
 
 def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
-    bad = np.flatnonzero(~np.isfinite(values))
+    bad = np.flatnonzero(~np.isfinite(values))  # NaN is no null in Arrow, so it was not refused as missing
     if len(bad):
         raise UserError(f"{where}: label {values[bad[0]]} at {bad[0]} (from 0) is not a finite number")
     return values.astype(np.float64)
@@ -158,22 +147,22 @@ def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
 
 def _classes(values: NDArray[Any], labels: tuple[str, ...], where: str) -> NDArray[np.int64]:
     classes = values.astype(np.int64)
-    bad = np.flatnonzero((classes < 0) | (classes >= len(labels)))
+    bad = np.flatnonzero((classes < 0) | (classes >= len(labels)))  # -1 is the hub's mark of a hidden label
     if len(bad):
-        legal = (f"{place} ({label})" for place, label in enumerate(labels))
+        legal = (f"{number} ({label})" for number, label in enumerate(labels))
         raise UserError(f"{where}: label {classes[bad[0]]} at {bad[0]} (from 0); known: {_list(legal)}")
     return classes
 
 
 def _label_names(table: "pa.Table", label: str) -> tuple[str, ...] | None:
-    """Read the label names that `datasets` writes beside a table's columns."""
+    """Return the label names that `datasets` writes into a parquet file's metadata, None where there are none."""
     try:
         features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
         feature = features[label]
-        names = feature.get("feature", feature)["names"]
+        names = feature.get("feature", feature)["names"]  # a token task's labels are a list of a feature
         return tuple(map(str, names))
     except (KeyError, ValueError, TypeError, AttributeError):
-        return None  # none are written there
+        return None  # another program wrote the file
 
 
 def _list(values: Iterable[object]) -> str:

@@ -1,4 +1,4 @@
-"""Tokenised splits on disk: a safetensors file for each tokenizer, task data and length. A damaged one is made anew."""
+"""Tokenised splits on disk: a safetensors file for each tokenizer, task data and length. A damaged one is replaced."""
 
 import hashlib
 import json
@@ -18,15 +18,15 @@ from peftcli.experiment.run import canonical
 
 CACHE_DIR = "PEFTCLI_CACHE_DIR"
 FORMAT = 1  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise
-# What each stored array is kept as; the widest vocabulary fits in 32 bits.
+# How arrays are stored that are int64 in memory; the largest vocabulary fits in 32 bits.
 STORED = {"ids": np.int32, "types": np.uint8}
 FIELDS = ("ids", "types", "starts", "labels", "numbers", "words", "word_starts", "spans")
 
 
-def path(name: str, parts: Mapping[str, Any]) -> Path:
-    """Give the file for a task's name and everything that its content depends on."""
+def path(name: str, dependencies: Mapping[str, Any]) -> Path:
+    """Return the file of a task's tokenised splits. `dependencies` is everything that its content depends on."""
     folder = Path(os.environ.get(CACHE_DIR) or "~/.cache/peftcli").expanduser()
-    key = hashlib.sha256(canonical({"format": FORMAT, **parts})).hexdigest()[:20]
+    key = hashlib.sha256(canonical({"format": FORMAT, **dependencies})).hexdigest()[:20]
     return folder / "tokens" / f"{name}-{key}.safetensors"
 
 

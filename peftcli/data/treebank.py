@@ -43,22 +43,17 @@ def documents(folder: Path | None) -> list[list[Sentence]]:
     """Return the sentences of each document, the documents in the order of their names."""
     sample = _find(folder)
     try:
-        texts = _archived(sample) if sample.suffix == ".zip" else _unpacked(sample)
+        if sample.suffix == ".zip":
+            with zipfile.ZipFile(sample) as archive:
+                names = sorted(filter(re.compile(r".*/combined/wsj_[0-9]+\.mrg").fullmatch, archive.namelist()))
+                texts = [archive.read(name).decode("ascii") for name in names]
+        else:
+            texts = [file.read_text("ascii") for file in sorted((sample / "combined").glob("wsj_*.mrg"))]
     # zipfile raises RuntimeError for an encrypted member, and ValueError or EOFError for some damaged ones
     except (OSError, zipfile.BadZipFile, RuntimeError, ValueError, EOFError) as error:
         raise UserError(f"cannot read the treebank sample {sample}: {error}") from None
     # A document's text before its first sentence is white space.
     return [[LEAF.findall(sentence) for sentence in SENTENCE.split(text)[1:]] for text in texts]
-
-
-def _unpacked(folder: Path) -> list[str]:
-    return [path.read_text("ascii") for path in sorted((folder / "combined").glob("wsj_*.mrg"))]
-
-
-def _archived(path: Path) -> list[str]:
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if re.search(r"/combined/wsj_[0-9]+\.mrg$", name))
-        return [archive.read(name).decode("ascii") for name in names]
 
 
 def _table(sentences: list[Sentence], labels: Sequence[str]) -> "pa.Table":
