@@ -21,8 +21,8 @@ from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
 from peftcli.runner import cohort as execution
 from peftcli.runner import sweep, work
+from peftcli.runner.display import Status
 from peftcli.runner.progress import Progress
-from peftcli.runner.status import Status
 from peftcli.runner.work import SweepSettings
 from tests import folders, tiny
 

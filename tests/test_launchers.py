@@ -1,6 +1,7 @@
 """Shares, walltimes, options and the queue: what is decided before any process is started."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import strategies as st
 
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
-from peftcli.launchers import assignments, shares, slurm
-from peftcli.launchers import launch as choosing
+from peftcli.launchers import assignments, launch, slurm, slurm_watch
 from peftcli.launchers import slurm_queue as queue
 from peftcli.launchers.assignments import Assignment
-from peftcli.launchers.walltime import minutes
+from peftcli.launchers.slurm_queue import minutes
+from peftcli.launchers.slurm_watch import JobsView, Tally
 from tests import written_records
 
 NOTHING = dict.fromkeys(
@@ -23,7 +24,7 @@ NOTHING = dict.fromkeys(
 
 @given(st.lists(st.floats(0.1, 1000), min_size=1, max_size=30), st.integers(1, 8))
 def test_shares_hold_every_cohort_once_and_none_is_far_behind(costs, count):
-    found = shares.divide(list(range(len(costs))), count, lambda own: costs[own])
+    found = assignments.divide(list(range(len(costs))), count, lambda own: costs[own])
     assert sorted(own for share in found for own in share) == list(range(len(costs)))
     assert len(found) == min(count, len(costs))
     for share in found:
@@ -37,7 +38,7 @@ def test_shares_hold_every_cohort_once_and_none_is_far_behind(costs, count):
 
 def test_longest_first():
     costs = {"a": 3.0, "b": 7.0, "c": 5.0, "d": 4.0}
-    assert shares.divide(list(costs), 2, costs.__getitem__) == [("b", "a"), ("c", "d")]
+    assert assignments.divide(list(costs), 2, costs.__getitem__) == [("b", "a"), ("c", "d")]
 
 
 def cost(name: str, **changes: object) -> float:
@@ -45,7 +46,7 @@ def cost(name: str, **changes: object) -> float:
     runs = written_records.runs(
         written_records.small(strategies=[strategy], tasks=["rte"], learning_rates=[1e-4], seeds=[0], **changes)
     )
-    return shares.cost("minilm", tuple(runs))
+    return assignments.cost("minilm", tuple(runs))
 
 
 def test_cost_counts_epochs_tokens_and_what_moves():
@@ -86,7 +87,7 @@ def test_what_is_no_walltime_is_refused(text):
 )
 def test_options_of_another_launcher_are_refused(launcher, options, said):
     with pytest.raises(UserError, match=said):
-        choosing.choose(launcher, {**NOTHING, **options})
+        launch.choose(launcher, {**NOTHING, **options})
 
 
 def test_sbatch_options_are_taken_but_for_those_set_here():
@@ -109,6 +110,51 @@ def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
     file.write_text(file.read_text().replace('"wanted"', '"wnated"'))
     with pytest.raises(UserError, match="not an assignment"):
         assignments.decode(file)
+
+
+def test_an_array_is_submitted_by_a_script_whose_jobs_read_an_assignment_each(tmp_path, monkeypatch):
+    from peftcli.runner.work import SweepSettings, WorkUnit
+
+    (tmp_path / "bin").mkdir()
+    sbatch = tmp_path / "bin" / "sbatch"
+    sbatch.write_text('#!/bin/sh\necho "Submitted batch job 1234 on cluster c5"\n')
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    cohorts = tuple(plan.cohorts(written_records.runs(written_records.small()), 1))
+    unit = WorkUnit(cohorts, frozenset(run.id for cohort in cohorts[:3] for run in cohort))
+    output = tmp_path / "out of place"
+    whole = Assignment(unit, SweepSettings("minilm", output), True, 4, 2)
+    options = slurm.request("5:00", "long", None, None, ["mem=4G", "comment=a b"])
+    submission = slurm.submit(whole, options, 2)
+    assert (submission.job, submission.at_once) == ("1234", 2)
+    assert submission.log(1) == submission.folder / "1234_1_0_log.err"
+    parts = [assignments.decode(submission.folder / f"assignment-{number}.json") for number in range(2)]
+    assert [[[run.id] for run in part.unit.runs] for part in parts] == submission.cohorts
+    assert {run.id for part in parts for run in part.unit.runs} == unit.wanted
+    assert [(part.retry_failed, part.processes, part.per_cohort) for part in parts] == [(True, 4, 2)] * 2
+    assert queue.submissions(output) == ([submission], [])
+    lines = (submission.folder / "job.sh").read_text().splitlines()
+    asked = {line.removeprefix("#SBATCH ") for line in lines if line.startswith("#SBATCH ")}
+    assert {"--array=0-1", "--time=5", "--partition=long", "--mem=4G", "--comment='a b'", "--requeue"} <= asked
+    assert {"--signal=USR1@30", "--cpus-per-task=4", "--open-mode=append"} <= asked
+    assert f"--error='{submission.folder}/%A_%a_0_log.err'" in asked
+    (command,) = [line for line in lines if line.startswith("srun")]
+    assert command.endswith(
+        f"""-m peftcli.launchers.job '{submission.folder}'/assignment-"$SLURM_ARRAY_TASK_ID".json"""
+    )
+    assert '[ $code -eq 75 ] && scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}"' in lines
+    assert subprocess.run(["bash", "-n", submission.folder / "job.sh"], check=True).returncode == 0
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: no such partition' >&2\necho more >&2\nexit 1\n")
+    with pytest.raises(UserError, match=r"^SLURM refused the jobs: sbatch: error: no such partition$"):
+        slurm.submit(whole, options, 2)
+
+
+def test_jobs_with_gpus_leave_the_number_of_cores_to_the_cluster():
+    text = slurm.script(Path("/folder"), 3, slurm.Request(600, gpus=2), 2)
+    assert "--gpus-per-node=2" in text
+    assert "--signal=USR1@120" in text
+    assert "cpus-per-task" not in text
+    assert "--cpus-per-task=6" in slurm.script(Path("/f"), 3, slurm.Request(600, others=(("cpus-per-task", "6"),)), 2)
 
 
 class Queue:
@@ -165,8 +211,6 @@ def test_without_an_answer_nothing_is_made_up(tmp_path, monkeypatch):
 
 
 def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
-    from peftcli.launchers.tally import Tally
-
     answers: list[object] = [
         {("7", 0): queue.Job("RUNNING", "n1")},
         OSError("no controller"),
@@ -191,8 +235,6 @@ def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
 
 
 def test_runs_count_as_ended_once_their_record_is_new(tmp_path):
-    from peftcli.launchers.tally import Tally
-
     first, second, *_ = written_records.runs(written_records.small())
     written_records.write(tmp_path, first, {}, "failed")
     tally = Tally([first, second], tmp_path)
@@ -206,17 +248,14 @@ def test_runs_count_as_ended_once_their_record_is_new(tmp_path):
 
 
 def test_what_is_shown_of_jobs_comes_from_the_queue_and_the_records(tmp_path, monkeypatch):
-    from peftcli.launchers import slurm_watch as waiting
-    from peftcli.launchers.tally import Tally
-
     runs = written_records.runs(written_records.small())[:6]
     ids = [run.id for run in runs]
     costs = dict(zip(ids, (1.0, 1.0, 4.0, 3.0, 3.0, 5.0), strict=True))
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: now)
+    monkeypatch.setattr(slurm_watch.time, "monotonic", lambda: now)
     now = 100.0
     shares_ = [[ids[:2], ids[2:3]], [ids[3:4], ids[4:5]], [ids[5:]]]
     submission_ = queue.Submission(tmp_path, "7", "someone", 1, shares_)
-    view = waiting.View(submission_, Tally(runs, tmp_path), lambda cohort: sum(costs[run.id] for run in cohort))
+    view = JobsView(submission_, Tally(runs, tmp_path), lambda cohort: sum(costs[run.id] for run in cohort))
     jobs = {("7", 0): queue.Job("RUNNING", "n1"), ("7", 1): queue.Job("PENDING", "")}
     first = view.screen(jobs)
     assert first.rows == (

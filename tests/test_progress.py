@@ -14,14 +14,13 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
+from peftcli.durations import GUESSED, in_words
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
-from peftcli.launchers import shares
-from peftcli.launchers.pipes import Wires, teller
-from peftcli.runner import display as live
-from peftcli.runner import progress, status
-from peftcli.runner.display import Board, Screen
-from peftcli.runner.status import Status, duration, screen, seconds_left
+from peftcli.launchers import assignments
+from peftcli.launchers.pipes import Pipes, reporter
+from peftcli.runner import display, progress
+from peftcli.runner.display import Board, Screen, Status, screen, seconds_left
 from peftcli.runner.work import WorkUnit
 from tests import folders, written_records
 from tests.test_tracking import assert_same
@@ -86,7 +85,7 @@ def test_the_time_left_follows_the_work_not_the_count_of_runs():
     assert seconds_left([(30.0, 60.0, 1.0)]) is None  # too early to tell
     few = [Status(runs=10, done=9, worked=9.0, left=90.0, seconds=9.0)]
     assert screen({"1": few[0]}).summary == "9 done, 0 failed, 1 left; about 90 s left".replace("90 s", "2 min")
-    assert [duration(own) for own in (5, 300, 9000, 864000)] == [
+    assert [in_words(own, GUESSED) for own in (5, 300, 9000, 864000)] == [
         "about 5 s",
         "about 5 min",
         "about 2.5 h",
@@ -149,18 +148,18 @@ def test_on_no_terminal_there_is_a_plain_line_a_minute(monkeypatch, capsys):
 
 
 def test_a_pipe_passes_the_last_status_on_and_never_blocks():
-    wires, said = Wires(), []
-    pipe, messages = wires.status("1", Status(runs=3)), wires.lines(said.append)
-    tell = teller(pipe)
-    wires.listen(0)
-    assert wires.statuses == {"1": Status(runs=3)}
+    pipes, said = Pipes(), []
+    pipe, messages = pipes.open_status("1", Status(runs=3)), pipes.open_lines(said.append)
+    report = reporter(pipe)
+    pipes.listen(0)
+    assert pipes.statuses == {"1": Status(runs=3)}
     for step in range(3000):  # far more than a pipe holds, and nobody reads
-        tell(Status("demo é layernorm", step, 3000, (0.1, 0.2), 1.5, 3))
+        report(Status("demo é layernorm", step, 3000, (0.1, 0.2), 1.5, 3))
     os.write(messages, b"first\nsecond with no end")
     for descriptor in (pipe, messages):
         os.close(descriptor)
-    wires.close()
-    found = wires.statuses["1"]
+    pipes.close()
+    found = pipes.statuses["1"]
     assert found == Status("demo é layernorm", found.step, 3000, (0.1, 0.2), 1.5, 3)
     assert 100 < found.step < 2999
     assert said == [b"first", b"second with no end"]
@@ -170,9 +169,9 @@ def test_a_telling_is_short_enough_to_be_written_whole():
     long = Status(
         "é" * (progress.LONGEST + 20), 10**9, 10**9, (1e-300, 1e300), 1e-300, 10**6, 10**6, 10**6, 1e300, 1e300
     )
-    assert len(status.encode(long)) < 4096
-    assert status.decode(status.encode(long)) == long
-    assert json.loads(status.encode(Status()))["losses"] is None
+    assert len(display.encode(long)) < 4096
+    assert display.decode(display.encode(long)) == long
+    assert json.loads(display.encode(Status()))["losses"] is None
 
 
 @pytest.fixture(scope="module")
@@ -222,9 +221,9 @@ def test_costs_of_a_real_share_are_positive(recipe):
     runs = [planned.run for planned in plan.expand(loaded)]
     own = progress.start(
         WorkUnit((tuple(runs),), frozenset(run.id for run in runs)),
-        lambda cohort: shares.cost(loaded.model, tuple(cohort)),
+        lambda cohort: assignments.cost(loaded.model, tuple(cohort)),
         lambda told: None,
-        live.LIVE_SECONDS,
+        display.LIVE_SECONDS,
     )
-    assert own.status.left == pytest.approx(sum(shares.cost(loaded.model, (run,)) for run in runs))
+    assert own.status.left == pytest.approx(sum(assignments.cost(loaded.model, (run,)) for run in runs))
     assert own.status.left > 0

@@ -17,7 +17,7 @@ def describe(
 ) -> dict[str, Any]:
     """Time what is left of a recipe, as plain values; nothing is written. Raises UserError."""
     from peftcli.experiment import cohort_size, plan
-    from peftcli.launchers.walltime import minutes
+    from peftcli.launchers.slurm_queue import minutes
     from peftcli.tasks import own_data
 
     runs = [planned.run for planned in plan.expand(recipe)]

@@ -133,13 +133,13 @@ def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
             print(f"already recorded ({run.describe()}): {file}; --again trains it anew{more}", file=sys.stderr)
     if wanted:
         from peftcli.experiment import cohort_size
-        from peftcli.launchers import local
+        from peftcli.launchers import launch
         from peftcli.preflight import availability
         from peftcli.runner import work
 
         availability.check(settings.model, runs, settings.data_dir, settings.allow_other_data)
         cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu()))
-        local.run(work.WorkUnit(tuple(cohorts), wanted), settings)
+        launch.train_here(work.WorkUnit(tuple(cohorts), wanted), settings)
     ended = [record for run in runs if (record := records.find(settings.output, run)) is not None]
     print("\n".join(map(_text, ended)))
     return 0 if all(record.status == "completed" for record in ended) else 1

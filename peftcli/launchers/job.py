@@ -10,27 +10,29 @@ from peftcli.runner import work
 
 
 def main() -> None:
-    """Train an assignment; exits with 0, 1 (a process of it died), 2 (bad input) or 75 (stopped, progress saved)."""
+    """Train an assignment; exits with 0, 1 (one of its processes died), 2 (bad input) or 75 (stopped, progress saved)."""
+    # Signals are caught before torch is imported, which takes seconds in which the cluster may already preempt the job.
     stopping.install()
     try:
-        sys.exit(_work(Path(sys.argv[1])))
+        sys.exit(_train(Path(sys.argv[1])))
     except UserError as error:
         print(f"peftcli: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _work(file: Path) -> int:
-    from peftcli.launchers import accelerate, assignments, local
+def _train(file: Path) -> int:
+    from peftcli.launchers import accelerate, assignments, launch
 
-    own = assignments.decode(file)
-    runs = own.unit.runs
-    wanted = work.missing(runs, own.settings, own.retry_failed)
-    unit = replace(own.unit, wanted=wanted)
-    print(f"{len(wanted)} of {len(runs)} runs to train", file=sys.stderr, flush=True)
-    if own.processes == 1:
-        local.run(unit, own.settings)
+    assignment = assignments.decode(file)
+    unit, settings = assignment.unit, assignment.settings
+    # The file says what was wanted when the job was submitted; since then it may have been started before.
+    wanted = work.missing(unit.runs, settings, assignment.retry_failed)
+    print(f"{len(wanted)} of {len(unit.runs)} runs to train", file=sys.stderr, flush=True)
+    unit = replace(unit, wanted=wanted)
+    if assignment.processes == 1:
+        launch.train_here(unit, settings)
         return 0
-    lines = accelerate.run(unit, own.settings, own.processes, own.each)
+    lines = accelerate.run(unit, settings, assignment.processes, assignment.per_cohort)
     print("\n".join(lines), file=sys.stderr)
     return 1 if lines else 0
 

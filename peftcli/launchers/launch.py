@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    from peftcli.experiment.run import Run
+    from peftcli.runner.display import Status
     from peftcli.runner.work import SweepSettings, WorkUnit
 
-    # Takes a unit and whether failed runs are tried again; gives lines on what went wrong, None where nobody waited.
+    # Takes a unit, its settings and whether failed runs are tried again; returns a line for everything that went
+    # wrong, or None where nobody waited for the end.
     Launch = Callable[[WorkUnit, SweepSettings, bool], list[str] | None]
 
 LAUNCHERS = ("local", "accelerate", "slurm")
@@ -26,80 +29,99 @@ OPTIONS = {
 }
 
 
-def choose(launcher: str, given: Mapping[str, Any]) -> Launch:
-    """Give the launcher; `given` are its options by name, None or empty where not given. Raises UserError."""
+def choose(launcher: str, options: Mapping[str, Any]) -> Launch:
+    """The launcher of that name; `options` by their names, None or empty where not set. Raises UserError."""
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
-    for option, value in given.items():
+    for option, value in options.items():
         if value and option not in OPTIONS[launcher]:
             wanted = " or ".join(name for name in LAUNCHERS if option in OPTIONS[name])
             raise UserError(f"{option} does nothing with --launcher {launcher}: it is for --launcher {wanted}")
-    processes, each = given["--processes"], given["--processes-per-run"] or 1
-    if launcher == "local":
-        return _local
+    if launcher == "slurm":
+        return partial(_by_slurm, options)
     if launcher == "accelerate":
-        return partial(_accelerate, processes, each)
-    others: Sequence[str] = given["--slurm"]
-    asked = (given["--time"] or "60", given["--partition"], given["--gpus"], given["--account"], others)
-    return partial(_slurm, asked, given["--max-jobs"], processes, each, bool(given["--detach"]))
+        return partial(_by_processes, options["--processes"], options["--processes-per-run"] or 1)
+
+    def local(unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
+        train_here(unit, settings)
+        return []
+
+    return local
 
 
-def _local(unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
-    from peftcli.launchers import local
+def train_here(unit: WorkUnit, settings: SweepSettings) -> None:
+    """Train a unit in this process, and show it while it trains. Raises UserError, Stopped."""
+    from peftcli.launchers import assignments
+    from peftcli.runner import progress, sweep
+    from peftcli.runner.display import LIVE_SECONDS, Board, screen
 
-    local.run(unit, settings)
-    return []
+    with Board() as board:
+
+        def tell(status: Status) -> None:
+            board.show(lambda: screen({"1": status}))
+
+        cost = partial(assignments.cost, settings.model)
+        sweep.train(unit, settings, progress.start(unit, cost, tell, LIVE_SECONDS))
 
 
-def _accelerate(
-    processes: int | None, each: int, unit: WorkUnit, settings: SweepSettings, retry_failed: bool
+def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
+    """Read, check and tokenise what runs need, and fetch their model. Raises UserError, as the runs would.
+
+    Processes that fan out afterwards find the caches filled, instead of all downloading and tokenising the same.
+    """
+    import torch
+
+    from peftcli.data.loading import prepare
+    from peftcli.engine import backbone
+    from peftcli.models import catalogue
+
+    distinct: dict[tuple[Any, ...], Run] = {}  # by what tokenised data depend on: one run fills the cache for all
+    for run in runs:
+        distinct.setdefault((run.task, run.protocol.max_length, run.protocol.overlong), run)
+    for run in distinct.values():
+        prepare(run, settings.model, settings.source(run), settings.allow_other_data)
+    if distinct and not catalogue.is_local(settings.model):
+        backbone.load(settings.model, False, torch.float32, torch.device("cpu"))
+        backbone.load.cache_clear()  # the file is what counts; the processes have memories of their own
+
+
+def _by_processes(
+    processes: int | None, per_cohort: int, unit: WorkUnit, settings: SweepSettings, retry_failed: bool
 ) -> list[str]:
     from peftcli.launchers import accelerate
-    from peftcli.launchers.warming import warm
 
-    count = accelerate.check(processes, each)
+    count = accelerate.check(processes, per_cohort)
     warm(unit.runs, settings)
-    return accelerate.run(unit, settings, count, each)
+    return accelerate.run(unit, settings, count, per_cohort)
 
 
-def _slurm(
-    asked: tuple[str, str | None, int | None, str | None, Sequence[str]],
-    jobs: int | None,
-    processes: int | None,
-    each: int,
-    detach: bool,
-    unit: WorkUnit,
-    settings: SweepSettings,
-    retry_failed: bool,
+def _by_slurm(
+    options: Mapping[str, Any], unit: WorkUnit, settings: SweepSettings, retry_failed: bool
 ) -> list[str] | None:
-    from peftcli.launchers import shares, slurm
-    from peftcli.launchers.tally import Tally
-    from peftcli.launchers.warming import warm
+    from peftcli.launchers import assignments, slurm
+    from peftcli.launchers.assignments import Assignment
+    from peftcli.launchers.slurm_watch import Tally
 
-    request = slurm.request(*asked)
+    request = slurm.request(
+        options["--time"] or "60", options["--partition"], options["--gpus"], options["--account"], options["--slurm"]
+    )
     slurm.check()
-    count = processes or max(request.gpus or 1, each)
-    if count % each:
-        raise UserError(f"--processes {count} is no multiple of --processes-per-run {each}")
+    per_cohort = options["--processes-per-run"] or 1
+    processes = options["--processes"] or max(request.gpus or 1, per_cohort)
+    if processes % per_cohort:
+        raise UserError(f"--processes {processes} is no multiple of --processes-per-run {per_cohort}")
     runs = unit.runs
     if not runs:
         return []
     warm(runs, settings)
-    tally = Tally(runs, settings.output)
-    submitted = slurm.submit(unit, settings, retry_failed, request, jobs or slurm.JOBS, count, each)
+    tally = Tally(runs, settings.output)  # before any job can have written a record
+    assignment = Assignment(unit, settings, retry_failed, processes, per_cohort)
+    submission = slurm.submit(assignment, request, options["--max-jobs"] or slurm.JOBS)
     print(
-        f"array {submitted.job}: {len(submitted.shares)} jobs submitted, messages in {submitted.folder}",
+        f"array {submission.job}: {len(submission.cohorts)} jobs submitted, messages in {submission.folder}",
         file=sys.stderr,
     )
-    if detach:
+    if options["--detach"]:
         return None
-    slurm.wait(submitted, tally, partial(shares.cost, settings.model))
-    by_id = {run.id: run for run in runs}
-    lines = []
-    for number, cohorts in enumerate(submitted.shares):
-        own = [by_id[identity] for cohort in cohorts for identity in cohort]
-        if left := len(tally.left(own)):
-            lines.append(
-                f"job {submitted.job}_{number} left {left} of its {len(own)} runs: see {submitted.log(number)}"
-            )
-    return lines
+    slurm.wait(submission, tally, partial(assignments.cost, settings.model))
+    return slurm.unfinished(submission, tally)

@@ -1,6 +1,6 @@
-"""What passes between the processes of a sweep: each tells its parent how far it is, a line at a time, on a pipe of its own.
+"""The pipes between a sweep's processes and their parent: each process reports how far it is, one line at a time.
 
-On a terminal that is drawn on, what a process prints comes through the parent too. No torch.
+Where the parent draws on a terminal, what a process prints goes through the parent too. No torch.
 """
 
 import contextlib
@@ -8,73 +8,76 @@ import os
 import selectors
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
-from peftcli.runner.status import Status, decode, encode
+from peftcli.runner.display import Status, decode, encode
 
-SECONDS = 1.0  # between two tellings
-PART = 1 << 16  # bytes read at once
+SECONDS = 1.0  # between two reports of a process
+READ_BYTES = 1 << 16  # read from a pipe at once
 
 
-def teller(descriptor: int) -> Callable[[Status], None]:
-    """Give what tells a status through a pipe; where the parent does not read, tellings are lost and training goes on."""
+def reporter(descriptor: int) -> Callable[[Status], None]:
+    """A function that reports a status through a pipe. Where the parent does not read, reports are lost; nobody waits."""
     os.set_blocking(descriptor, False)
 
-    def tell(status: Status) -> None:
-        with contextlib.suppress(OSError):  # a line is short enough to be written whole or not at all
+    def report(status: Status) -> None:
+        # A full pipe raises BlockingIOError. A line is shorter than PIPE_BUF (4096 bytes on Linux), so that the
+        # system writes it whole or not at all.
+        with contextlib.suppress(OSError):
             os.write(descriptor, encode(status))
 
-    return tell
+    return report
 
 
 @dataclass
-class Wires:
-    """The parent's ends of all pipes. `statuses` has what each process told last, by its name."""
+class Pipes:
+    """The parent's ends of all pipes; `statuses` holds what each process reported last, by its name."""
 
     statuses: dict[str, Status] = field(default_factory=dict)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
 
-    def status(self, name: str, first: Status) -> int:
-        """Make the pipe on which a process tells its status; gives the end for it, which the parent closes."""
+    def open_status(self, name: str, first: Status) -> int:
+        """Open the pipe on which a process reports its status; returns the process's end, which the parent closes."""
         self.statuses[name] = first
-        return self.lines(partial(self._note, name))
 
-    def lines(self, take: Callable[[bytes], None]) -> int:
-        """Make a pipe whose every line is given to `take`; gives the end for a process, which the parent closes."""
+        def update(line: bytes) -> None:
+            self.statuses[name] = decode(line)
+
+        return self.open_lines(update)
+
+    def open_lines(self, take: Callable[[bytes], None]) -> int:
+        """Open a pipe that hands every line to `take`; returns the process's end, which the parent closes."""
         reading, writing = os.pipe()
-        self._selector.register(reading, selectors.EVENT_READ, _Lines(take))
+        self._selector.register(reading, selectors.EVENT_READ, _LineBuffer(take))
         return writing
 
     def listen(self, seconds: float) -> None:
-        """Take what has come, or wait so long for something to come."""
+        """Handle what has arrived; where nothing has, wait at most so long for it."""
         for key, _ in self._selector.select(seconds):
-            part = os.read(key.fd, PART)
-            key.data.add(part)
-            if not part:
+            chunk = os.read(key.fd, READ_BYTES)
+            key.data.add(chunk)
+            if not chunk:  # the process has closed its end
                 self._selector.unregister(key.fd)
                 os.close(key.fd)
 
     def close(self) -> None:
-        """Take what is left, and close all."""
+        """Handle what is left in the pipes, and close them."""
         while self._selector.get_map() and self._selector.select(0):
             self.listen(0)
+        # A process that was killed may have left a child that still holds the other end: do not wait for that.
         for key in list(self._selector.get_map().values()):
             os.close(key.fd)
         self._selector.close()
 
-    def _note(self, name: str, line: bytes) -> None:
-        self.statuses[name] = decode(line)
-
 
 @dataclass
-class _Lines:
-    """Cuts what comes into lines."""
+class _LineBuffer:
+    """Cuts the bytes of a pipe into lines and hands each to `take`; `rest` is the line that has not ended yet."""
 
     take: Callable[[bytes], None]
     rest: bytes = b""
 
-    def add(self, part: bytes) -> None:
-        """Take the next bytes, none at the end."""
-        *lines, self.rest = (self.rest + part).split(b"\n") if part else [self.rest, b""]
+    def add(self, chunk: bytes) -> None:
+        """Add the next bytes; none mean the end, at which an unfinished line counts too."""
+        *lines, self.rest = (self.rest + chunk).split(b"\n") if chunk else [self.rest, b""]
         for line in filter(None, lines):
             self.take(line)

@@ -1,7 +1,7 @@
 """One process of a sweep: `python -m peftcli.launchers.worker ASSIGNMENT RANK SIZE MEETING PIPE`, started by `accelerate`.
 
-Its standard input is its parent: a byte asks it to save and stop, and its end, that the parent is gone, ends it at once.
-The first process of a group tells its status on the pipe, an open descriptor's number.
+Its standard input is its parent: a byte asks it to save and stop; the end of input, that the parent is gone, ends it at
+once. The first process of a group reports its status on the pipe, whose number is that of an open file descriptor.
 """
 
 import os
@@ -24,40 +24,43 @@ def main() -> None:
     if rank == 0:
         stopping.install()
     else:
-        for number in stopping.SIGNALS:  # the first process of a group saves and ends; the others end with it
+        # The first process of a group saves and ends, and the others end with it: they hear no signals themselves.
+        for number in stopping.SIGNALS:
             signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_listen, args=(rank,), daemon=True, name="parent").start()
+    threading.Thread(target=_obey_parent, args=(rank,), daemon=True, name="parent").start()
     try:
-        _work(assignment, rank, size, meeting, pipe)
+        _train(assignment, rank, size, meeting, pipe)
     except UserError as error:
         print(f"peftcli: {error}", file=sys.stderr)
         sys.exit(2)
 
 
 def python_path() -> str:
-    """Give the PYTHONPATH with which another process finds this package, from wherever it is started."""
-    own, given = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")
-    return given if own in given.split(os.pathsep) else os.pathsep.join(filter(None, (own, given)))
+    """The PYTHONPATH with which another process finds this package, from wherever it is started."""
+    package, inherited = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")
+    if package in inherited.split(os.pathsep):
+        return inherited
+    return os.pathsep.join(filter(None, (package, inherited)))
 
 
-def _work(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
+def _train(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     from peftcli.engine import parallel
-    from peftcli.launchers import pipes as wires
-    from peftcli.launchers import shares
-    from peftcli.launchers.assignments import decode
+    from peftcli.launchers import assignments, pipes
     from peftcli.runner import progress, sweep
 
-    own = decode(file)
+    assignment = assignments.decode(file)
     if size > 1:
         parallel.join(meeting, rank, size)
-    tell = wires.teller(pipe) if rank == 0 else lambda status: None
-    cost = partial(shares.cost, own.settings.model)
-    sweep.train(own.unit, own.settings, progress.start(own.unit, cost, tell, wires.SECONDS))
+    report = pipes.reporter(pipe) if rank == 0 else lambda status: None
+    cost = partial(assignments.cost, assignment.settings.model)
+    following = progress.start(assignment.unit, cost, report, pipes.SECONDS)
+    sweep.train(assignment.unit, assignment.settings, following)
 
 
-def _listen(rank: int) -> None:
-    """Do what the parent says; a signal that came already is not followed by a second one, which would end it unsaved."""
+def _obey_parent(rank: int) -> None:
+    """Stop when the parent asks, end when it is gone; runs in a thread of its own."""
     while os.read(0, 1):
+        # Where a signal came first, a second one would end the process before it has saved.
         if rank == 0 and not stopping.heard():
             os.kill(os.getpid(), signal.SIGTERM)
     os._exit(stopping.STOPPED)
