@@ -40,11 +40,11 @@ def save(file: Path, splits: Mapping[str, Encoded]) -> None:
         for field in FIELDS
         if (array := getattr(encoded.examples, field)) is not None
     }
-    about = {
+    counts = {
         split: {"group": encoded.examples.group, "dropped": encoded.dropped, "lost_words": encoded.lost_words}
         for split, encoded in splits.items()
     }
-    text = json.dumps(about, sort_keys=True)
+    text = json.dumps(counts, sort_keys=True)
     try:
         files.write(file, serialise(arrays, {"splits": text, "sha256": _hash(arrays, text)}))
     except UserError as error:
@@ -52,7 +52,7 @@ def save(file: Path, splits: Mapping[str, Encoded]) -> None:
 
 
 def load(file: Path) -> dict[str, Encoded] | None:
-    """Read a task's tokenised splits back, None where they are not there or the file is damaged."""
+    """Read a task's tokenised splits back, None where there is no file or a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     if not file.is_file():
@@ -66,13 +66,13 @@ def load(file: Path) -> dict[str, Encoded] | None:
     text = metadata.get("splits", "")
     if metadata.get("sha256") != _hash(arrays, text):
         return None
-    return {split: _encoded(split, about, arrays) for split, about in json.loads(text).items()}
+    return {split: _encoded(split, counts, arrays) for split, counts in json.loads(text).items()}
 
 
-def _encoded(split: str, about: dict[str, int], arrays: Mapping[str, NDArray[Any]]) -> Encoded:
-    own = {field: arrays[f"{split}.{field}"] for field in FIELDS if f"{split}.{field}" in arrays}
-    wide = {field: array.astype(np.int64) if field in STORED else array for field, array in own.items()}
-    return Encoded(Examples(**wide, group=about["group"]), about["dropped"], about["lost_words"])
+def _encoded(split: str, counts: dict[str, int], arrays: Mapping[str, NDArray[Any]]) -> Encoded:
+    stored = {field: arrays[f"{split}.{field}"] for field in FIELDS if f"{split}.{field}" in arrays}
+    fields = {field: array.astype(np.int64) if field in STORED else array for field, array in stored.items()}
+    return Encoded(Examples(**fields, group=counts["group"]), counts["dropped"], counts["lost_words"])
 
 
 def _hash(arrays: Mapping[str, NDArray[Any]], text: str) -> str:
