@@ -19,7 +19,7 @@ from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests import folders, trained
 from tests.material import write_split
-from tests.test_own_data import write
+from tests.tasks.test_own_data import write
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from peftcli.errors import UserError
 from peftcli.tasks import metrics
 from peftcli.tasks.registry import TASKS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NER = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 IOBES = (*NER, "E-PER", "S-PER", "E-LOC", "S-LOC", "B", "I")
 CORRELATIONS = ("pearson", "spearman", "mean_pearson_spearman")

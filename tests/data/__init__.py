@@ -1,0 +1,1 @@
+"""Tests of `peftcli.data`, a file a module."""

@@ -1,0 +1,1 @@
+"""Tests of `peftcli.tasks`, a file a module."""
