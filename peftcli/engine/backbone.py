@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from peftcli.engine import padded
 from peftcli.engine.modules import accept_runs
 from peftcli.engine.streams import ATTENTION, stream_attention
-from peftcli.errors import UserError
+from peftcli.errors import UserError, first_line
 from peftcli.models import catalogue, hub
 from peftcli.models.files import locate
 from peftcli.models.tensors import architecture, pretrained_parameters
@@ -53,7 +53,10 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
 
 
 def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
-    """Give the same backbone with its layers computing in `dtype`; `weights` and the pooler stay as they were."""
+    """The same backbone with its layers computing in `dtype`; `weights` and the pooler stay as they were.
+
+    Trained values start from `weights`: narrowed to bfloat16 first, they would start from rounded ones.
+    """
     network = sharing_copy(backbone.network)
     for module in network.modules():
         for name, parameter in module._parameters.items():
@@ -64,6 +67,7 @@ def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
 
 def sharing_copy(module: nn.Module) -> nn.Module:
     """Copy a module tree whose tensors stay shared, so that what a strategy inserts does not outlive its runs."""
+    # By hand, since `copy.copy` of a module shares its dictionaries, and `deepcopy` copies the weights.
     twin = copy.copy(module)
     twin.__dict__ = dict(module.__dict__)
     twin._parameters, twin._buffers = dict(module._parameters), dict(module._buffers)
@@ -80,11 +84,12 @@ def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "thi
     elif getattr(network, "pooler", None) is None:
         raise UserError(f"model {model!r} has no pooler, which this head reads")
     expected = {p.name: p.shape for p in pretrained_parameters(config, pooler)}
-    found = {name: tuple(p.shape) for name, p in network.named_parameters()}
-    if found != expected:
-        odd = sorted(set(found.items()) ^ set(expected.items()))[0]
-        raise UserError(f"model {model!r}: tensor {odd[0]} {odd[1]} does not fit architecture {config['model_type']!r}")
+    shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
+    if shapes != expected:
+        name, shape = sorted(set(shapes.items()) ^ set(expected.items()))[0]
+        raise UserError(f"model {model!r}: tensor {name} {shape} does not fit architecture {config['model_type']!r}")
     missing = frozenset(name for name in missing if name in expected)
+    # Many checkpoints come without a pooler, which then is drawn for each run; anything else missing is a broken file.
     if any(not name.startswith("pooler.") for name in missing):
         raise UserError(f"model {model!r}: the checkpoint lacks {sorted(missing)[0]}")
     fingerprint = _fingerprint({name: p for name, p in network.named_parameters() if name not in missing})
@@ -92,8 +97,8 @@ def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "thi
     split = network._modules.pop("pooler", None) if pooler else None
     network.pooler = None
     if not row.stream and config.get("attention_dropout"):
-        share = config["attention_dropout"]
-        raise UserError(f"model {model!r} drops attention probabilities ({share}), which its padded path cannot")
+        probability = config["attention_dropout"]
+        raise UserError(f"model {model!r} drops attention probabilities ({probability}), which its padded path cannot")
     network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
     accept_runs(network, row.shared)
     split = None if split is None else accept_runs(split)
@@ -116,8 +121,7 @@ def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Mo
                 local_files_only=local,
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        first = str(error).strip().partition("\n")[0]
-        raise UserError(f"cannot load model {model!r}: {first[:200]} ({catalogue.OFFLINE_HELP})") from None
+        raise UserError(f"cannot load model {model!r}: {first_line(error, 200)} ({catalogue.OFFLINE_HELP})") from None
     return network.eval(), set(info["missing_keys"])
 
 

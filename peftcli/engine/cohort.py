@@ -61,7 +61,7 @@ class Cohort:
     @property
     def total(self) -> int:
         """Updates until the longest run ends."""
-        return max(own.total for own in self.schedules)
+        return max(schedule.total for schedule in self.schedules)
 
     @cached_property
     def decayed(self) -> Tensor | None:
@@ -81,13 +81,13 @@ class Cohort:
 
     @cached_property
     def sites(self) -> tuple[str, ...]:
-        """The places of dropout, in the order that numbers their noise."""
-        return tuple(name for name, place in self.network.dropouts().items() if place.p)
+        """The dropout layers that drop anything, by name, in the order that numbers their noise."""
+        return tuple(name for name, dropout in self.network.dropouts().items() if dropout.p)
 
     def noise(self, step: int, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Dropout's numbers at a step by buffer name (none where dropout is off), and the strategy's own keys [runs]."""
         keys = step_keys(self.keys, step)
-        on = [own.dropout(step) for own in self.schedules]
+        on = [schedule.dropout(step) for schedule in self.schedules]
         assert all(on) or not any(on), "runs of a cohort have the same number of steps an epoch"
         return self.network.noise(self.sites, keys, batch) if on[0] else {}, site_keys(keys, 1)[0]
 
@@ -101,6 +101,7 @@ class Cohort:
         tuning = self.assembly.tuning
         if tuning.penalty is None:
             return loss
+        # Every process adds the penalty to its slice's part, and the parts are summed.
         return loss + tuning.penalty(self.assembly.values(flat), moment) / parallel.size()
 
     def forward(self, flat: Tensor, step: int) -> Callable[[Batch], Tensor]:
@@ -118,22 +119,23 @@ def gather(
     network = Network(backbone, kind, max(len(data[0].labels), 1), training.head).to(device)
     _set_dropout(network, training)  # before masks are chosen, which may take gradients
     tuning = registry.get(runs[0].strategy).tune(network.anatomy, runs[0].options)
-    models = [_pretrained(network, run, own, config, device) for run, own in zip(runs, data, strict=True)]
+    models = [_pretrained(network, run, of_run, config, device) for run, of_run in zip(runs, data, strict=True)]
     assembly = assemble(network, tuning, models)
     _set_dropout(network, training)  # again, for what was inserted
-    schedules = tuple(schedule(training, len(own.train)) for own in data)
+    schedules = tuple(schedule(training, len(of_run.train)) for of_run in data)
     keys = torch.tensor([seed_key(run.seed, "dropout") for run in runs], dtype=torch.int32, device=device)
     return Cohort(tuple(runs), tuple(data), assembly, schedules, device, keys)
 
 
 def _set_dropout(network: Network, training: Training) -> None:
-    """Give every place that drops elements the run's own share, where it has one."""
+    """Set every dropout layer to the protocol's probability, where it has one; else they keep the model's."""
     if training.dropout is not None:
-        for place in network.dropouts().values():
-            place.p = training.dropout
+        for dropout in network.dropouts().values():
+            dropout.p = training.dropout
 
 
 def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], device: torch.device) -> Pretrained:
+    """What a strategy sees of one run: weights by name, [*shape] each, and gradients if it asks for them."""
     weights = {**network.weights, **fresh_tensors(network, run.seed)}
 
     def gradient(batches: int | None) -> dict[str, Tensor]:

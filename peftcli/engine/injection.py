@@ -27,7 +27,7 @@ def install(injection: Injection, backbone: nn.Module) -> nn.Module:
 
 
 def start(injection: Injection, backbone: nn.Module, generator: torch.Generator) -> dict[str, Tensor]:
-    """Draw one run's values of what is trained, by name, as the other library draws them."""
+    """Draw one run's values [*shape] of what is trained, by name, as the other library draws them."""
     seed = int(torch.randint(2**62, (), generator=generator))
     wrapped = _wrapped_copy(injection, backbone, seed)
     return {name: p.detach().clone() for name, p in wrapped.named_parameters() if p.requires_grad}
@@ -35,8 +35,10 @@ def start(injection: Injection, backbone: nn.Module, generator: torch.Generator)
 
 def _wrapped_copy(injection: Injection, backbone: nn.Module, seed: int) -> nn.Module:
     """Copy a backbone, its weights shared, and put the modules into the copy. Raises UserError if a weight changed."""
+    # `deepcopy` takes what its memo holds for copied: so modules are copied, and weights and buffers are not.
     shared: dict[int, Tensor] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in backbone.parameters()}
     shared |= {id(b): b for b in backbone.buffers()}
+    # Some initialisations (PiSSA) write into the weights they stand beside, which other runs and cohorts share.
     before = {name: (p.data_ptr(), p._version) for name, p in backbone.named_parameters()}
     copies = {name: shared[id(p)] for name, p in backbone.named_parameters()}
     twin: Any = copy.deepcopy(backbone, dict(shared))

@@ -18,17 +18,18 @@ LEAST = 1 << 22  # multiplications of a product; fewer take either library less 
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Give x W^T + b."""
+        """Compute x W^T + b: [..., out]."""
+        # A frozen weight has no gradient, so the layer's input need not be kept for it: most of what a backward pass keeps.
         to_x, to_weight = ctx.needs_input_grad[:2]
         ctx.save_for_backward(x if to_weight else None, weight if to_x else None)
         return multiply(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Give the gradients of x, the weight and the bias."""
-        gradient = gradients[0].contiguous()
+        """Compute the gradients of x, the weight and the bias, each of its shape."""
+        gradient = gradients[0].contiguous()  # [..., out]; so that flattening it below is a view
         x, weight = ctx.saved_tensors
-        flat = gradient.flatten(0, -2)
+        flat = gradient.flatten(0, -2)  # [tokens of all runs, out]
         to_x = None if weight is None else multiply(gradient, weight.T)
         to_weight = None if x is None else multiply(flat.T, x.flatten(0, -2).T)
         to_bias = flat.sum(0) if ctx.needs_input_grad[2] else None
@@ -36,7 +37,7 @@ class _Product(torch.autograd.Function):
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Give x W^T + b for x [..., in], a weight [out, in] and a bias [out] or None; gradients reach all three."""
+    """x W^T + b, [..., out], for x [..., in], a weight [out, in] and a bias [out] or None; gradients reach all three."""
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
     result: Tensor = _Product.apply(x.contiguous(), weight, bias)
@@ -44,7 +45,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Give the same without gradients, for use inside a function that has its own."""
+    """The same product without gradients, for use inside a function that has its own."""
     if not _by_onednn(x, weight):
         return F.linear(x, weight, bias)
     result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
@@ -52,6 +53,7 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
+    # In float32 alone, which runs on processors are trained in: other precisions stay with what torch chooses.
     large = x.numel() * weight.shape[0] >= LEAST
     return large and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and onednn_is_faster()
 

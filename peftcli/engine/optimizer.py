@@ -13,19 +13,23 @@ BLOCK = 1 << 18  # elements: the passes over a block find it in the processor's 
 
 @dataclass(frozen=True)
 class Moments:
-    """Adam's state: running means of gradients and of their squares, [runs, n] each, 8 bytes an element in float32."""
+    """Adam's state: running means of gradients and of their squares, [runs, n] each, 8 bytes an element in float32.
+
+    Never in bfloat16: a mean moves by a tenth of a gradient at a step, a mean square by a thousandth, which is less than half the
+    gap to the next number there.
+    """
 
     mean: Tensor
     square: Tensor
 
 
 def moments(flat: Tensor) -> Moments:
-    """Give the state before the first update."""
+    """The state before the first update, for values [runs, n]."""
     return Moments(torch.zeros_like(flat), torch.zeros_like(flat))
 
 
 def decayed(assembly: Assembly, training: Training) -> Tensor | None:
-    """Give which columns weight decay moves, [n] of 0 and 1; None where it moves all of them or none.
+    """Which columns weight decay moves, [n] of 0 and 1; None where it moves all of them or none.
 
     `biases and layernorms` are spared as usual: one-dimensional tensors, by name and role. Gates are always spared.
     """
@@ -36,6 +40,7 @@ def decayed(assembly: Assembly, training: Training) -> Tensor | None:
     row = torch.ones(assembly.flat.shape[1], dtype=assembly.flat.dtype)
     for piece in assembly.pieces:
         spared = spare and (piece.name.endswith("bias") or piece.name in layernorms)
+        # Extra tensors (gates, anchors) are aids of training and no weights: decay would mean something else for them.
         if spared or piece.name in assembly.tuning.extra:
             row[piece.start : piece.stop] = 0
     return None if bool(row.all()) else row.to(assembly.flat.device)
@@ -43,10 +48,10 @@ def decayed(assembly: Assembly, training: Training) -> Tensor | None:
 
 @torch.no_grad()
 def clip(gradient: Tensor, max_norm: float | None) -> None:
-    """Scale each run's gradient to a norm of at most `max_norm`, in place."""
+    """Scale each run's gradient, a row of [runs, n], to a norm of at most `max_norm`, in place."""
     if max_norm is not None and gradient.numel():
         norms = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        gradient.mul_((max_norm / (norms + 1e-6)).clamp(max=1.0))
+        gradient.mul_((max_norm / (norms + 1e-6)).clamp(max=1.0))  # as torch.nn.utils.clip_grad_norm_ does
 
 
 @torch.no_grad()
@@ -59,14 +64,18 @@ def update(
     training: Training,
     decays: Tensor | None,
 ) -> None:
-    """Make one Adam or AdamW update in place; `rates` [runs, 1] are this step's learning rates, `step` counts from 1.
+    """Make one Adam or AdamW update of `flat` [runs, n] in place.
 
-    Adam adds weight decay to the gradient, AdamW takes it off the weights (Loshchilov and Hutter, 2019).
+    `gradient` and the moments are of its shape; `rates` [runs, 1] are this step's learning rates; `step` counts from 1;
+    `decays` [n] says which columns decay (None: all). Adam adds weight decay to the gradient, AdamW takes it off the weights
+    (Loshchilov and Hutter, 2019).
     """
     b1, b2 = training.betas
-    first, second = 1 - b1**step, (1 - b2**step) ** 0.5
-    for at in range(0, flat.shape[1], max(1, BLOCK // len(flat))):
-        block = slice(at, at + max(1, BLOCK // len(flat)))
+    first, second = 1 - b1**step, (1 - b2**step) ** 0.5  # the moments start at zero: corrections of their bias
+    # Block by block: a dozen passes over all of `flat` would each fetch it from memory.
+    columns = max(1, BLOCK // len(flat))
+    for start in range(0, flat.shape[1], columns):
+        block = slice(start, start + columns)
         value, grad, mean, square = flat[:, block], gradient[:, block], state.mean[:, block], state.square[:, block]
         if training.weight_decay:
             decay = training.weight_decay * (1.0 if decays is None else decays[block])

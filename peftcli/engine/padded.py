@@ -1,6 +1,7 @@
 """Padded batches: where an encoder cannot run on streams, each run goes through it alone, on a grid of its own.
 
-What comes out is packed to a stream again, so heads, strategies and evaluation are the same on both paths.
+Such encoders have attention that depends on distances (DeBERTa, ModernBERT's window) or modules of another library, which know
+nothing of streams. What comes out is packed to a stream again, so heads, strategies and evaluation are the same on both paths.
 """
 
 from collections.abc import Mapping
@@ -17,30 +18,36 @@ ATTENTION = "peftcli_padded"
 
 
 def encode(backbone: nn.Module, tensors: Mapping[str, Tensor], stream: Stream, config: Mapping[str, Any]) -> Tensor:
-    """Give the last hidden states [runs, tokens, hidden] of a stream.
+    """The last hidden states [runs, tokens, hidden] of a stream.
 
-    `tensors` replace the backbone's own by name, each [runs, …] or [1, …]; dropout's keys are among them.
+    `tensors` replace the backbone's own by name, each [runs, …] or [1, …]; dropout's keys [runs] are among them.
     """
-    return torch.stack([_one(backbone, tensors, stream, config, run) for run in range(len(stream.ids))])
+    return torch.stack([_encode_run(backbone, tensors, stream, config, run) for run in range(len(stream.ids))])
 
 
-def _one(
+def _encode_run(
     backbone: nn.Module, tensors: Mapping[str, Tensor], stream: Stream, config: Mapping[str, Any], run: int
 ) -> Tensor:
+    """One run's last hidden states, [tokens, hidden]."""
     (runs, tokens), longest = stream.ids.shape, stream.layout.longest
+    # The layout counts through all runs: less the tokens of the runs before, it is this run's own grid, [batch, longest].
     cells = stream.layout.to_grid.view(runs, -1, longest)[run] - run * tokens
     mask = stream.layout.mask.view(runs, -1, longest)[run]
     # The grid is as wide as this run's own longest sequence: its noise does not depend on its neighbours' lengths.
     width = int(mask.sum(1).max())
-    cells, mask = cells[:, :width], mask[:, :width]
-    inputs = {"input_ids": stream.ids[run][cells].masked_fill(~mask, _padding(config)), "attention_mask": mask.long()}
+    cells, mask = cells[:, :width], mask[:, :width]  # [batch, width]
+    padding = int(config.get("pad_token_id") or 0)
+    inputs = {"input_ids": stream.ids[run][cells].masked_fill(~mask, padding), "attention_mask": mask.long()}
     if config.get("type_vocab_size"):
         inputs["token_type_ids"] = stream.types[run][cells].masked_fill(~mask, 0)
-    own = {name: tensor[run if len(tensor) > 1 else 0] for name, tensor in tensors.items()}
+    of_run = {name: tensor[run if len(tensor) > 1 else 0] for name, tensor in tensors.items()}
     restart(backbone)
-    found: Tensor = functional_call(backbone, own, kwargs=inputs).last_hidden_state
-    at = stream.layout.to_stream.view(runs, -1)[run] - run * len(mask) * longest
-    return found[at // longest, at % longest + found.shape[1] - width]  # behind tokens that were put in front
+    hidden: Tensor = functional_call(
+        backbone, of_run, kwargs=inputs
+    ).last_hidden_state  # [batch, width or more, hidden]
+    positions = stream.layout.to_stream.view(runs, -1)[run] - run * len(mask) * longest  # [tokens], in the wide grid
+    # A method may put tokens of its own in front (a prompt): the sequence's own are the last `width`.
+    return hidden[positions // longest, positions % longest + hidden.shape[1] - width]
 
 
 def padded_attention(
@@ -54,14 +61,13 @@ def padded_attention(
 ) -> tuple[Tensor, None]:
     """Attend on a padded grid: query, key, value [batch, heads, tokens, width] to [batch, tokens, heads, width].
 
-    Registered with transformers under `ATTENTION`, for models with an attention interface that run padded.
+    Registered with transformers under `ATTENTION`, for models with an attention interface that run padded. Written out, since
+    probabilities are dropped by our hash and not by torch's random state.
     """
-    scores = query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
-    shares = (scores if attention_mask is None else scores + attention_mask).softmax(-1)
+    scores = (
+        query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    )  # [batch, heads, tokens, tokens]
+    probabilities = (scores if attention_mask is None else scores + attention_mask).softmax(-1)
     dropout = attention_dropout(module)
-    shares = dropout(shares) if isinstance(dropout, RunDropout) else shares
-    return (shares @ value).transpose(1, 2), None
-
-
-def _padding(config: Mapping[str, Any]) -> int:
-    return int(config.get("pad_token_id") or 0)
+    probabilities = dropout(probabilities) if isinstance(dropout, RunDropout) else probabilities
+    return (probabilities @ value).transpose(1, 2), None

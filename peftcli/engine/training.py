@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class History:
     best: float | None = None
     best_step: int = 0
     without_gain: int = 0
-    ended: int | None = None  # the step it ended at
+    ended: int | None = None  # the step it ended at; it keeps its row until the others end too
     diverged: int | None = None  # the step its loss or values were no longer finite at
 
 
@@ -55,7 +56,7 @@ class State:
 
 
 def begin(cohort: Cohort) -> State:
-    """Give the state before the first update."""
+    """The state before the first update."""
     flat = cohort.assembly.flat.clone().requires_grad_()
     best = flat.detach().clone() if cohort.training.restore_best else None
     count = len(cohort.runs)
@@ -81,10 +82,12 @@ def train(cohort: Cohort, state: State) -> Iterator[State]:
 def advance(cohort: Cohort, state: State) -> None:
     """Make one update of every run that has not ended, and write the loss down where it is due."""
     batch = cohort.batch(state.step)
-    loss = cohort.loss(state.flat, state.step, batch)
+    loss = cohort.loss(state.flat, state.step, batch)  # [runs]
     if state.flat.numel():
+        # A run's loss depends on its own row alone, so the sum's gradient holds every run's.
         loss.sum().backward()
         assert state.flat.grad is not None
+        # Before clipping: a norm is of the whole batch's gradient, not of a process's part.
         parallel.add(state.flat.grad)
     whole = parallel.add(loss.detach())
     with state.lock:
@@ -102,8 +105,10 @@ def advance(cohort: Cohort, state: State) -> None:
 
 
 def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
-    factors = [own.rate(state.step) for own in cohort.schedules]
+    """Move every run's row by its gradient [runs, n], except rows of runs that have ended."""
+    factors = [schedule.rate(state.step) for schedule in cohort.schedules]
     rates = [run.learning_rate * factor for run, factor in zip(cohort.runs, factors, strict=True)]
+    # The optimizer moves the whole matrix, which is faster than rows picked out of it; ended rows are put back.
     ended = [i for i, history in enumerate(state.histories) if history.ended is not None]
     kept = state.flat.detach()[ended].clone() if ended else None
     column = torch.tensor(rates, dtype=state.flat.dtype, device=cohort.device)[:, None]
@@ -120,20 +125,21 @@ def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
 
 def _write_losses(cohort: Cohort, state: State) -> None:
     """Write down the mean loss since the last time, where a run's schedule says so, and find runs that diverged."""
-    if not any(own.logged(state.step) for own in cohort.schedules):
+    if not any(schedule.logged(state.step) for schedule in cohort.schedules):
         return
-    losses = torch.stack(state.pending).double().cpu()
+    # Losses stay on the device until now: reading one at every step would make the processor wait for the GPU.
+    losses = torch.stack(state.pending).double().cpu()  # [steps, runs]
     finite = torch.isfinite(state.flat.detach().sum(1)).cpu()
     first = state.step - len(state.pending)
-    for run, (history, own) in enumerate(zip(state.histories, cohort.schedules, strict=True)):
+    for run, (history, schedule) in enumerate(zip(state.histories, cohort.schedules, strict=True)):
         if history.ended is not None:
             continue
-        bad = (~torch.isfinite(losses[:, run])).nonzero()[:, 0]
+        bad = (~torch.isfinite(losses[:, run])).nonzero()[:, 0]  # the steps
         if len(bad) or not finite[run]:
             history.diverged = history.ended = first + int(bad[0]) + 1 if len(bad) else state.step
             continue
-        rate = cohort.runs[run].learning_rate * own.rate(state.step - 1)
-        epoch = state.step / own.epoch
+        rate = cohort.runs[run].learning_rate * schedule.rate(state.step - 1)
+        epoch = state.step / schedule.epoch
         history.training.append(
             {"step": state.step, "epoch": epoch, "loss": float(losses[:, run].mean()), "learning_rate": rate}
         )
@@ -143,9 +149,9 @@ def _write_losses(cohort: Cohort, state: State) -> None:
 def _evaluate_due(cohort: Cohort, state: State) -> None:
     """Evaluate the runs whose schedule says so after this update, on the splits a best evaluation may be chosen by."""
     due = [
-        i for i, (own, h) in enumerate(zip(cohort.schedules, state.histories, strict=True))
-        if h.ended is None and (state.step in own.evaluations or state.step == own.total)
-        and not (h.evaluations and h.evaluations[-1]["step"] == state.step)
+        run for run, (schedule, history) in enumerate(zip(cohort.schedules, state.histories, strict=True))
+        if history.ended is None and (state.step in schedule.evaluations or state.step == schedule.total)
+        and not (history.evaluations and history.evaluations[-1]["step"] == state.step)
     ]  # fmt: skip
     if not due:
         return
@@ -153,8 +159,8 @@ def _evaluate_due(cohort: Cohort, state: State) -> None:
     moment = Moment(state.step, False, step_keys(cohort.keys, state.step))
     scored = {split: _score(cohort, state, split, moment) for split in splits}
     with state.lock:
-        for split, found in scored.items():
-            _write_evaluation(cohort, state, split, found, due, state.step)
+        for split, of_runs in scored.items():
+            _write_evaluation(cohort, state, split, of_runs, due, state.step)
         for run in due:
             _choose(cohort, state, run)
 
@@ -164,8 +170,8 @@ def _choose(cohort: Cohort, state: State, run: int) -> None:
     history, training = state.histories[run], cohort.training
     if history.ended is not None:
         return
-    found = next(e for e in reversed(history.evaluations) if e["split"] == cohort.data[run].chooser)
-    value = found[training.metric or cohort.data[run].metrics[0]]
+    evaluation = next(e for e in reversed(history.evaluations) if e["split"] == cohort.data[run].chooser)
+    value = evaluation[training.metric or cohort.data[run].metrics[0]]
     if history.best is None or value > history.best:
         history.best, history.best_step, history.without_gain = value, state.step, 0
         if state.best is not None:
@@ -178,7 +184,7 @@ def _choose(cohort: Cohort, state: State, run: int) -> None:
 
 
 def last_evaluated(cohort: Cohort, state: State) -> Moment:
-    """Give each run's own moment of its last (or, where it is restored, its best) evaluation in an ended cohort.
+    """Each run's own moment of its last (or, where it is restored, its best) evaluation in an ended cohort.
 
     What a strategy draws at evaluation is drawn by it, so it is the same whenever the other runs end.
     """
@@ -188,14 +194,14 @@ def last_evaluated(cohort: Cohort, state: State) -> Moment:
 
 
 def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Scored]:
-    """Give every run's outputs on a split at the state's values."""
-    data = [own.evaluation[split] for own in cohort.data]
+    """Every run's outputs on a split at the state's values."""
+    splits = [data.evaluation[split] for data in cohort.data]
     tensors = cohort.assembly.tensors(state.flat.detach(), moment)
 
     def forward(batch: Batch) -> Tensor:
-        return cohort.network.call(tensors, {}, batch)
+        return cohort.network.call(tensors, {}, batch)  # no noise: dropout is off
 
-    return score(forward, data, cohort.data[0].kind, cohort.network.first_position, cohort.device)
+    return score(forward, splits, cohort.data[0].kind, cohort.network.first_position, cohort.device)
 
 
 def _write_evaluation(
@@ -204,16 +210,18 @@ def _write_evaluation(
     """Write a split's evaluation down for the runs it is due for (at their best step if None)."""
     kind = cohort.data[0].kind
     for run in due:
-        history, found, own = state.histories[run], scored[run], cohort.data[run]
+        history, outputs, data = state.histories[run], scored[run], cohort.data[run]
         at = history.best_step if step is None else step
-        entry = {"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, "loss": found.loss}
-        if not _finite(found):
+        entry = {"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, "loss": outputs.loss}
+        # Before any metric, which would raise; a run that has diverged does not touch its neighbours.
+        if not np.isfinite(outputs.logits).all() or not np.isfinite(outputs.loss):
             history.diverged = history.ended = at
             continue
-        entry |= measure(found, own.evaluation[split], kind, own.metrics, own.labels)
-        history.evaluations.append(entry | {"collapsed": collapsed(found, kind)})
+        entry |= measure(outputs, data.evaluation[split], kind, data.metrics, data.labels)
+        history.evaluations.append(entry | {"collapsed": collapsed(outputs, kind)})
+        # Predictions are kept of the evaluation that counts: the last one, or the best where that is restored.
         if state.best is None or history.best_step == at or history.best is None:
-            state.scored[run][split] = found
+            state.scored[run][split] = outputs
 
 
 def _finish(cohort: Cohort, state: State) -> None:
@@ -227,12 +235,6 @@ def _finish(cohort: Cohort, state: State) -> None:
             if history.diverged is None and all(entry["split"] != split for entry in history.evaluations)
         ]  # fmt: skip
         if due:
-            found = _score(cohort, state, split, last_evaluated(cohort, state))
+            scored = _score(cohort, state, split, last_evaluated(cohort, state))
             with state.lock:
-                _write_evaluation(cohort, state, split, found, due, None if state.best is not None else state.step)
-
-
-def _finite(found: Scored) -> bool:
-    import numpy as np
-
-    return bool(np.isfinite(found.logits).all()) and bool(np.isfinite(found.loss))
+                _write_evaluation(cohort, state, split, scored, due, None if state.best is not None else state.step)
