@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from peftcli.durations import GUESSED, in_words
 from peftcli.experiment import plan
+from peftcli.experiment.durations import GUESSED, in_words
 from peftcli.experiment.recipe import load
 from peftcli.launchers import assignments
 from peftcli.launchers.pipes import Pipes, reporter

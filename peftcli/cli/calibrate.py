@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftcli.durations import MEASURED, in_words
+from peftcli.experiment.durations import MEASURED, in_words
 
 if TYPE_CHECKING:
     from peftcli.experiment.recipe import Recipe

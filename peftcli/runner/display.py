@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from peftcli.durations import GUESSED, in_words
+from peftcli.experiment.durations import GUESSED, in_words
 
 LIVE_SECONDS, PLAIN_SECONDS = 0.25, 60.0  # between two drawings, two lines
 FIRST_GUESS = 3.0  # seconds of work before its end is guessed

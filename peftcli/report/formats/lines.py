@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from peftcli.durations import HOUR, SPELLED, in_words
+from peftcli.experiment.durations import HOUR, SPELLED, in_words
 from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.summary import Report
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from peftcli.durations import GUESSED, MEASURED, SPELLED, Scale, in_words
+from peftcli.experiment.durations import GUESSED, MEASURED, SPELLED, Scale, in_words
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Tests of the experiment: recipe, protocol, settings, run, plan, counts."""
