@@ -1,13 +1,20 @@
-"""Writing a file so that a reader sees the old content or the new one, never a part."""
+"""Writing a file so that a reader sees the old content or the new one, never a part, and checksums that show damage."""
 
 import contextlib
 import errno
 import hashlib
+import importlib
 import os
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from peftcli.errors import UserError
+
+DIGEST_BYTES = 32  # of a SHA-256
+CHECKSUM = "sha256"  # the metadata key of a sealed file's checksum
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -71,3 +78,66 @@ def sha256(path: Path) -> str:
     """Give the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def with_checksum(data: bytes) -> bytes:
+    """The data behind its SHA-256."""
+    return hashlib.sha256(data).digest() + data
+
+
+def without_checksum(data: bytes) -> bytes | None:
+    """The data that `with_checksum` was called with; None where it was damaged since."""
+    checksum, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+    return content if hashlib.sha256(content).digest() == checksum else None
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A safetensors file's text metadata and tensors by name; `checksum` is the one it holds, None where it has none."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, Any]
+    checksum: str | None
+
+    def intact(self, text: str) -> bool:
+        """Whether nothing of the tensors, nor of the text that was sealed with them, has changed since."""
+        return self.checksum == _checksum(self.tensors, text)
+
+
+def seal(
+    tensors: Mapping[str, Any], metadata: Mapping[str, str], text: str, library: Literal["torch", "numpy"]
+) -> bytes:
+    """A safetensors file of these tensors, all of one library, with a checksum over them and `text` in its metadata."""
+    module = importlib.import_module(f"safetensors.{library}")
+    return bytes(module.save(dict(tensors), {**metadata, CHECKSUM: _checksum(tensors, text)}))
+
+
+def unseal(path: Path, library: Literal["torch", "numpy"]) -> Sealed:
+    """Read a file that `seal` made; nothing in it is executed. Raises SafetensorError and OSError."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt" if library == "torch" else "numpy") as opened:
+        metadata = dict(opened.metadata() or {})
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+    checksum = metadata.pop(CHECKSUM, None)
+    return Sealed(metadata, tensors, checksum)
+
+
+def _checksum(tensors: Mapping[str, Any], text: str) -> str:
+    """A SHA-256 over a text and every tensor's name, number format, shape and bytes, in the order of their names."""
+    import numpy as np
+
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        is_array = isinstance(tensor, np.ndarray)
+        # A tensor of PyTorch names its format `torch.float32`, an array of NumPy `<f4`: files of both kinds are about.
+        digest.update(f"{name} {tensor.dtype.str if is_array else tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update((np.ascontiguousarray(tensor) if is_array else _bytes_of(tensor)).data)
+    return digest.hexdigest()
+
+
+def _bytes_of(tensor: Any) -> Any:
+    import torch
+
+    # NumPy lacks some of PyTorch's number formats (bfloat16), so the bytes are looked at as such.
+    return tensor.reshape(-1).contiguous().view(torch.uint8).numpy()

@@ -5,7 +5,9 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from peftcli import files
 from peftcli.errors import UserError
@@ -91,3 +93,38 @@ def test_the_checksum_is_that_of_sha256sum(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc" * 10_000)
     found = subprocess.run(["sha256sum", tmp_path / "file"], capture_output=True, text=True, check=True).stdout
     assert files.sha256(tmp_path / "file") == found.split()[0]
+
+
+def test_bytes_behind_a_checksum_are_had_back_or_refused() -> None:
+    sealed = files.with_checksum(b"abc")
+    assert sealed.hex().startswith("ba7816bf8f01cfea")
+    assert files.without_checksum(sealed) == b"abc"
+    assert files.without_checksum(sealed[:-1] + b"d") is None
+    assert files.without_checksum(b"") is None
+
+
+@pytest.mark.parametrize(
+    ("library", "tensors", "checksum"),
+    [
+        (
+            "torch",
+            {"b": torch.tensor([[1.5, -2.0]]).bfloat16(), "a": torch.tensor([3], dtype=torch.int32)},
+            "04284cf6a8396a2c260f4eacead083c0084dcc3951f7f80e117065311e912312",
+        ),
+        (
+            "numpy",
+            {"b": np.array([[1.5, -2.0]]), "a": np.array([3], np.int32)},
+            "f44fec873f874fc5d85373a40f33b19ae6c872e97497d4f7450648594152facf",
+        ),
+    ],
+)
+def test_what_was_sealed_says_whether_it_is_intact(library, tensors, checksum, tmp_path: Path) -> None:
+    """The checksums are those of files that are about already: a change of how they are made is seen here."""
+    (tmp_path / "x").write_bytes(files.seal(tensors, {"of": "demo"}, "text", library))
+    sealed = files.unseal(tmp_path / "x", library)
+    assert sealed.metadata == {"of": "demo"}
+    assert sealed.checksum == checksum
+    assert sealed.intact("text")
+    assert not sealed.intact("texts")
+    sealed.tensors["a"][0] += 1
+    assert not sealed.intact("text")

@@ -32,8 +32,6 @@ def path(name: str, dependencies: Mapping[str, Any]) -> Path:
 
 def save(file: Path, splits: Mapping[str, Encoded]) -> None:
     """Write a task's tokenised splits. Raises UserError where the cache cannot be written."""
-    from safetensors.numpy import save as serialise
-
     arrays = {
         f"{split}.{field}": np.ascontiguousarray(array.astype(STORED.get(field, array.dtype), copy=False))
         for split, encoded in splits.items()
@@ -46,38 +44,28 @@ def save(file: Path, splits: Mapping[str, Encoded]) -> None:
     }
     text = json.dumps(counts, sort_keys=True)
     try:
-        files.write(file, serialise(arrays, {"splits": text, "sha256": _hash(arrays, text)}))
+        files.write(file, files.seal(arrays, {"splits": text}, text, "numpy"))
     except UserError as error:
         raise UserError(f"{error} (the cache of tokenised data; {CACHE_DIR} names another folder)") from None
 
 
 def load(file: Path) -> dict[str, Encoded] | None:
     """Read a task's tokenised splits back, None where there is no file or a damaged one."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     if not file.is_file():
         return None
     try:
-        with safe_open(file, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-            arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+        sealed = files.unseal(file, "numpy")
     except (SafetensorError, OSError):
         return None
-    text = metadata.get("splits", "")
-    if metadata.get("sha256") != _hash(arrays, text):
+    text = sealed.metadata.get("splits", "")
+    if not sealed.intact(text):
         return None
-    return {split: _encoded(split, counts, arrays) for split, counts in json.loads(text).items()}
+    return {split: _encoded(split, counts, sealed.tensors) for split, counts in json.loads(text).items()}
 
 
 def _encoded(split: str, counts: dict[str, int], arrays: Mapping[str, NDArray[Any]]) -> Encoded:
     stored = {field: arrays[f"{split}.{field}"] for field in FIELDS if f"{split}.{field}" in arrays}
     fields = {field: array.astype(np.int64) if field in STORED else array for field, array in stored.items()}
     return Encoded(Examples(**fields, group=counts["group"]), counts["dropped"], counts["lost_words"])
-
-
-def _hash(arrays: Mapping[str, NDArray[Any]], text: str) -> str:
-    digest = hashlib.sha256(text.encode())
-    for name, array in sorted(arrays.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """Deltas: what one run moved, in a safetensors file beside its record. With the same base it is the fine-tuned model."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +8,7 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
 from torch import Tensor
 
 from peftcli import files
@@ -104,24 +102,21 @@ def encode(delta: Delta) -> bytes:
         "company": {"seeds": delta.company.seeds, "row": delta.company.row, "slots": delta.company.slots},
     }
     metadata = {key: canonical(value).decode() for key, value in about.items()}
-    return bytes(save(delta.tensors, metadata | {"sha256": _digest(metadata, delta.tensors)}))
+    return files.seal(delta.tensors, metadata, _covered(metadata), "torch")
 
 
 def read(file: Path) -> Delta:
     """Read a delta; nothing in it is executed. Raises UserError where it is not one, or damaged."""
     try:
-        with safe_open(file, framework="pt") as opened:
-            metadata = dict(opened.metadata() or {})
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (no mapping)
+        sealed = files.unseal(file, "torch")
     except (SafetensorError, OSError) as error:
         reason = "does not exist" if not file.exists() else f"is no delta ({str(error).partition(chr(10))[0][:120]})"
         raise UserError(f"delta {file} {reason}") from None
-    digest = metadata.pop("sha256", None)
-    if set(metadata) != set(KEYS):
+    if set(sealed.metadata) != set(KEYS):
         raise UserError(f"delta {file} is a safetensors file, but not one that --save-delta wrote")
-    if digest != _digest(metadata, tensors):
+    if not sealed.intact(_covered(sealed.metadata)):
         raise UserError(f"delta {file}: its checksum does not match: the file was damaged or edited")
-    return _parsed(file, {key: json.loads(text) for key, text in metadata.items()}, tensors)
+    return _parsed(file, {key: json.loads(text) for key, text in sealed.metadata.items()}, sealed.tensors)
 
 
 def _parsed(file: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> Delta:
@@ -180,10 +175,6 @@ def _in_base(cohort: Cohort, name: str) -> bool:
     return name in network.weights and name not in network.fresh and start[name] is network.weights[name]
 
 
-def _digest(metadata: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
-    for name in sorted(tensors):
-        own = tensors[name]
-        digest.update(f"{name} {own.dtype} {tuple(own.shape)}".encode())
-        digest.update(own.contiguous().view(torch.uint8).numpy().data if own.numel() else b"")
-    return digest.hexdigest()
+def _covered(metadata: Mapping[str, str]) -> str:
+    """What of the metadata the file's checksum is over: all of it."""
+    return json.dumps(metadata, sort_keys=True)

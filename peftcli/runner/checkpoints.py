@@ -56,7 +56,7 @@ class Checkpoints:
             for split, scored in splits.items():
                 tensors[f"scored/{run}/{split}"] = torch.from_numpy(scored.logits)
         data = save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, metadata=self._words(state))
-        files.write(self.path, hashlib.sha256(data).digest() + data)
+        files.write(self.path, files.with_checksum(data))
         self.last = time.monotonic()
 
     def resume(self) -> State | None:
@@ -65,17 +65,17 @@ class Checkpoints:
         Raises UserError where the file is there but cannot be read.
         """
         try:
-            data = self.path.read_bytes()
+            data = files.without_checksum(self.path.read_bytes())
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UserError(f"cannot read checkpoint {self.path}: {error.strerror}") from None
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
+        if data is None:
             return self._refuse("is damaged")
-        words = _metadata(data[32:])
+        words = _metadata(data)
         if words.get("made_from") != self.made_from:
             return self._refuse("comes from another model, other data or another version")
-        tensors = {name: tensor.to(self.cohort.device) for name, tensor in load(data[32:]).items()}
+        tensors = {name: tensor.to(self.cohort.device) for name, tensor in load(data).items()}
         return _state(tensors, words)
 
     def remove(self) -> None:
