@@ -13,7 +13,7 @@ from peftcli.experiment.recipe import parse_strategy
 from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests import backbones, tiny
-from tests.test_training import trained
+from tests.engine.test_training import trained
 
 peft = pytest.importorskip("peft")
 METHODS: dict[str, dict[str, Any]] = {

@@ -80,7 +80,7 @@ def test_logits_and_gradients_equal_the_stock_classifier_s(name: str) -> None:
 @pytest.mark.parametrize("name", ["albert", "deberta-v3", "modernbert", "distilbert"])
 @pytest.mark.parametrize("strategy", ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam"])
 def test_a_cohort_equals_its_runs_alone(name: str, strategy: str) -> None:
-    from tests.test_training import trained
+    from tests.engine.test_training import trained
 
     if name == "modernbert" and strategy == "lora":
         pytest.skip("it has one matrix for query, key and value")

@@ -10,7 +10,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.run import Run
 from tests import tiny
-from tests.test_training import stock_classifier, stock_name
+from tests.engine.test_training import stock_classifier, stock_name
 
 STEPS, BURN_IN, SHARE = 20, 6, 0.05
 ADAMW = {"optimizer": "adamw", "weight_decay": 0.01, "max_grad_norm": 1.0, "dropout": 0.0, "epsilon": 1e-6}

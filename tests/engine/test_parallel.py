@@ -11,7 +11,7 @@ import torch
 
 from tests import parallel
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parents[2]
 JOBS = {
     "pair full": {"kind": "pair", "strategy": "full"},
     "token bitfit": {"kind": "token", "strategy": "bitfit"},

@@ -1,0 +1,1 @@
+"""Tests of the strategies: what each lets move, and how."""
