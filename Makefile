@@ -7,7 +7,7 @@ RECIPE_ARGS ?=
 # together, so that what they share is made once.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-all coverage test-chaos test-slurm bench lint format report table1 clean
+.PHONY: demo test test-all coverage test-chaos test-slurm bench docs lint format report table1 clean
 
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
@@ -40,6 +40,10 @@ lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy peftcli
 	PYTHONPATH=. $(BIN)/lint-imports
+
+# The reference of recipes and the schema that editors read, from the models that check recipes.
+docs: $(VENV)/ready
+	$(BIN)/python docs/make.py
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -1,5 +1,6 @@
 """Enough of JSON Schema (draft 2020-12) to check a document against the schema of a recipe; any other keyword is an error."""
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +33,8 @@ def problems(value: Any, schema: Any, root: dict[str, Any], where: str = "$") ->
         if key in ABOUT:
             continue
         if key == "$ref":
-            yield from problems(value, root["$defs"][rule.removeprefix("#/$defs/")], root, where)
+            target = functools.reduce(lambda part, name: part[name], rule.removeprefix("#/").split("/"), root)
+            yield from problems(value, target, root, where)
         elif key == "anyOf" or key == "oneOf":
             fits = sum(not any(problems(value, choice, root, where)) for choice in rule)
             if not fits or (key == "oneOf" and fits > 1):

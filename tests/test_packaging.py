@@ -17,6 +17,7 @@ def test_a_wheel_has_recipes_and_published_tables(tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
+    assert (tmp_path / "site/peftcli/recipes/recipe.schema.json").is_file()  # what their first lines name
     published = sorted(file.relative_to(ROOT / "recipes") for file in (ROOT / "recipes").rglob("*.csv"))
     assert len(published) >= 10
     assert all((tmp_path / "site" / "peftcli" / "recipes" / file).is_file() for file in published)

@@ -85,7 +85,7 @@ def test_tables_have_the_paper_s_shape(name: str) -> None:
 def test_every_option_is_frozen_in_the_schema_or_required(name: str) -> None:
     frozen = runs._schema()["options"]
     for strategy, _ in load(name).strategies:
-        model = registry.get(strategy)._model.model_fields
+        model = registry.get(strategy).option_model.model_fields
         for option, field in model.items():
             assert field.is_required() or option in frozen[strategy], (strategy, option)
 

@@ -36,8 +36,6 @@ def recipe_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     models = {
         "training": Training,
-        "entry": Entry,
-        "description": Description,
         "table": View,
         "claim": claim_model(),
         **{f"figure_{kind}": model for kind, model in figures.KINDS.items()},
@@ -45,13 +43,10 @@ def recipe_schema() -> Schema:
     for name, model in models.items():
         definitions[name] = _of(model, definitions)
     del definitions["training"]["required"]  # what a recipe leaves out comes from its protocol, or the defaults
-    entry, description = definitions.pop("entry"), definitions.pop("description")
-    recipe = _of(Recipe, {})["properties"]
+    recipe, entry = _of(Recipe, {})["properties"], _of(Entry, {})["properties"]
+    # Seeds, tasks and strategies can be written in more ways than the models hold them.
     seeds = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100_000}, recipe["seeds"]]}
-    overrides = entry["properties"] | {"training": _to("training"), "seeds": {"anyOf": [seeds, {"type": "null"}]}}
-    written = {
-        "extends": {"type": "string", "description": "The recipe that this one starts from, by its path from here."},
-        **{key: recipe[key] for key in KEYS},
+    written: dict[str, Schema] = {
         "tasks": {"type": "array", "minItems": 1, "items": _to("task")},
         "strategies": {"type": "array", "minItems": 1, "items": _to("strategy")},
         "seeds": seeds,
@@ -60,14 +55,21 @@ def recipe_schema() -> Schema:
         "figures": {"type": "array", "items": {"anyOf": [_to(f"figure_{kind}") for kind in figures.KINDS]}},
         "claims": {"type": "array", "items": _to("claim")},
     }
-    for key in ("tasks", "strategies", "seeds", "training", "table", "figures", "claims"):
-        written[key] = {"description": recipe[key].get("description", ""), **written[key]}
-    definitions |= {"task": _task(overrides, description), "strategy": _strategy(overrides)}
+    overrides = {"training": _to("training"), "seeds": {"anyOf": [seeds, {"type": "null"}]}}
+    definitions["overrides"] = _closed({key: _written_as(entry[key], overrides.get(key)) for key in entry})
+    definitions |= _tasks(entry) | _strategies(entry)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A recipe of peftcli",
         "type": "object",
-        "properties": written,
+        "properties": {
+            "extends": {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "default": None,
+                "description": "The recipe that this one starts from, by its path from here.",
+            },
+            **{key: _written_as(recipe[key], written.get(key)) for key in KEYS},
+        },
         "additionalProperties": False,
         "anyOf": [
             {"required": ["extends"]},
@@ -84,53 +86,62 @@ def _of(model: Any, definitions: dict[str, Schema]) -> Schema:
     return schema
 
 
-def _to(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
+def _to(*path: str) -> Schema:
+    """A reference to what lies at a path among the definitions."""
+    return {"$ref": f"#/$defs/{'/'.join(path)}"}
 
 
-def _task(overrides: Schema, description: Schema) -> Schema:
-    """A task as written: its name; its name and what is overridden for it; or one of the user's own, described."""
-    for_task = {key: value for key, value in overrides.items() if key != "tasks"}  # that key keeps strategies to tasks
-    described = {**for_task, **description["properties"]}
-    flat = {"name": {"type": "string", "description": "The task's name."}, **described}
-    return {
-        "anyOf": [
-            {"enum": list(TASKS)},
-            {"type": "object", "properties": flat, "required": ["name"], "additionalProperties": False},
-            {
-                "type": "object",
-                "minProperties": 1,
-                "maxProperties": 1,
-                "properties": dict.fromkeys(TASKS, _closed(for_task)),
-                "additionalProperties": _closed(described) | {"required": description["required"]},
-            },
-        ]
-    }
-
-
-def _strategy(overrides: Schema) -> Schema:
-    """A strategy as written: `name`, `name:option=value`, or its name with its options and what is overridden for it."""
-    by_name = {}
-    for name, strategy in registry.STRATEGIES.items():
-        options = _of(strategy.option_model, {})
-        # A strategy whose further options another library checks takes any key.
-        further = {"additionalProperties": True} if options.get("additionalProperties") is True else {}
-        by_name[name] = _closed({**overrides, **options["properties"]}) | further | {"description": strategy.summary}
-    return {
-        "anyOf": [
-            {"enum": list(by_name)},
-            {"type": "string", "pattern": f"^({'|'.join(by_name)}):"},
-            {
-                "type": "object",
-                "minProperties": 1,
-                "maxProperties": 1,
-                "properties": by_name,
-                "additionalProperties": False,
-            },
-        ]
-    }
+def _written_as(field: Schema, written: Schema | None) -> Schema:
+    """A key's schema with its default and meaning, and how it is written where that is not how the model holds it."""
+    return (
+        field if written is None else written | {key: field[key] for key in ("default", "description") if key in field}
+    )
 
 
 def _closed(properties: Mapping[str, Schema]) -> Schema:
-    """A mapping of these keys and no other; nothing after the name's colon is one without keys."""
+    """A mapping of these keys and no other; with nothing behind a name's colon it is null."""
     return {"type": ["object", "null"], "properties": dict(properties), "additionalProperties": False}
+
+
+def _tasks(entry: Mapping[str, Schema]) -> dict[str, Schema]:
+    """A task as written: its name; its name and what is overridden for it; or files of the user's own, described."""
+    description = _of(Description, {})
+    for_task = {key: _to("overrides", "properties", key) for key in entry if key != "tasks"}
+    described = for_task | description["properties"]  # `label` is the labels' column there
+    name = {"type": "string", "description": "The task's name."}
+    flat = {"type": "object", "properties": {"name": name, **described}, "required": ["name"]}
+    named = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": dict.fromkeys(TASKS, _to("known_task")),
+        "additionalProperties": _to("described_task"),
+    }
+    return {
+        "task": {"anyOf": [{"enum": list(TASKS)}, named, flat | {"additionalProperties": False}]},
+        "known_task": _closed(for_task),
+        "described_task": _closed(described) | {"type": "object", "required": description["required"]},
+    }
+
+
+def _strategies(entry: Mapping[str, Schema]) -> dict[str, Schema]:
+    """A strategy as written: `name`, `name:option=value`, or its name with its options and what is overridden for it."""
+    overrides = {key: _to("overrides", "properties", key) for key in entry}
+    definitions: dict[str, Schema] = {}
+    for name, strategy in sorted(registry.STRATEGIES.items()):
+        options = _of(strategy.option_model, definitions)
+        definitions[f"strategy_{name}"] = _closed(options["properties"] | overrides) | {
+            "description": strategy.summary,
+            # A strategy whose further options another library checks takes any key.
+            "additionalProperties": options.get("additionalProperties") is True,
+        }
+    names = sorted(registry.STRATEGIES)
+    named = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {name: _to(f"strategy_{name}") for name in names},
+        "additionalProperties": False,
+    }
+    with_options = {"type": "string", "pattern": f"^({'|'.join(names)}):"}
+    return {"strategy": {"anyOf": [{"enum": names}, with_options, named]}, **definitions}

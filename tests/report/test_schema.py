@@ -43,10 +43,10 @@ def test_it_knows_every_key() -> None:
     assert set(SCHEMA["properties"]) == {*recipe.KEYS, "extends"}
     assert set(definitions["training"]["properties"]) == set(NAMES)
     assert set(definitions["table"]["properties"]) == set(View.model_fields)
-    strategies = definitions["strategy"]["anyOf"][2]["properties"]
-    assert set(strategies) == set(registry.STRATEGIES)
+    assert set(definitions["strategy"]["anyOf"][2]["properties"]) == set(registry.STRATEGIES)
     for name, strategy in registry.STRATEGIES.items():
-        assert set(strategy.option_names) < set(strategies[name]["properties"])
+        options = set(definitions[f"strategy_{name}"]["properties"]) - set(definitions["overrides"]["properties"])
+        assert options == set(strategy.option_names)
 
 
 @pytest.mark.parametrize(
