@@ -6,21 +6,9 @@ from typing import Any
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 from peftcli.models import heads
+from peftcli.models.tensors import architecture
 from peftcli.strategies.tuning import Bottleneck
 from peftcli.tasks.registry import Task
-
-# By architecture the stock sequence classifier's name of each module of our head.
-HEADS: dict[str, dict[str, str]] = {
-    "bert": {"out": "classifier"},
-    "roberta": {"dense": "classifier.dense", "out": "classifier.out_proj"},
-    "xlm-roberta": {"dense": "classifier.dense", "out": "classifier.out_proj"},
-    "electra": {"dense": "classifier.dense", "out": "classifier.out_proj"},
-    "distilbert": {"dense": "pre_classifier", "out": "classifier"},
-    "albert": {"out": "classifier"},
-    "deberta-v2": {"dense": "pooler.dense", "out": "classifier"},
-    "modernbert": {"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
-}
-WITHOUT_TOKENS = ("modernbert",)  # whose stock token classifier has a dense layer that our token head has not
 
 
 def check(run: Run, task: Task, config: Mapping[str, Any]) -> None:
@@ -29,13 +17,22 @@ def check(run: Run, task: Task, config: Mapping[str, Any]) -> None:
     family = str(config["model_type"])
     if kind in ("span", "choice"):
         raise UserError(f"task {task.name} has a {kind} head, which no stock model has: use `peftcli predict`")
-    if kind == "token" and family in WITHOUT_TOKENS:
+    if kind == "token" and not architecture(family).head.tokens:
         raise UserError(f"a stock {family} token classifier has another head than this run: use `peftcli predict`")
     style = run.protocol.head
-    parts = [(heads.parameters(config, kind, 2, s), heads.uses_pooler(config, kind, s), heads.averages(config, kind, s),
-              heads.inner_activation(config, kind, s)) for s in (style, "stock")]  # fmt: skip
-    if parts[0] != parts[1]:
+    if _head(config, kind, style) != _head(config, kind, "stock"):
         raise UserError(f"head {style!r} is not the one of a stock {family} classifier: use `peftcli predict`")
+
+
+def _head(config: dict[str, Any], kind: str, style: heads.Style) -> tuple[object, ...]:
+    """All that makes two heads compute the same: tensors, what they read, and the activation between."""
+    labels = 2  # any number: a style changes nothing that depends on it
+    return (
+        heads.parameters(config, kind, labels, style),
+        heads.uses_pooler(config, kind, style),
+        heads.averages(config, kind, style),
+        heads.inner_activation(config, kind, style),
+    )
 
 
 def check_insertions(run: Run, insertions: Iterable[object], injected: bool) -> None:
@@ -49,9 +46,9 @@ def check_insertions(run: Run, insertions: Iterable[object], injected: bool) -> 
 
 
 def name(ours: str, config: Mapping[str, Any], kind: str, prefix: str) -> str:
-    """Give a tensor's name in the stock model from ours; `prefix` is the stock model's name of its backbone."""
+    """A tensor's name in the stock model from ours; `prefix` is the stock model's name of its backbone."""
     if not ours.startswith("head."):
         return f"{prefix}.{ours}"
     module, _, part = ours.removeprefix("head.").rpartition(".")
-    own = {"out": "classifier"} if kind == "token" else HEADS[str(config["model_type"])]
-    return f"{own[module]}.{part}"
+    modules = {"out": "classifier"} if kind == "token" else architecture(str(config["model_type"])).head.modules
+    return f"{modules[module]}.{part}"

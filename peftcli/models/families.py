@@ -22,14 +22,16 @@ _BERT_LAYER = {
     "output": linear("output.dense", "hidden_size", "intermediate_size"),
     "ffn_layernorm": layernorm("output.LayerNorm"),
 }
+# RoBERTa's classifier, and what was modelled on it: a dense layer with dropout before it, in a module of their own.
 _STOCK_DROPOUT = ("classifier_dropout", "hidden_dropout_prob")
+_CLASSIFIER = {"dense": "classifier.dense", "out": "classifier.out_proj"}
 _BERT = Architecture("encoder.layer.{}.", embeddings("hidden_size"), _BERT_LAYER, linear("pooler.dense"), Head())
 _ROBERTA = Architecture(
     "encoder.layer.{}.",
     embeddings("hidden_size"),
     _BERT_LAYER,
     linear("pooler.dense"),
-    Head(dense="tanh", first_dropout=_STOCK_DROPOUT),
+    Head(dense="tanh", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
     first_position="after padding",
 )
 _ELECTRA = Architecture(
@@ -37,7 +39,7 @@ _ELECTRA = Architecture(
     embeddings("embedding_size") | {"projection": linear("embeddings_project", inputs="embedding_size", when=_widened)},
     _BERT_LAYER,
     None,
-    Head(dense="gelu", first_dropout=_STOCK_DROPOUT),
+    Head(dense="gelu", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
 )
 _DISTILBERT = Architecture(
     "transformer.layer.{}.",
@@ -57,7 +59,7 @@ _DISTILBERT = Architecture(
         "ffn_layernorm": layernorm("output_layer_norm", "dim"),
     },
     None,
-    Head(dense="relu", dropout=("seq_classif_dropout",)),
+    Head(dense="relu", dropout=("seq_classif_dropout",), modules={"dense": "pre_classifier", "out": "classifier"}),
     layers="n_layers",
     hidden="dim",
     defaults={"seq_classif_dropout": 0.2},
@@ -136,6 +138,7 @@ _DEBERTA = Architecture(
         dense="pooler_hidden_act",
         dropout=("cls_dropout", "hidden_dropout_prob"),
         first_dropout=("pooler_dropout",),
+        modules={"dense": "pooler.dense", "out": "classifier"},
     ),
     stream=False,
     outside={
@@ -184,6 +187,8 @@ _MODERNBERT = Architecture(
         norm="norm_bias",
         dropout=("classifier_dropout",),
         pooling="classifier_pooling",
+        modules={"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
+        tokens=False,  # its token classifier has the dense layer too
     ),
     stream=False,
     outside={"final_layernorm": layernorm("final_norm", bias="norm_bias")},

@@ -36,7 +36,8 @@ class Head:
     does that work); `dense_bias` and `norm` (a LayerNorm behind it, its bias by that key) are as in `Part`. `dropout`
     lists the config's keys of the dropout before the output layer, the first that is set counts; `first_dropout` those
     of the one before the inner layer. `pooling` is the config's key that says what is read, where it is not always
-    the first token.
+    the first token. `modules` are the stock sequence classifier's names of our head's modules; `tokens` says whether
+    the stock token classifier is our token head, one linear layer alone.
     """
 
     dense: str | None = None
@@ -45,6 +46,8 @@ class Head:
     dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
     first_dropout: tuple[str, ...] = ()
     pooling: str | None = None
+    modules: Mapping[str, str] = field(default_factory=lambda: {"out": "classifier"})
+    tokens: bool = True
 
 
 @dataclass(frozen=True)
