@@ -1,8 +1,6 @@
 """A hundred malformed recipes, and as many malformed records: exit code 2 and one line, never a traceback."""
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from peftcli import records
-from peftcli.cli import app as cli
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from tests import folders, written_records
+from tests.commandline import runner
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.binary(max_size=4),
@@ -30,20 +28,6 @@ HUNDRED = settings(
     max_examples=100, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
-
-
-def ran(
-    arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    """Run the command line here; gives its exit code and what it wrote on stderr. Any other exception is a failure."""
-    monkeypatch.setattr(sys, "argv", ["peftcli", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        cli.run()
-    return int(ended.value.code or 0), capsys.readouterr().err
-
-
-def is_one_line(code: int, said: str) -> bool:
-    return code == 2 and said.startswith("peftcli: ") and said.count("\n") == 1 and said.endswith("\n")
 
 
 @pytest.fixture
@@ -76,8 +60,8 @@ def test_recipes_with_a_wrong_value(
     else:
         document[key] = data.draw(WRONG.filter(lambda wrong: wrong is not None and (key != "surprise" or wrong != {})))
     file.write_text(yaml.safe_dump(document))
-    code, said = ran(["plan", str(file), "--output", str(file.parent / "out")], monkeypatch, capsys)
-    assert is_one_line(code, said), (code, said)
+    ended = runner(monkeypatch, capsys)("plan", file, "--output", file.parent / "out")
+    assert ended.is_one_line, ended
 
 
 @HUNDRED
@@ -87,18 +71,18 @@ def test_recipes_that_are_anything(
 ) -> None:
     file.write_bytes(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
     for command in ("plan", "sweep", "report"):
-        code, said = ran([command, str(file), "--output", str(file.parent / "out")], monkeypatch, capsys)
-        assert is_one_line(code, said), (code, said)
+        ended = runner(monkeypatch, capsys)(command, file, "--output", file.parent / "out")
+        assert ended.is_one_line, ended
     assert not (file.parent / "out").exists()
 
 
 def malformed(data: st.DataObject, body: dict[str, Any]) -> bytes:
     """A record that no run left: a wrong value anywhere, with a checksum that is right, or none."""
-    place, key = body, data.draw(st.sampled_from(sorted(body)))
-    while isinstance(place[key], dict) and place[key] and data.draw(st.booleans()):
-        place = place[key]
-        key = data.draw(st.sampled_from(sorted(place)))
-    place[key] = data.draw(st.sampled_from([[], {}, "x", -1, 1.5, True, [1], [{}], {"a": []}]))
+    part, key = body, data.draw(st.sampled_from(sorted(body)))
+    while isinstance(part[key], dict) and part[key] and data.draw(st.booleans()):
+        part = part[key]
+        key = data.draw(st.sampled_from(sorted(part)))
+    part[key] = data.draw(st.sampled_from([[], {}, "x", -1, 1.5, True, [1], [{}], {"a": []}]))
     encoded = records.encode(body)
     return encoded if data.draw(st.integers(0, 3)) else encoded.replace(b'"status"', b'"Status"')
 
@@ -111,14 +95,14 @@ def test_records(
     output = file.parent / "out"
     run = plan.expand(load(file))[0].run
     with written_records.unsynced():
-        place = written_records.write(output, run, {"validation": {"accuracy": 0.5}})
-    content = malformed(data, records.read(place).body)
-    place.write_bytes(content)
+        record = written_records.write(output, run, {"validation": {"accuracy": 0.5}})
+    content = malformed(data, records.read(record).body)
+    record.write_bytes(content)
     for command in ("plan", "report"):
-        code, said = ran([command, str(file), "--output", str(output)], monkeypatch, capsys)
-        assert code == 0 or is_one_line(code, said), (command, code, said)
+        ended = runner(monkeypatch, capsys)(command, file, "--output", output)
+        assert ended.code == 0 or ended.is_one_line, (command, ended)
     with monkeypatch.context() as patch:
         patch.setattr("peftcli.runner.sweep.train", lambda *_: [])
-        code, said = ran(["sweep", str(file), "--output", str(output), "--cohort", "1"], patch, capsys)
-    assert code == 1 or is_one_line(code, said), (code, said)
-    assert place.read_bytes() == content
+        ended = runner(patch, capsys)("sweep", file, "--output", output, "--cohort", "1")
+    assert ended.code == 1 or ended.is_one_line, ended
+    assert record.read_bytes() == content

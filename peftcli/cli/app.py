@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from peftcli.cli import deltas, doctor, listing, merge, params, plan, prefetch, report, sweep, train
+from peftcli.cli import deltas, doctor, listing, merge, params, plan, prefetch, report, schema, sweep, train
 from peftcli.errors import UserError, unknown
 from peftcli.stopping import STOPPED
 
@@ -84,6 +84,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     deltas.apply,
     deltas.evaluate,
     deltas.predict,
+    schema.schema,
 )
 for command in COMMANDS:
     app.command()(command)

@@ -83,7 +83,7 @@ def plan_runs(
 
     runs = expanded(learning_rate)
     whole = _trains_whole_matrices(model, runs[0])
-    # Planned again at the lower rate, not changed in place: `--set learning_rates=[…]` still wins over either.
+    # What moves follows from the strategy's checked options, which a planned run has; so the lower rate takes a second plan.
     return expanded(WHOLE_RATE) if whole and rate is None else runs
 
 

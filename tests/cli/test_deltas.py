@@ -1,17 +1,13 @@
 """What the README says of data of one's own and of saved deltas, typed as a user types it."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from peftcli.cli import app as cli
 from peftcli.records import beside
-from tests import folders, trained
-
-Command = Callable[..., tuple[int, str, str]]
+from tests import commandline, folders, trained
+from tests.commandline import Command
 
 RECIPE = """
 title: Which comments are about people
@@ -40,50 +36,43 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def peftcli(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in that folder, offline: exit code, stdout and stderr."""
+    """The command line in that folder, offline."""
     monkeypatch.chdir(work)
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(work / "cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-
-    def command(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["peftcli", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.run()
-        return int(str(ended.value.code)), *capsys.readouterr()
-
-    return command
+    return commandline.runner(monkeypatch, capsys)
 
 
 def test_from_csv_files_to_a_table_a_model_and_predictions(peftcli: Command, work: Path) -> None:
-    planned = json.loads(peftcli("plan", "comments.yaml", "--json")[1])
+    planned = json.loads(peftcli("plan", "comments.yaml", "--json").out)
     assert planned["states"]["missing"] == 8
-    code, _, notes = peftcli("sweep", "comments.yaml", "--save-delta")
-    assert code == 0, notes
-    assert "8 of 8 runs completed" in notes
-    shown = peftcli("report", "comments.yaml", "--format", "markdown")[1]
+    swept = peftcli("sweep", "comments.yaml", "--save-delta")
+    assert swept.code == 0, swept.err
+    assert "8 of 8 runs completed" in swept.err
+    shown = peftcli("report", "comments.yaml", "--format", "markdown").out
     assert "comments" in shown
     assert "layernorm" in shown
     record = sorted((work / "results" / "comments").glob("bitfit-*.json"))[0]
     delta = str(beside.delta(record))
-    found = json.loads(peftcli("evaluate", delta, "--model", "base", "--data-dir", "comments", "--json")[1])
+    evaluated = json.loads(peftcli("evaluate", delta, "--model", "base", "--data-dir", "comments", "--json").out)
     recorded = json.loads(record.read_text())["evaluations"][-1]
-    assert found["evaluations"] == [{k: v for k, v in recorded.items() if k not in ("step", "epoch")}]
-    assert peftcli("apply", delta, "--model", "base", "--out", "model")[0] == 0
+    assert evaluated["evaluations"] == [{k: v for k, v in recorded.items() if k not in ("step", "epoch")}]
+    assert peftcli("apply", delta, "--model", "base", "--out", "model").code == 0
     config = json.loads((work / "model" / "config.json").read_text())
     assert config["id2label"] == {"0": "entailment", "1": "not_entailment"}
-    predicted = peftcli("predict", delta, "--model", "base", "--input", "comments/validation.csv")[1].splitlines()
+    predicted = peftcli("predict", delta, "--model", "base", "--input", "comments/validation.csv").out.splitlines()
     assert predicted[0] == "index\tprediction"
     assert len(predicted) == 17
 
 
 def test_one_run_trained_with_a_delta(peftcli: Command, work: Path) -> None:
-    given = ("--model", "./base", "--max-train-samples", "16", "--epochs", "1", "--max-length", "32", "--output", "one")
-    assert peftcli("train", "--strategy", "layernorm", "--task", "demo", *given, "--save-delta")[0] == 0
+    small = ("--model", "./base", "--max-train-samples", "16", "--epochs", "1", "--max-length", "32", "--output", "one")
+    assert peftcli("train", "--strategy", "layernorm", "--task", "demo", *small, "--save-delta").code == 0
     (delta,) = (work / "one" / "demo").glob("layernorm-*.delta.safetensors")
-    code, shown, _ = peftcli("evaluate", str(delta), "--task", "demo", "--model", "base")
+    ended = peftcli("evaluate", str(delta), "--task", "demo", "--model", "base")
     recorded = json.loads(next((work / "one" / "demo").glob("layernorm-*.json")).read_text())["evaluations"][-1]
-    assert code == 0
-    assert f"accuracy {recorded['accuracy']:.4f}" in shown
+    assert ended.code == 0
+    assert f"accuracy {recorded['accuracy']:.4f}" in ended.out
 
 
 def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
@@ -93,7 +82,6 @@ def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
         (("apply", "gone.safetensors", "--out", "x"), "delta gone.safetensors does not exist"),
         (("apply", "gone.safetensors", "--out", "x", "--format", "onnx"), "unknown value of --format 'onnx'"),
     ):
-        code, out, error = peftcli(*arguments)
-        assert (code, out) == (2, "")
-        assert len(error.splitlines()) == 1
-        assert words in error
+        ended = peftcli(*arguments)
+        assert ended.is_one_line
+        assert words in ended.err
