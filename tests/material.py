@@ -1,5 +1,6 @@
 """What the data tests work on: real data where it is there, and small files and tokenizers of their own."""
 
+import csv
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ import pytest
 from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
+from peftcli.tasks import own_data
 
 REAL = Path(os.environ.get("PEFTCLI_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
 needs_data = pytest.mark.skipif(not (REAL / "glue").is_dir(), reason="no real data: PEFTCLI_TEST_DATA names its folder")
@@ -62,3 +64,36 @@ def run(task: str, seed: int = 0, **settings: Any) -> Run:
     """A run of a task; everything but the data's settings is at its default."""
     training = Training(**{**defaults(), **settings})
     return Run(model="m", task=task, strategy="full", options={}, learning_rate=1e-3, seed=seed, protocol=training)
+
+
+# A custom task: quotes, tabs, line ends and numbers as texts, two texts and a label a row.
+PAIRS = [
+    {"a": 'He said "no", then left', "b": "He left\tearly", "y": "yes"},
+    {"a": "Été", "b": "", "y": "no"},
+    {"a": "two\nlines", "b": "x", "y": "yes"},
+    {"a": "10", "b": "11", "y": "no"},
+]
+
+
+def write_table(file: Path, rows: list[dict[str, Any]]) -> Path:
+    """Write rows in the form the suffix names, by the usual library for it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), file)
+    elif file.suffix == ".csv":
+        with open(file, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif file.suffix == ".tsv":
+        lines = ["\t".join(rows[0]), *("\t".join(str(value) for value in row.values()) for row in rows)]
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return file
+
+
+def describe(folder: Path, **options: Any) -> dict[str, Any]:
+    """The description of a custom task whose files are in `folder`/mine, as a recipe in `folder` would give it."""
+    entry = {"data": "mine", "text": ["a", "b"], own_data.COLUMN: "y", **options}
+    return own_data.describe(folder / "x.yaml", "mine", entry)

@@ -18,8 +18,7 @@ from peftcli.records import beside
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests import folders, trained
-from tests.material import write_split
-from tests.tasks.test_own_data import write
+from tests.material import write_split, write_table
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +61,7 @@ def test_a_file_s_rows_are_predicted_as_a_stock_model_does(
 ) -> None:
     kept = ("sentence2", "sentence1", "idx")  # other columns, another order
     rows = [{name: row[name] for name in kept} for row in demo.rows("validation")]
-    source = write(tmp_path / f"rows{suffix}", [row | {"idx": 7} for row in rows])
+    source = write_table(tmp_path / f"rows{suffix}", [row | {"idx": 7} for row in rows])
     labels = [demo.LABELS[at] for at in stock.argmax(-1)]
     assert len(set(labels)) == 2
     lines = written(delta, base, tmp_path / "out.tsv", source).splitlines()
@@ -79,7 +78,7 @@ def test_the_split_of_a_task(delta: Path, base: Path, stock: np.ndarray, tmp_pat
 
 
 def test_bad_requests_are_refused_in_a_line(delta: Path, base: Path, tmp_path: Path) -> None:
-    source = write(tmp_path / "rows.csv", [{"sentence1": "a", "sentnce2": "b"}])
+    source = write_table(tmp_path / "rows.csv", [{"sentence1": "a", "sentnce2": "b"}])
     for more, message in (
         ({"source": source}, "unknown column 'sentence2': did you mean 'sentnce2'"),
         ({"source": tmp_path / "gone.csv"}, "cannot read"),
@@ -157,7 +156,7 @@ def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys:
     lines = written(beside.delta(record.path), base, tmp_path / "out.tsv", source).splitlines()[1:]
     words = [row["words"] for row in trained.rows("validation", 24)]
     assert [len(line.split("\t")[1].split()) for line in lines] == [len(own) for own in words]
-    long = write(tmp_path / "long.jsonl", [{"words": ["hat"] * 100}])
+    long = write_table(tmp_path / "long.jsonl", [{"words": ["hat"] * 100}])
     assert len(json.loads(written(beside.delta(record.path), base, tmp_path / "out.jsonl", long))["prediction"]) == 30
     assert "70 words behind max_length 32 get no prediction" in capsys.readouterr().err
     task = {"name": "mine", "data": "mine", "kind": "regression", "text": "sentence1", "label": "score"}

@@ -241,7 +241,7 @@ def test_other_kinds_from_end_to_end(name: str, kind: str) -> None:
 
 @needs_data
 @needs_minilm
-@pytest.mark.parametrize("name", ["conll2003", "ptb"])
+@pytest.mark.parametrize("name", [pytest.param("conll2003", marks=pytest.mark.whole), "ptb"])
 def test_words_beyond_the_maximum_length_lose_their_labels(name: str) -> None:
     rows = loading.read(tasks.get(name), REAL).rows["validation"]
     tokenizer = AutoTokenizer.from_pretrained(catalogue.minilm_folder())

@@ -1,6 +1,5 @@
-"""Tasks of the user's own: what runs hold of them, every kind of file, and what is wrong with a file in one line."""
+"""Custom tasks: what a recipe may say of them, what runs hold of them, and that every command works with them."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -8,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from peftcli import records
@@ -19,44 +16,15 @@ from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
 from peftcli.report import parameters as parameter_rows
 from peftcli.report import report as reporting
-from peftcli.tasks import own_data, own_files, tabular
+from peftcli.tasks import own_data
 from tests import folders, trained
-
-ROWS = [
-    {"a": 'He said "no", then left', "b": "He left\tearly", "y": "yes"},
-    {"a": "Été", "b": "", "y": "no"},
-    {"a": "two\nlines", "b": "x", "y": "yes"},
-    {"a": "10", "b": "11", "y": "no"},
-]
+from tests.material import PAIRS, describe, write_table
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("PEFTCLI_DATA_DIR", str(tmp_path))
-
-
-def write(file: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write rows in the form the suffix names, by the usual library for it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    if file.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), file)
-    elif file.suffix == ".csv":
-        with open(file, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    elif file.suffix == ".tsv":
-        lines = ["\t".join(rows[0]), *("\t".join(str(value) for value in row.values()) for row in rows)]
-        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    else:
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return file
-
-
-def describe(folder: Path, **options: Any) -> dict[str, Any]:
-    given = {"data": "mine", "text": ["a", "b"], own_data.COLUMN: "y", **options}
-    return own_data.describe(folder / "x.yaml", "mine", given)
 
 
 def run(described: dict[str, Any]) -> Run:
@@ -68,25 +36,18 @@ def run(described: dict[str, Any]) -> Run:
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json", ".parquet"])
 def test_every_kind_of_file_reads_the_same(suffix: str, tmp_path: Path) -> None:
     for split in ("train", "validation"):
-        write(tmp_path / "mine" / f"{split}{suffix}", ROWS)
+        write_table(tmp_path / "mine" / f"{split}{suffix}", PAIRS)
     described = describe(tmp_path)
     assert described["labels"] == ["no", "yes"]
     assert (described["kind"], described["metrics"]) == ("pair", ["accuracy", "f1"])
     corpus = loading.read(own_data.task("mine", described), tmp_path / "mine")
-    assert corpus.rows["train"].columns == {name: [row[name] for row in ROWS] for name in ("a", "b")}
+    assert corpus.rows["train"].columns == {name: [row[name] for row in PAIRS] for name in ("a", "b")}
     assert corpus.rows["validation"].labels.tolist() == [1, 0, 1, 0]
-
-
-def test_tabs_part_fields_and_nothing_is_quoted(tmp_path: Path) -> None:
-    rows = [{"a": 'He said "no', "y": "1"}, {"a": "", "y": "0"}]
-    assert tabular.read(write(tmp_path / "x.tsv", rows)).to_pylist() == rows
-    (tmp_path / "bom.csv").write_bytes(b"\xef\xbb\xbfa,b\r\n1,2\r\n\r\n3,4\r\n")
-    assert tabular.read(tmp_path / "bom.csv").to_pylist() == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
 
 
 def test_labels_are_in_order_and_may_be_given(tmp_path: Path) -> None:
     for split in ("train", "dev"):
-        write(tmp_path / "mine" / f"{split}.jsonl", [{"a": "x", "b": "z", "y": y} for y in (10, 9, 2)])
+        write_table(tmp_path / "mine" / f"{split}.jsonl", [{"a": "x", "b": "z", "y": y} for y in (10, 9, 2)])
     assert describe(tmp_path)["labels"] == ["2", "9", "10"]
     assert describe(tmp_path, labels=[10, 9, 2])["labels"] == ["10", "9", "2"]
     corpus = loading.read(own_data.task("mine", describe(tmp_path, labels=[10, 9, 2])), tmp_path / "mine")
@@ -99,29 +60,15 @@ def test_labels_are_in_order_and_may_be_given(tmp_path: Path) -> None:
     assert corpus.rows["train"].labels.tolist() == [10.0, 9.0, 2.0]
 
 
-def test_a_single_file_holds_a_tenth_out(tmp_path: Path) -> None:
-    rows = [{"a": f"t{at}", "b": "x", "y": at % 2} for at in range(50)]
-    write(tmp_path / "mine.csv", rows)
-    described = describe(tmp_path, data="mine.csv")
-    found = loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
-    texts = {split: own.columns["a"] for split, own in found.items()}
-    assert (len(texts["train"]), len(texts["validation"])) == (45, 5)
-    assert {*texts["train"], *texts["validation"]} == {row["a"] for row in rows}
-    assert (
-        loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows["validation"].columns["a"]
-        == texts["validation"]
-    )
-
-
 def test_a_run_holds_no_path_and_changed_data_is_another_run(tmp_path: Path) -> None:
     for split in ("train", "validation"):
-        write(tmp_path / "one" / "mine" / f"{split}.csv", ROWS)
-        write(tmp_path / "two" / "mine" / f"{split}.csv", ROWS)
+        write_table(tmp_path / "one" / "mine" / f"{split}.csv", PAIRS)
+        write_table(tmp_path / "two" / "mine" / f"{split}.csv", PAIRS)
     one, two = describe(tmp_path / "one"), describe(tmp_path / "two")
     assert one == two
     assert str(tmp_path) not in json.dumps(one)
     assert run(one).id == run(two).id
-    write(tmp_path / "two" / "mine" / "validation.csv", ROWS[:3])
+    write_table(tmp_path / "two" / "mine" / "validation.csv", PAIRS[:3])
     assert run(describe(tmp_path / "two")).id != run(one).id
     model = folders.bert(tmp_path / "model")
     loading.prepare(run(one), str(model), tmp_path / "one" / "mine")
@@ -148,7 +95,7 @@ def test_a_run_holds_no_path_and_changed_data_is_another_run(tmp_path: Path) -> 
 )
 def test_what_a_recipe_says_wrongly(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     for split in ("train", "validation"):
-        write(tmp_path / "mine" / f"{split}.csv", ROWS)
+        write_table(tmp_path / "mine" / f"{split}.csv", PAIRS)
     with pytest.raises(UserError, match=message) as found:
         describe(tmp_path, **options)
     assert "recipe x.yaml: task mine" in str(found.value) or "data '" in str(found.value)
@@ -158,53 +105,19 @@ def test_what_a_recipe_says_wrongly(options: dict[str, Any], message: str, tmp_p
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("train.csv", "a,b,y\n1,2\n", "line 2 has 2 fields, and the first line 3"),
-        ("train.csv", 'a,b,y\n"1,2,3\n', "line 2: unexpected end of data"),
-        ("train.csv", "a,a,y\n1,2,3\n", "must name every column, each once"),
-        ("train.csv", "a,b,y\n", "holds no rows"),
         ("train.csv", "a,b,y\n1,2,\n3,4,x\n", "column 'y' misses a label"),
         ("train.csv", "a,b,y\n1,2,0.5\n3,4,1\n", "kind: regression, or list labels"),
         ("train.csv", "a,b,y\n1,2,same\n", "has one label alone: 'same'"),
-        ("train.jsonl", '{"a": 1}\nnot json\n', "line 2 is not JSON"),
-        ("train.jsonl", "[1]\n", "line 1 is not a JSON object"),
-        ("train.parquet", "no parquet", "cannot read"),
         ("train.txt", "x", "has no train file"),
     ],
 )
-def test_what_is_wrong_with_a_file(name: str, text: str, message: str, tmp_path: Path) -> None:
+def test_what_is_wrong_with_labels_and_names_of_files(name: str, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / name).write_text(text)
     (tmp_path / "mine" / "validation.csv").write_text("a,b,y\n1,2,same\n")
     with pytest.raises(UserError, match=message) as found:
         describe(tmp_path)
     assert "\n" not in str(found.value)
-
-
-def test_two_files_of_one_split_and_labels_that_nobody_named(tmp_path: Path) -> None:
-    for name in ("train.csv", "validation.csv"):
-        write(tmp_path / "mine" / name, ROWS)
-    with pytest.raises(
-        UserError, match=r"task mine, split train: row 0 \(from 0\): unknown label 'yes': .*known: on, off"
-    ):
-        loading.read(own_data.task("mine", describe(tmp_path, labels=["on", "off"])), tmp_path / "mine")
-    with pytest.raises(UserError, match="label 'yes' of row 0"):
-        loading.read(own_data.task("mine", describe(tmp_path, kind="regression")), tmp_path / "mine")
-    write(tmp_path / "mine" / "train.jsonl", ROWS)
-    with pytest.raises(UserError, match=r"has train.csv and train.jsonl: keep one of them"):
-        describe(tmp_path)
-
-
-def test_a_column_of_several_kinds(tmp_path: Path) -> None:
-    (tmp_path / "x.jsonl").write_text('{"a": "x"}\n{"a": [1]}\n')
-    with pytest.raises(UserError, match=r"x.jsonl: column 'a' mixes values of several kinds"):
-        tabular.read(tmp_path / "x.jsonl")
-
-
-def test_shards_are_one_split(tmp_path: Path) -> None:
-    for at, part in enumerate((ROWS[:2], ROWS[2:])):
-        write(tmp_path / "mine" / f"train-0000{at}-of-00002.parquet", part)
-    write(tmp_path / "mine" / "validation.parquet", ROWS)
-    assert own_files.read(tmp_path / "mine")["train"].to_pylist() == ROWS
 
 
 def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
