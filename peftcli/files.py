@@ -75,7 +75,7 @@ def read_text(path: Path, what: str) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal."""
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -38,7 +38,7 @@ class Group:
     """Processes that train together, the first of them writing; `lost` is when another one ended too early."""
 
     name: str
-    processes: list[subprocess.Popen[bytes]]
+    processes: list[subprocess.Popen[bytes]]  # by rank
     runs: list[Run]
     lost: float | None = None
 
@@ -130,6 +130,7 @@ def _start(
 
 def _environment(group: int, per_cohort: int, processes: int) -> dict[str, str]:
     """A group's environment: its GPUs, in turn, and on a processor its part of the cores, where nobody said otherwise."""
+    # A worker is a process of its own: what it is to see differently, it has to be told before it imports torch.
     inherited = {**os.environ, "PYTHONPATH": python_path()}
     gpus = _gpus()
     if gpus:
@@ -191,6 +192,7 @@ def _end(groups: Sequence[Group], folder: Path) -> None:
     limit = time.monotonic() + GRACE
     while time.monotonic() < limit and any(group.code is None for group in groups):
         time.sleep(0.05)
+    # This process ends without unwinding: what `run` cleans up at its end is done here.
     time.sleep(max(0.0, min(LAST_WORDS, limit - time.monotonic())))
     for group in groups:
         _kill(group)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     # wrong, or None where nobody waited for the end.
     Launch = Callable[[WorkUnit, SweepSettings, bool], list[str] | None]
 
+# What an option does nothing for is refused, rather than ignored.
 LAUNCHERS = ("local", "accelerate", "slurm")
 OPTIONS = {
     "local": (),

@@ -19,7 +19,7 @@ from getpass import getuser
 from pathlib import Path
 
 from peftcli import files
-from peftcli.errors import UserError
+from peftcli.errors import UserError, key_value
 from peftcli.experiment.run import Run
 from peftcli.launchers import assignments, slurm_queue
 from peftcli.launchers.assignments import Assignment
@@ -57,9 +57,10 @@ def parse(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Read `--slurm key=value` options. Raises UserError for a malformed one, and for one that is set here."""
     options = []
     for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not re.fullmatch(r"[a-z][a-z0-9-]*", key):
-            raise UserError(f"--slurm {pair!r}: give an option of sbatch as key=value, e.g. constraint=a100")
+        complaint = f"--slurm {pair!r}: give an option of sbatch as key=value, e.g. constraint=a100"
+        key, value = key_value(pair, complaint)
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", key):
+            raise UserError(complaint)
         if key in OURS:
             raise UserError(f"--slurm {key}: this one is set by peftcli; not for --slurm: {', '.join(OURS)}")
         options.append((key, value))
@@ -91,7 +92,8 @@ def submit(assignment: Assignment, request: Request, jobs: int) -> Submission:
 
 def script(folder: Path, count: int, request: Request, processes: int) -> str:
     """The batch script of an array of `count` jobs, of which job n trains `folder/assignment-n.json`."""
-    # The first process of a job (%t, its number) says all; a job that is requeued adds to the log of the one before.
+    # %A the array, %a the job's number in it, %t the process in the job. sbatch's own messages go to the log of the
+    # job's only process, and a job that is requeued adds to the log it began.
     options: dict[str, str | int | None] = {
         "job-name": "peftcli",
         "array": f"0-{count - 1}",

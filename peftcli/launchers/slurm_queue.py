@@ -89,6 +89,7 @@ def jobs(of: Sequence[Submission]) -> dict[tuple[str, int], Job]:
 
 def outlook(output: Path, missing: Iterable[str]) -> Outlook:
     """Say which runs without a record are `running` and which `queued`; those of no job in the queue are in neither."""
+    # A sweep may have been submitted several times, and each time for what was missing then.
     readable, damaged = submissions(output)
     notes = [f"{file}: damaged, skipped" for file in damaged]
     left = set(missing)

@@ -33,6 +33,7 @@ class Tally:
     def counts(self) -> tuple[int, int]:
         """How many runs have completed, and how many have ended otherwise; each record is read once."""
         ended = [path for path in self.before if not self._waiting(path)]
+        # Reading a record checks its checksum, which is too much to repeat for thousands every few seconds.
         self.statuses |= {path: _status(path) for path in ended if path not in self.statuses}
         done = sum(self.statuses[path] == "completed" for path in ended)
         return done, len(ended) - done

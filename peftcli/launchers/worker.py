@@ -63,6 +63,7 @@ def _obey_parent(rank: int) -> None:
         # Where a signal came first, a second one would end the process before it has saved.
         if rank == 0 and not stopping.heard():
             os.kill(os.getpid(), signal.SIGTERM)
+    # Without unwinding: the other threads may be in the middle of a long step, and nobody is left to hear of it.
     os._exit(stopping.STOPPED)
 
 

@@ -1,4 +1,4 @@
-"""What can be refused within a second: a model or data set that is not to be had, before anything heavy is imported."""
+"""What can be refused within a second, before anything heavy is imported: a model or a data set that cannot be had."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,8 +15,8 @@ def check(model: str, runs: Iterable[Run], data_dir: Path | None, allow_other_da
     """Check that a model's weights can be had, and read the runs' data from its folder. Raises UserError."""
     check_model(model)
     folder = corpora.data_folder(data_dir)
-    for run in {run.task: run for run in runs}.values():
-        if run.data is None:
+    for run in {run.task: run for run in runs}.values():  # one of each task
+        if run.data is None:  # the user's own data were read when the recipe was expanded
             loading.read(tasks.get(run.task), folder, allow_other_data)
 
 
@@ -31,12 +31,10 @@ def check_model(model: str) -> None:
         if not any((folder / name).is_file() for name in WEIGHTS):
             raise UserError(f"model folder {model!r} holds no weights: one of {', '.join(WEIGHTS)}")
         return
-    if not _cached(model) and not hub.reachable():
+    # The cache first: asking the hub takes a second or, where packets are dropped, several.
+    unpinned, commit = catalogue.pin(model)
+    cached = any(hub.cached_file(unpinned, name, commit) for name in WEIGHTS)
+    if not cached and not hub.reachable():
         raise UserError(
             f"model {model!r} is not in the local hub cache, and the hub cannot be reached: {catalogue.OFFLINE_HELP}"
         )
-
-
-def _cached(model: str) -> bool:
-    unpinned, commit = catalogue.pin(model)
-    return any(hub.cached_file(unpinned, name, commit) for name in WEIGHTS)

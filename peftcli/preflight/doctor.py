@@ -12,13 +12,12 @@ from peftcli import records
 from peftcli.data import loading
 from peftcli.engine.device import default_device, resolve_precision
 from peftcli.errors import UserError
-from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import parameters, plan
+from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.recipe import Entry, Recipe
-from peftcli.experiment.run import Run, task_of
+from peftcli.experiment.run import task_of
 from peftcli.models import catalogue, hub
 from peftcli.models.tensors import architecture
-from peftcli.preflight import offline as inventory
+from peftcli.preflight import offline
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
@@ -58,23 +57,28 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     states = records.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
     device = default_device()
-    together = sizing.choose(output, runs, size, device.type == "cuda")
-    found: dict[str, Any] = {
+    together = cohort_size.choose(output, runs, size, device.type == "cuda")
+    estimate: dict[str, Any] = {
         "runs": len(runs),
         "runs_left": len(left),
-        "record_bytes": sum(RECORD_BYTES + _predictions(run, rows[run.task]) for run in left),
+        # At most: logits in float32, an example's number and its label, 8 bytes each, for every evaluated row.
+        "record_bytes": sum(
+            RECORD_BYTES + rows[run.task] * (4 * max(1, len(task_of(run).labels)) + 16) for run in left
+        ),
     }
     try:
         columns = {run.cohort_key(): parameters.run_columns(recipe.model, run) for run in left}
         counts = parameters.count(recipe.model, "frozen", {}, "pair", 2)
     except UserError:
-        return found | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}
-    widest = max((sizing.limit(together, n) * n for n in columns.values()), default=0)
-    bits = resolve_precision(left[0].protocol.precision, device).itemsize if left else 4
-    return found | {
-        "weights_bytes": counts.total * (4 + (bits if bits != 4 else 0)),
+        return estimate | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}
+    # Cohorts train one after another: the one with the most trained numbers decides.
+    widest = max((cohort_size.limit(together, n) * n for n in columns.values()), default=0)
+    itemsize = resolve_precision(left[0].protocol.precision, device).itemsize if left else 4
+    return estimate | {
+        # Weights are loaded in float32; where a run computes in another precision, a copy of them is made in it.
+        "weights_bytes": counts.total * (4 + (itemsize if itemsize != 4 else 0)),
         "values_bytes": widest * VALUES_BYTES,
-        "checkpoint_bytes": widest * 16,
+        "checkpoint_bytes": widest * 16,  # values, best values and two moments, in float32
     }
 
 
@@ -87,13 +91,13 @@ def notes(recipe: Recipe) -> list[str]:
     return [f"{recipe.model}: {note}"] if note else []
 
 
-def problems(found: dict[str, Any]) -> list[str]:
-    """Say what would stop the sweep on this machine as it is now, given `machine`, `ready` and `needs`."""
-    here, wants = found["machine"], found.get("needs") or {}
+def problems(findings: dict[str, Any]) -> list[str]:
+    """Say what would stop the sweep on this machine as it is now; `findings` holds `machine`, `ready` and `needs`."""
+    here, wants = findings["machine"], findings.get("needs") or {}
     stopping = [
         f"{item['kind']} {item['name']}: {item['where']}"
-        for item in found.get("ready", [])
-        if inventory.is_missing(item, here)
+        for item in findings.get("ready", [])
+        if offline.is_missing(item, here)
     ]
     disk = wants.get("record_bytes", 0) + (wants.get("checkpoint_bytes") or 0)
     memory = (wants.get("weights_bytes") or 0) + (wants.get("values_bytes") or 0)
@@ -107,7 +111,7 @@ def problems(found: dict[str, Any]) -> list[str]:
 
 
 def free_disk(folder: Path) -> int:
-    """Give the free bytes of the disk that a folder is on, or will be."""
+    """The free bytes of the disk that a folder is on, or will be once it is made."""
     folder = folder.expanduser().absolute()
     while not folder.exists():
         folder = folder.parent
@@ -115,21 +119,17 @@ def free_disk(folder: Path) -> int:
 
 
 def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:
-    """How many rows of a task a run keeps predictions on."""
-    task = inventory.task(recipe, name, entry)
+    """On how many rows of a task a run's predictions are kept."""
+    task = offline.task(recipe, name, entry)
     if entry.options:
         read = loading.read(task, own_data.location(recipe.path, entry.options)).rows
         return sum(len(read[split]) for split in task.evaluation)
     return sum(sum(task.counts.get(split, ())) or task.sizes.get(split, 0) for split in task.evaluation)
 
 
-def _predictions(run: Run, rows: int) -> int:
-    """At most how many bytes a run's predictions take: logits in float32, example numbers and labels."""
-    return rows * (4 * max(1, len(task_of(run).labels)) + 16)
-
-
 def _free_memory() -> int | None:
-    """Free memory of the machine, None where the system does not say."""
+    """The machine's free memory in bytes; None where the system does not say."""
+    # Pages that nobody uses. What the system could free besides, its cache of files, is left out.
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):

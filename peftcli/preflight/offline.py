@@ -39,9 +39,10 @@ def take(recipe: Recipe, data_dir: Path | None) -> list[Item]:
     }
     on_hub = not catalogue.is_local(recipe.model)
     with _without_network():
-        found = [_weights(recipe.model), _tokenizer(recipe.model, "token" if "token" in kinds else "pair")]
-        found = [replace(item, on_hub=on_hub) for item in found]
-        return found + [_data(recipe, name, entry, data_dir) for name, entry in recipe.tasks]
+        # A token task asks more of a tokenizer than any other: the characters that its tokens come from.
+        model = [_weights(recipe.model), _tokenizer(recipe.model, "token" if "token" in kinds else "pair")]
+        items = [replace(item, on_hub=on_hub) for item in model]
+        return items + [_data(recipe, name, entry, data_dir) for name, entry in recipe.tasks]
 
 
 def is_missing(item: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
@@ -50,13 +51,13 @@ def is_missing(item: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
 
 
 def task(recipe: Recipe, name: str, entry: Entry) -> tasks.Task:
-    """Give a recipe's task: a row of `tasks`, or the one it describes. Raises UserError."""
+    """A recipe's task: a row of `tasks`, or the one the recipe describes. Raises UserError."""
     return own_data.task(name, own_data.describe(recipe.path, name, entry.options) if entry.options else None)
 
 
 @contextlib.contextmanager
 def _without_network() -> Iterator[None]:
-    hub.reachable.cache_clear()
+    hub.reachable.cache_clear()  # asked once per process: what it said with a network does not hold here, nor after
     try:
         with hub.offline():
             yield
@@ -86,6 +87,7 @@ def _weights(model: str) -> Item:
 
 
 def _shards(source: str, weights: Path) -> list[Path | None]:
+    """The files that hold the weights, None for one that is not there; an index of shards names several."""
     if weights.suffix != ".json":
         return [weights]
     names = sorted(set(json.loads(weights.read_text())["weight_map"].values()))
@@ -112,10 +114,10 @@ def _tokenizer(model: str, kind: tasks.Kind) -> Item:
 
 
 def _data(recipe: Recipe, name: str, entry: Entry, data_dir: Path | None) -> Item:
-    own = bool(entry.options)
-    on_hub = not own and data_dir is None and corpora.on_hub(tasks.get(name))
+    described = bool(entry.options)  # a task of the user's own, which the recipe describes
+    on_hub = not described and data_dir is None and corpora.on_hub(tasks.get(name))
     try:
-        folder = own_data.location(recipe.path, entry.options) if own else corpora.data_folder(data_dir)
+        folder = own_data.location(recipe.path, entry.options) if described else corpora.data_folder(data_dir)
         corpus = loading.read(task(recipe, name, entry), folder)
     except UserError as error:
         return Item("data", name, False, str(error), on_hub)

@@ -37,56 +37,51 @@ def fetch(recipe: Recipe, data_dir: Path | None) -> list[Fetched]:
     repositories = {} if folder else _data_sets(recipe)
     wanted = [*([recipe.model] if not catalogue.is_local(recipe.model) else []), *repositories]
     if wanted and not hub.reachable():
-        raise UserError(f"prefetch needs a network for {', '.join(wanted)}: {_endpoint()} does not answer")
-    found = [_fetch_model(recipe.model)] if not catalogue.is_local(recipe.model) else []
-    return found + [_fetch_data(name, patterns) for name, patterns in repositories.items()]
+        from huggingface_hub import constants
+
+        endpoint = "HF_HUB_OFFLINE is set, so the hub" if constants.HF_HUB_OFFLINE else str(constants.ENDPOINT)
+        raise UserError(f"prefetch needs a network for {', '.join(wanted)}: {endpoint} does not answer")
+    fetched = []
+    if not catalogue.is_local(recipe.model):
+        name, commit = catalogue.pin(recipe.model)
+        fetched.append(_describe("model", name, commit, fetch_model(name, commit)))
+    for name, patterns in repositories.items():
+        revision = corpora.CONVERTED.get(name)  # where the hub converts the files, they are on a branch of their own
+        fetched.append(_describe("data", name, revision, fetch_repository("dataset", name, revision, patterns)))
+    return fetched
 
 
 def check(arguments: Sequence[str]) -> dict[str, Any]:
-    """Run `peftcli doctor` with these arguments in a process that has no network, and give what it says.
+    """What `peftcli doctor` finds, given these arguments, in a process without a network.
 
-    Raises UserError where it cannot say anything.
+    Raises UserError where it ends without an answer.
     """
+    # Libraries read these variables when they are imported, so that only a new process is sure to obey them. The
+    # endpoint leads nowhere for code that does not look at them; a proxy would lead around that.
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     off = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_ENDPOINT": NOWHERE}
     command = [sys.executable, "-m", "peftcli", "doctor", *arguments, "--json"]
     done = subprocess.run(command, env={**clean, **off}, capture_output=True, text=True)
     try:
-        found: dict[str, Any] = json.loads(done.stdout)
+        findings: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError:
         last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
         raise UserError(f"the check without a network failed: {last}") from None
-    return found
+    return findings
 
 
 def _data_sets(recipe: Recipe) -> dict[str, list[str]]:
-    """Name the recipe's data sets on the hub, with the patterns of their files, test splits and all."""
-    found: dict[str, list[str]] = {}
+    """The recipe's data sets on the hub, each with the patterns of its files, test splits included."""
+    patterns: dict[str, list[str]] = {}
     for name, entry in recipe.tasks:
         if entry.options or not corpora.on_hub(tasks.get(name)):
             continue
         task = tasks.get(name)
         splits = dict.fromkeys(["train", *task.evaluation, *task.sizes])
-        found.setdefault(task.data, []).extend(corpora.patterns(task, list(splits)))
-    return found
-
-
-def _fetch_model(model: str) -> Fetched:
-    name, commit = catalogue.pin(model)
-    return _describe("model", name, commit, fetch_model(name, commit))
-
-
-def _fetch_data(repository: str, patterns: Sequence[str]) -> Fetched:
-    revision = corpora.CONVERTED.get(repository)
-    return _describe("data", repository, revision, fetch_repository("dataset", repository, revision, patterns))
+        patterns.setdefault(task.data, []).extend(corpora.patterns(task, list(splits)))
+    return patterns
 
 
 def _describe(kind: str, name: str, revision: str | None, folder: Path) -> Fetched:
     files = [file for file in folder.rglob("*") if file.is_file()]
     return Fetched(kind, name, revision or "main", folder.name, len(files), sum(file.stat().st_size for file in files))
-
-
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT) if not constants.HF_HUB_OFFLINE else "HF_HUB_OFFLINE is set, so the hub"

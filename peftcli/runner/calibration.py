@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from peftcli.data.examples import Examples
-from peftcli.data.loading import prepare
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import measure, score
 from peftcli.engine.training import State
 from peftcli.experiment.run import Run
-from peftcli.runner.cohort import ready
+from peftcli.runner.cohort import assemble, load
 from peftcli.runner.work import SweepSettings
 
 WARM_STEPS = 2  # not timed: the first steps allocate
@@ -26,7 +25,7 @@ EXAMPLES = 512  # of a split, evenly spaced over it
 
 @dataclass(frozen=True)
 class Timing:
-    """What one cohort of a kind takes: `start`, `step` and `evaluation` in seconds, each `steps` and `evaluations` times.
+    """What one cohort of a kind takes: `start` once, `step` and `evaluation` `steps` and `evaluations` times, in seconds.
 
     `cohorts` of the kind are left, of `runs` runs each. Early stopping is not counted on, so this is the most it takes.
     """
@@ -42,34 +41,37 @@ class Timing:
 
     @property
     def seconds(self) -> float:
-        """What one cohort takes."""
+        """What one cohort takes in all."""
         return self.start + self.steps * self.step + self.evaluations * self.evaluation
 
 
 def calibrate(cohorts: Sequence[tuple[Run, ...]], settings: SweepSettings) -> tuple[list[Timing], float]:
-    """Time every kind of cohort (company and size), the costly ones with the cheap; gives what starting a process takes too.
+    """Time every kind of cohort, cheap and costly, and what starting a process takes, in seconds of processor time.
 
-    Trains a few steps of each and keeps nothing. Raises UserError where model or data cannot be had.
+    A kind is what the cohorts' runs have in common, and their number. Trains a few steps of each and keeps nothing.
+    Raises UserError where model or data cannot be had.
     """
     kinds: dict[tuple[str, int], list[tuple[Run, ...]]] = {}
     for cohort in cohorts:
         kinds.setdefault((cohort[0].cohort_key(), len(cohort)), []).append(cohort)
-    timings, started = [], 0.0
+    timings, process_start = [], 0.0
     for number, alike in enumerate(kinds.values()):
         print(f"timing {number + 1} of {len(kinds)}: {alike[0][0].describe()}", file=sys.stderr, flush=True)
         if not number:
-            _gather(alike[0], settings)  # loads model and data for all that follow
-            started = time.process_time()
+            # Imports, model and data are there from now on: a job pays for them once, a cohort does not.
+            _gather(alike[0], settings)
+            process_start = time.process_time()
         timings.append(_time(alike, settings))
-    return timings, started
+    return timings, process_start
 
 
 def fitting(timing: Timing, start: float, seconds: float) -> int:
-    """How many cohorts of a kind, one after another, fit in a walltime of so many seconds."""
+    """How many cohorts of a kind, one after another, fit in a walltime of so many seconds; `start` is the process's."""
     return max(0, int((seconds - start) / timing.seconds))
 
 
 def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
+    """Time the first of several cohorts of a kind."""
     began = time.perf_counter()
     cohort = _gather(alike[0], settings)
     state = training.begin(cohort)
@@ -77,18 +79,15 @@ def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
     for _ in range(min(WARM_STEPS, cohort.total - 1)):
         training.advance(cohort, state)
     step = _step(cohort, state)
-    own = cohort.schedules[0]
-    more = any(name.startswith("test") for name in cohort.data[0].evaluation)
-    first = alike[0][0]
-    name = first.describe().rpartition(" lr=")[0]
-    evaluations = len(own.evaluations) + more
+    # Test splits are not evaluated during training, but once at its end.
+    at_end = any(name.startswith("test") for name in cohort.data[0].evaluation)
+    evaluations = len(cohort.schedules[0].evaluations) + at_end
+    name = alike[0][0].describe().rpartition(" lr=")[0]
     return Timing(name, len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations)
 
 
 def _gather(runs: Sequence[Run], settings: SweepSettings) -> Cohort:
-    return ready(
-        runs, [prepare(run, settings.model, settings.source(run), settings.allow_other_data) for run in runs], settings
-    )
+    return assemble(runs, load(runs, settings), settings)
 
 
 def _step(cohort: Cohort, state: State) -> float:
@@ -103,35 +102,38 @@ def _step(cohort: Cohort, state: State) -> float:
 
 
 def _evaluation(cohort: Cohort, state: State) -> float:
-    """Seconds for one evaluation of all splits that are evaluated during training (where there are none, of none)."""
+    """Seconds for one evaluation of all splits that are evaluated during training; 0 where there are none."""
     seconds = 0.0
     for name in cohort.data[0].evaluation:
         if name.startswith("test"):
             continue
-        whole = [own.evaluation[name] for own in cohort.data]
-        sample = [_sample(split) for split in whole]
-        _score(cohort, state, [split.take(np.arange(1)) for split in whole])  # what the first one imports
+        splits = [data.evaluation[name] for data in cohort.data]  # one a run
+        samples = [_sample(split) for split in splits]
+        _score(cohort, state, [split.take(np.arange(1)) for split in splits])  # what the first one imports
         began = _now(cohort)
-        _score(cohort, state, sample)
-        share = sum(int(split.starts[-1]) for split in sample) / sum(int(split.starts[-1]) for split in whole)
+        _score(cohort, state, samples)
+        # By tokens, which evaluation's time follows, since sequences are laid end to end without padding.
+        share = sum(int(split.starts[-1]) for split in samples) / sum(int(split.starts[-1]) for split in splits)
         seconds += (_now(cohort) - began) / share
     return seconds
 
 
 def _score(cohort: Cohort, state: State, splits: Sequence[Examples]) -> None:
-    own = cohort.data[0]
+    data = cohort.data[0]
     forward = cohort.forward(state.flat.detach(), state.step)
-    found = score(forward, splits, own.kind, cohort.network.first_position, cohort.device)
-    for scored, split in zip(found, splits, strict=True):
-        measure(scored, split, own.kind, own.metrics, own.labels)
+    scores = score(forward, splits, data.kind, cohort.network.first_position, cohort.device)
+    for scored, split in zip(scores, splits, strict=True):
+        measure(scored, split, data.kind, data.metrics, data.labels)
 
 
 def _sample(split: Examples) -> Examples:
+    """At most `EXAMPLES` examples, evenly spaced: data sets are often sorted by length or source."""
     count = len(split)
     return split if count <= EXAMPLES else split.take(np.linspace(0, count - 1, EXAMPLES).astype(np.int64))
 
 
 def _now(cohort: Cohort) -> float:
+    """The time, once the device has done all it was asked for: a GPU works behind the program's back."""
     if cohort.device.type == "cuda":
         torch.cuda.synchronize(cohort.device)
     return time.perf_counter()

@@ -1,6 +1,7 @@
-"""Checkpoints of a cohort in training: what moves, in one safetensors file with a checksum, resumed to the bit.
+"""Checkpoints of a cohort in training: one safetensors file with a checksum, from which training goes on to the bit.
 
-Orders, dropout and masks are functions of seed and step, so weights, Adam's moments and the history are all there is.
+Data order, dropout and masks are functions of seed and step, so that weights, Adam's moments and the history are all
+there is to store.
 """
 
 import hashlib
@@ -24,24 +25,25 @@ from peftcli.engine.training import History, State
 from peftcli.errors import UserError
 from peftcli.experiment.run import canonical
 
-FORMAT = 1  # raised whenever a state is stored otherwise, or the same runs would go on otherwise
+FORMAT = 1  # raised whenever a state is stored otherwise, or trained on from otherwise
 
 
 class Checkpoints:
     """One cohort's checkpoint file under `<output>/.checkpoints`, written when `seconds` have passed since the last.
 
-    `data` are the fingerprints of the runs' data: a state is gone on from only with the model and data it comes from.
+    `data` are the fingerprints of the runs' data. A state is resumed only with the model and data it was trained with.
     """
 
     def __init__(self, output: Path, cohort: Cohort, seconds: float, data: Sequence[str] = ()) -> None:
+        # Named after the runs: the same cohort finds it again, and one that was cut differently starts over.
         name = hashlib.sha256(canonical([run.id for run in cohort.runs])).hexdigest()[:16]
         self.path = output / ".checkpoints" / f"{name}.safetensors"
         self.cohort, self.seconds, self.last = cohort, seconds, time.monotonic()
         precision = str(cohort.assembly.precision)
-        self.made_from = [FORMAT, torch.__version__, precision, cohort.network.fingerprint, *data]
+        self.origin = [FORMAT, torch.__version__, precision, cohort.network.fingerprint, *data]
 
     def save_if_due(self, state: State) -> None:
-        """Save when the cohort has trained for longer than the setting since the last time."""
+        """Save when the cohort has trained for longer than `seconds` since the last time."""
         if time.monotonic() - self.last > self.seconds:
             self.save(state)
 
@@ -50,12 +52,24 @@ class Checkpoints:
         tensors = {"flat": state.flat.detach(), "mean": state.moments.mean, "square": state.moments.square}
         if state.best is not None:
             tensors["best"] = state.best
-        if state.pending:
+        if state.pending:  # losses of the steps since the last that was logged, one [runs] a step
             tensors["pending"] = torch.stack(state.pending)
-        for run, splits in enumerate(state.scored):
+        for row, splits in enumerate(state.scored):
             for split, scored in splits.items():
-                tensors[f"scored/{run}/{split}"] = torch.from_numpy(scored.logits)
-        data = save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()}, metadata=self._words(state))
+                tensors[f"scored/{row}/{split}"] = torch.from_numpy(scored.logits)
+        # All that is no tensor. JSON writes every float with the digits that read back to the same bits.
+        values = {
+            "made_from": self.origin,
+            "step": state.step,
+            "tokens": state.tokens,
+            "slots": state.slots,
+            "histories": [asdict(history) for history in state.histories],
+            "losses": [{split: scored.loss for split, scored in splits.items()} for splits in state.scored],
+        }
+        data = save(
+            {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
+            metadata={"state": json.dumps(values)},
+        )
         files.write(self.path, files.with_checksum(data))
         self.last = time.monotonic()
 
@@ -72,14 +86,15 @@ class Checkpoints:
             raise UserError(f"cannot read checkpoint {self.path}: {error.strerror}") from None
         if data is None:
             return self._refuse("is damaged")
-        words = _metadata(data)
-        if words.get("made_from") != self.made_from:
+        # A safetensors file begins with its header's length (8 bytes, little endian) and the header, in JSON.
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        values: dict[str, Any] = json.loads(header["__metadata__"]["state"])
+        if values.get("made_from") != self.origin:
             return self._refuse("comes from another model, other data or another version")
-        tensors = {name: tensor.to(self.cohort.device) for name, tensor in load(data).items()}
-        return _state(tensors, words)
+        return _state({name: tensor.to(self.cohort.device) for name, tensor in load(data).items()}, values)
 
     def remove(self) -> None:
-        """Remove the file, and parts of it that a process left which was stopped while writing: its runs have ended."""
+        """Remove the file, and what a process left that was stopped while writing it: its runs have ended."""
         for file in (self.path, *self.path.parent.glob(f".{self.path.name}.*.tmp")):
             file.unlink(missing_ok=True)
 
@@ -87,38 +102,21 @@ class Checkpoints:
         print(f"{self.path} {why}: these runs start over", file=sys.stderr)
         return None
 
-    def _words(self, state: State) -> dict[str, str]:
-        losses = [{split: scored.loss for split, scored in splits.items()} for splits in state.scored]
-        words = {
-            "made_from": self.made_from,
-            "step": state.step,
-            "tokens": state.tokens,
-            "slots": state.slots,
-            "histories": [asdict(history) for history in state.histories],
-            "losses": losses,
-        }
-        return {"state": json.dumps(words)}
 
-
-def _metadata(data: bytes) -> dict[str, Any]:
-    length = int.from_bytes(data[:8], "little")
-    words: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["state"])
-    return words
-
-
-def _state(tensors: dict[str, Tensor], words: dict[str, Any]) -> State:
+def _state(tensors: dict[str, Tensor], values: dict[str, Any]) -> State:
+    """Put a state together again from what `save` wrote of it."""
     scored: list[dict[str, Scored]] = [
-        {split: Scored(tensors[f"scored/{run}/{split}"].cpu().numpy(), loss) for split, loss in losses.items()}
-        for run, losses in enumerate(words["losses"])
+        {split: Scored(tensors[f"scored/{row}/{split}"].cpu().numpy(), loss) for split, loss in losses.items()}
+        for row, losses in enumerate(values["losses"])
     ]
     return State(
         flat=tensors["flat"].requires_grad_(),
         moments=Moments(tensors["mean"], tensors["square"]),
         best=tensors.get("best"),
-        histories=[History(**history) for history in words["histories"]],
-        step=words["step"],
-        tokens=words["tokens"],
-        slots=words["slots"],
+        histories=[History(**history) for history in values["histories"]],
+        step=values["step"],
+        tokens=values["tokens"],
+        slots=values["slots"],
         pending=list(tensors["pending"]) if "pending" in tensors else [],
         scored=scored,
     )

@@ -5,24 +5,23 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas import file as deltas
-from peftcli.engine import backbone as backbones
-from peftcli.engine import parallel, training
+from peftcli.engine import backbone, parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.device import default_device, resolve_precision
 from peftcli.engine.training import State
-from peftcli.errors import UserError
+from peftcli.errors import UserError, first_line
 from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue, heads
 from peftcli.models.files import fetch_config
-from peftcli.records.body import Cost, DataRead, Ending, Evaluation, Parameters, TrainingLoss
+from peftcli.records.body import Cost, Ending, Evaluation, Parameters, TrainingLoss
 from peftcli.runner import environment, predictions, tracking
 from peftcli.runner.checkpoints import Checkpoints
 from peftcli.runner.work import SweepSettings
@@ -36,21 +35,22 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettin
     Raises UserError where data, model, device or disk cannot be had, Stopped on a signal (progress saved). Any other
     error is raised where several runs train together, and written into a `failed` record where it is one alone.
     """
-    started = time.perf_counter()
+    began = time.perf_counter()
     state: State | None = None
     try:
-        prepared = [prepare(run, settings.model, settings.source(run), settings.allow_other_data) for run in runs]
-        cohort = ready(runs, prepared, settings)
-        _refuse_other(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, settings)
-        checkpoints = _checkpoints(cohort, prepared, settings)
+        prepared = load(runs, settings)
+        cohort = assemble(runs, prepared, settings)
+        _refuse_other_origin(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, settings)
+        fingerprints = [data.fingerprint for data in prepared]
+        checkpoints = Checkpoints(settings.output, cohort, settings.checkpoint_seconds, fingerprints)
         state = checkpoints.resume() or training.begin(cohort)
-        parallel.wait()  # until all have read it
+        parallel.wait()  # the first process writes checkpoints: not before all have read the last one
         with stopping.deferred(partial(_rescue, checkpoints, state)):
-            with tracking.curves(settings.output, runs, wanted if settings.track else ()) as write:
-                _train(cohort, state, checkpoints, watch, write)
-            if parallel.rank():  # the first process writes
+            with tracking.curves(settings.output, runs, wanted if settings.track else ()) as track:
+                _train(cohort, state, checkpoints, watch, track)
+            if parallel.rank():  # the first process writes the records too
                 return []
-            cost = _cost(cohort, state, started)
+            cost = _cost(cohort, state, began)
             rows = [row for row, run in enumerate(runs) if run in wanted]
             paths = [_write(cohort, state, row, prepared[row], cost, settings) for row in rows]
             checkpoints.remove()
@@ -58,56 +58,58 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettin
     except UserError:
         raise
     except torch.AcceleratorError as error:  # a device that failed once does so until the process ends
-        raise UserError(f"the device failed ({_first_line(error)}): run the command again to go on") from error
+        raise UserError(
+            f"the device failed ({first_line(error, sys.maxsize)}): run the command again to go on"
+        ) from error
     except Exception as error:
         if len(runs) > 1 and parallel.size() == 1:
-            raise
-        first = len(runs) == 1 and parallel.rank() == 0
-        written = [_write_failed(runs[0], error, None if state is None else state.step, settings)] if first else []
+            raise  # the caller tries again in halves, until the run at fault is alone
+        paths = [_write_failed(runs[0], error, state, settings)] if len(runs) == 1 and not parallel.rank() else []
         if parallel.size() > 1:
-            raise parallel.Lost(f"{type(error).__name__}: {_first_line(error)}") from error
-        return written
+            # The other processes of the group wait for this one in vain: none of them can go on.
+            raise parallel.Lost(f"{type(error).__name__}: {first_line(error, sys.maxsize)}") from error
+        return paths
 
 
-def ready(runs: Sequence[Run], prepared: Sequence[Prepared], settings: SweepSettings) -> Cohort:
+def load(runs: Sequence[Run], settings: SweepSettings) -> list[Prepared]:
+    """Read, check and tokenise the data of runs, each as its protocol asks. Raises UserError."""
+    return [prepare(run, settings.model, settings.source(run), settings.allow_other_data) for run in runs]
+
+
+def assemble(runs: Sequence[Run], prepared: Sequence[Prepared], settings: SweepSettings) -> Cohort:
     """Load the model and make runs ready to train together. Raises UserError."""
-    protocol, device = runs[0].protocol, default_device()
-    dtype = resolve_precision(protocol.precision, device)
-    task = prepared[0].task
-    pooler = heads.uses_pooler(_config(settings.model), task.kind, protocol.head)
-    backbone = backbones.load(settings.model, pooler, dtype, device)
+    # Runs of a cohort are alike in all but learning rate, seed and mask: the first one speaks for them.
+    protocol, task, device = runs[0].protocol, prepared[0].task, default_device()
+    try:
+        config = catalogue.config(settings.model)
+    except UserError:
+        config = fetch_config(settings.model)  # a hub model that is not in the cache yet
+    pooler = heads.uses_pooler(config, task.kind, protocol.head)
+    network = backbone.load(settings.model, pooler, resolve_precision(protocol.precision, device), device)
     data = [Data(p.train, p.evaluation, p.chooser, task.kind, tuple(p.label_names), task.metrics) for p in prepared]
-    return gather(runs, data, backbone, backbone.config, device)
+    return gather(runs, data, network, network.config, device)
 
 
-def _refuse_other(
+def _refuse_other_origin(
     wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, settings: SweepSettings
 ) -> None:
     """Refuse to replace a run's record by one of other data or of another model under the same name."""
     for run in wanted:
         record = records.find(settings.output, run)
-        earlier = record.body["data"] if record is not None else None
-        now = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
-        for key in (key for key in now if earlier and earlier.get(key) != now[key]):
-            what = "model" if key.startswith("model") else "data"
-            raise UserError(f"{record and record.path} was made with another {what} of the same name: move it away")
-
-
-def _config(model: str) -> dict[str, Any]:
-    """The config's numbers; a hub model that is not in the cache yet is fetched with its weights."""
-    try:
-        return catalogue.config(model)
-    except UserError:
-        return fetch_config(model)
-
-
-def _checkpoints(cohort: Cohort, prepared: Sequence[Prepared], settings: SweepSettings) -> Checkpoints:
-    return Checkpoints(settings.output, cohort, settings.checkpoint_seconds, [own.fingerprint for own in prepared])
+        recorded = record.body["data"] if record is not None else None
+        if record is None or not recorded:  # no record yet, or one that failed before its data were read
+            continue
+        current = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
+        for key, fingerprint in current.items():
+            if recorded.get(key) != fingerprint:
+                what = "model" if key.startswith("model") else "data"
+                raise UserError(f"{record.path} was made with another {what} of the same name: move it away")
 
 
 def _train(
     cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch, track: Callable[[State], None]
 ) -> None:
+    """Train to the end; raises Stopped once a signal has come and the progress is saved."""
     for current in training.train(cohort, state):
         watch(cohort, current)
         track(current)
@@ -119,7 +121,8 @@ def _train(
 
 
 def _rescue(checkpoints: Checkpoints, state: State) -> None:
-    """Save the progress in the middle of a long step or evaluation: what the last update left."""
+    """Save what the last update left, in the middle of a long step or evaluation; called from another thread."""
+    # The lock is held while an update changes weights and moments: a state between the two would be wrong.
     if state.lock.acquire(timeout=1.0):
         try:
             checkpoints.save(state)
@@ -128,25 +131,30 @@ def _rescue(checkpoints: Checkpoints, state: State) -> None:
             print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
 
 
-def _cost(cohort: Cohort, state: State, started: float) -> Cost:
+def _cost(cohort: Cohort, state: State, began: float) -> Cost:
+    """What the cohort took; seconds and memory are of this process, steps and tokens of the whole training."""
+    on_gpu = cohort.device.type == "cuda"
     return {
-        "seconds": time.perf_counter() - started,
+        "seconds": time.perf_counter() - began,
         "steps": state.step,
         "tokens": state.tokens,
         "computed_tokens": state.slots,
-        "peak_memory_bytes": _peak_memory(cohort.device),
+        # The most this process has held, earlier cohorts included; not measured on a processor.
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(cohort.device) if on_gpu else None,
         "cohort": len(cohort.runs),
     }
 
 
-def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: Cost, settings: SweepSettings) -> Path:
+def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cost, settings: SweepSettings) -> Path:
+    """Write a run's record, with its predictions and its delta beside it; `row` is its position in the cohort."""
     run, history = cohort.runs[row], state.histories[row]
     _check_there(settings.output)
     diverged = history.diverged is not None
+    # The record comes last: a run that has one has all that belongs to it.
     if settings.keep_predictions and not diverged:
         predictions.write(records.path(settings.output, run), cohort, state, row)
     if settings.save_delta and not diverged:
-        deltas.write(records.path(settings.output, run), cohort, state, row, own.fingerprint)
+        deltas.write(records.path(settings.output, run), cohort, state, row, prepared.fingerprint)
     ending: Ending = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
@@ -154,7 +162,13 @@ def _write(cohort: Cohort, state: State, row: int, own: Prepared, cost: Cost, se
         "evaluations": cast(list[Evaluation], history.evaluations),
         "cost": cost,
         "environment": environment.describe(cohort.device, cohort.assembly.precision),
-        "data": _data(own, cohort.network.fingerprint),
+        "data": {
+            "fingerprint": prepared.fingerprint,
+            "sizes": dict(prepared.sizes),
+            "differences": list(prepared.differences),
+            "left_out": prepared.left_out,
+            "model_fingerprint": cohort.network.fingerprint,
+        },
         "error": f"loss or weights not finite at step {history.diverged}" if diverged else None,
     }
     return records.write(settings.output, run, ending)
@@ -170,20 +184,11 @@ def _parameters(cohort: Cohort, row: int) -> Parameters:
     }
 
 
-def _data(own: Prepared, model: str | None) -> DataRead:
-    return {
-        "fingerprint": own.fingerprint,
-        "sizes": dict(own.sizes),
-        "differences": list(own.differences),
-        "left_out": own.left_out,
-        "model_fingerprint": model,
-    }
-
-
-def _write_failed(run: Run, error: Exception, step: int | None, settings: SweepSettings) -> Path:
+def _write_failed(run: Run, error: Exception, state: State | None, settings: SweepSettings) -> Path:
+    """Write the record of a run that failed: at a step, or before it had a state to train."""
     _check_there(settings.output)
     device = default_device()
-    where = "before training" if step is None else f"at step {step}"
+    where = "before training" if state is None else f"at step {state.step}"
     ending: Ending = {
         "status": "failed",
         "parameters": None,
@@ -201,12 +206,3 @@ def _check_there(output: Path) -> None:
     """Refuse to make a results folder anew that was there before: a disk may have been taken away."""
     if not output.is_dir():
         raise UserError(f"results folder {output} has vanished: nothing more was written; run the command again")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
-
-
-def _peak_memory(device: torch.device) -> int | None:
-    """The most GPU memory this process has held; not measured on a processor."""
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

@@ -105,6 +105,7 @@ def seconds_left(workers: Sequence[tuple[float, float, float]]) -> float | None:
     speeds = [worked / seconds for worked, _, seconds in workers if worked > 0 and seconds >= FIRST_GUESS]
     if not speeds:
         return None
+    # The slowest worker's end is the sweep's: work that was divided is not divided again.
     average = sum(speeds) / len(speeds)
     return max(
         left / (worked / seconds if worked > 0 and seconds >= FIRST_GUESS else average)
@@ -160,6 +161,7 @@ class Board:
     def show(self, make: Callable[[], Screen]) -> None:
         """Draw what `make` returns, or print it as a line, unless it is too early for that."""
         now = time.monotonic()
+        # `make` is a function, since most calls come too early and words would be made for nothing.
         if now - self.shown < (PLAIN_SECONDS if self._live is None else LIVE_SECONDS):
             return
         self.shown = now

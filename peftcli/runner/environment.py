@@ -46,10 +46,11 @@ def _version(name: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the source tree this package runs from, with a mark where it has changes; None where installed."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[2]  # peftcli/runner/environment.py: the folder above the package
     if not (root / ".git").exists():
         return None
     try:
+        # --exclude=*: no tag is taken, so that what is said is the commit and nothing else.
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

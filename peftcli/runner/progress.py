@@ -48,6 +48,7 @@ class Progress:
         if now - self._reported < self.every:
             return
         losses = [history.training[-1]["loss"] for history in state.histories if history.training]
+        # Reported, not kept: `self.status` counts whole cohorts, and `end` adds this one to it.
         status = self.status
         self._report(
             replace(

@@ -1,4 +1,4 @@
-"""Curves of runs for TensorBoard, written while they train through accelerate's tracker, from their histories alone."""
+"""Curves of runs for TensorBoard, written from their histories while they train, through accelerate's tracker."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ HIDDEN = ("step", "epoch", "split", "collapsed")  # of an evaluation's entry: no
 
 
 def check(tracker: str | None) -> None:
-    """See that a tracker is known and installed, None being none. Raises UserError."""
+    """Check that a tracker exists and is installed; None stands for none. Raises UserError."""
     if tracker is not None and tracker not in TRACKERS:
         raise unknown("value of --track", tracker, TRACKERS)
+    # Looked for, not imported: that takes a second, and is done where the first curve is written.
     if tracker is not None and find_spec(tracker) is None:
         raise UserError(f"--track {tracker} needs the package {tracker}: pip install 'peftcli[{tracker}]'")
 
@@ -39,29 +40,33 @@ def folder(output: Path, run: Run) -> Path:
 
 @contextlib.contextmanager
 def curves(output: Path, runs: Sequence[Run], wanted: Sequence[Run]) -> Iterator[Callable[[State], None]]:
-    """Give what writes the curves of the `wanted` ones among a cohort's runs, as far as their histories have come.
+    """A function that adds to the curves of the `wanted` runs of a cohort whatever is new in their histories.
 
-    What an earlier process wrote of them is replaced: a history has it all, and a step stands in one file only. Of a
+    What an earlier process wrote of them is replaced: a history has it all, and each step is in one file only. In a
     group of processes the first one writes.
     """
     from peftcli.engine import parallel
 
-    rows = [row for row, run in enumerate(runs) if run in wanted and parallel.rank() == 0]
     with contextlib.ExitStack() as stack:
-        own = {row: _Curves(folder(output, runs[row]), runs[row]) for row in rows}
-        for each in own.values():
-            stack.callback(each.close)
+        by_row: dict[int, _Curves] = {}
+        for row, run in enumerate(runs):
+            if run in wanted and parallel.rank() == 0:
+                by_row[row] = _Curves(folder(output, run), run)
+                stack.callback(by_row[row].close)
 
         def write(state: State) -> None:
-            for row, each in own.items():
-                each.write(state.histories[row])
+            for row, run_curves in by_row.items():
+                run_curves.write(state.histories[row])
 
         yield write
 
 
 @dataclass
 class _Curves:
-    """One run's curves, and how much of its history they have. A disk that fails ends them, not the run."""
+    """One run's curves. `training` and `evaluations` count the history's entries that are written.
+
+    A disk that fails ends the curves, not the run.
+    """
 
     folder: Path
     run: Run
@@ -87,7 +92,7 @@ class _Curves:
         self.training, self.evaluations = len(history.training), len(history.evaluations)
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file. What could not be written is lost without a word: `write` has said so already."""
         if self.tracker is not None:
             with contextlib.suppress(OSError):
                 self.tracker.finish()
@@ -97,13 +102,15 @@ class _Curves:
 
 
 def _open(folder: Path, run: Run) -> Any:
-    """Start a run's curves anew."""
+    """Start a run's curves anew, in place of what an earlier process wrote."""
     from accelerate import PartialState
     from accelerate.tracking import TensorBoardTracker
 
     for file in folder.glob("events.out.tfevents.*"):
         file.unlink()
-    PartialState(cpu=True)  # asked for by the tracker; where a group was joined, that is what it finds
+    # The tracker asks accelerate which process it is in. This makes it a single one on the processor, unless a group
+    # was joined before (`engine.parallel`), which then stays.
+    PartialState(cpu=True)
     tracker = TensorBoardTracker(folder.name, folder.parent)
     tracker.start()
     tracker.log({"run": run.describe()}, step=0)

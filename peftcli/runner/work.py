@@ -1,30 +1,29 @@
-"""What a sweep works on and with: the settings of a sweep, the cohorts of one process, and which of their runs are missing."""
+"""What a sweep works with: its settings, the cohorts of one process, and which of their runs have no record yet."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
-from peftcli.experiment import cohort_size as sizing
-from peftcli.experiment import parameters, plan
+from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.run import Run
 from peftcli.models.files import fetch_config
 
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as given.
+    """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as it was typed.
 
     `own_data` has the file or folder of each task that a recipe describes; `track` names who else gets the curves.
     """
 
     model: str
-    output: Path
+    output: Path  # the results folder: records in <task>/<strategy>-<id>.json
     data_dir: Path | None = None
     allow_other_data: bool = False
     keep_predictions: bool = True
     save_delta: bool = False
-    checkpoint_seconds: float = 600.0
+    checkpoint_seconds: float = 600.0  # of training between two checkpoints of a cohort
     own_data: Mapping[str, Path] = field(default_factory=dict)
     track: str | None = None
 
@@ -65,13 +64,13 @@ class WorkUnit:
 
 def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> list[tuple[Run, ...]]:
     """Group a recipe's runs: at most `size` together, else the size pinned for them, else one that is pinned now."""
-    size = sizing.choose(settings.output, runs, size, on_gpu(), keep=True)
-    fetch_config(settings.model)
-    groups = plan.cohorts(runs, len(runs))
+    size = cohort_size.choose(settings.output, runs, size, on_gpu(), keep=True)
+    fetch_config(settings.model)  # a hub model's, where it is not in the cache: columns are counted from its numbers
+    groups = plan.cohorts(runs, len(runs))  # all that may train together, which is then cut to what memory allows
     return [
         cohort
         for group in groups
-        for cohort in plan.cohorts(group, sizing.limit(size, parameters.run_columns(settings.model, group[0])))
+        for cohort in plan.cohorts(group, cohort_size.limit(size, parameters.run_columns(settings.model, group[0])))
     ]
 
 

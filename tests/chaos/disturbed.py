@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from peftcli.data import loading
 from peftcli.engine import backbone
 from peftcli.experiment.recipe import load
 from peftcli.report import report as reporting
-from peftcli.runner import cohort as execution
+from peftcli.runner import cohort
 
 SCALE = float(os.environ.get("PEFTCLI_CHAOS", "1"))
 VARYING = ("seconds", "peak_memory_bytes")
@@ -44,7 +43,8 @@ def _command(arguments: list[str], checkpoint_seconds: float) -> None:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     sys.argv = ["peftcli", *arguments]
-    execution.Place = partial(execution.Place, checkpoint_seconds=checkpoint_seconds)  # type: ignore[misc, assignment]
+    original = cohort.Checkpoints
+    cohort.Checkpoints = lambda output, runs, _, data: original(output, runs, checkpoint_seconds, data)  # type: ignore[misc, assignment]
     main()
 
 
