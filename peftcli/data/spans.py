@@ -4,14 +4,39 @@ import bisect
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
+from peftcli.data.examples import Array
+from peftcli.data.rows import SPAN_STARTS, Rows
 from peftcli.errors import UserError
 
 TOLERANCE = 3  # words; one row of WSC points at the word before its span
-EDGES = (
-    ".,;:!?\"'()"  # punctuation that may surround a span's words in one of span and text, and be missing in the other
-)
+# Punctuation that may surround a word in the text or in the span, and be missing in the other.
+EDGES = ".,;:!?\"'()"
 
 Range = tuple[int, int]  # half-open: the first position, and the one behind the last
+
+
+def locate(rows: Rows, offsets: Sequence[Sequence[Range]], kept: Array, max_length: int) -> Array:
+    """Return the word pieces of both spans of the kept examples, [examples, 2, 2] as in `Examples.spans`.
+
+    `offsets` [examples][word pieces] are the characters of each word piece, cut to `max_length` pieces. Raises UserError
+    where a span was cut off or is not in its text.
+    """
+    texts, *_ = rows.columns.values()
+    text_columns = [name.replace("_index", "_text") for name in SPAN_STARTS]
+    located = np.zeros((len(rows), 2, 2), np.int64)  # examples that are not kept stay 0
+    for row in kept.tolist():
+        for which, (column, start) in enumerate(zip(text_columns, SPAN_STARTS, strict=True)):
+            span = rows.columns[column][row]
+            range_of_pieces = pieces(offsets[row], characters(texts[row], span, rows.columns[start][row]))
+            if range_of_pieces is None:
+                raise UserError(
+                    f"max_length {max_length} cuts span {span!r} of example {rows.numbers[row]}: "
+                    "give more, or overlong: drop"
+                )
+            located[row, which] = range_of_pieces
+    return located
 
 
 def characters(text: str, span: str, word: int) -> Range:

@@ -12,7 +12,7 @@ import numpy as np
 
 from peftcli.data import spans
 from peftcli.data.examples import Array, Examples
-from peftcli.data.rows import SPAN_STARTS, Rows
+from peftcli.data.rows import Rows
 from peftcli.errors import UserError, first_line, unknown
 from peftcli.models import catalogue, hub
 from peftcli.tasks.registry import Kind
@@ -124,7 +124,7 @@ def encode(
             f"a sequence has {longest} word pieces, and the model takes {limit}: max_length {limit} or less"
         )
     if kind == "span":
-        examples = _locate_spans(examples, sequences, rows, kept, max_length)
+        examples = replace(examples, spans=spans.locate(rows, sequences.offsets, kept, max_length))
     whole = len(kept) == len(rows)
     return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), lost_words)
 
@@ -210,22 +210,3 @@ def _first_pieces(words: Iterable[int | None]) -> dict[int, int]:
         if word is not None:
             firsts.setdefault(word, position)
     return firsts
-
-
-def _locate_spans(examples: Examples, sequences: _Sequences, rows: Rows, kept: Array, max_length: int) -> Examples:
-    """Add the word pieces of both spans of the kept examples."""
-    columns = rows.columns
-    text_columns = [name.replace("_index", "_text") for name in SPAN_STARTS]
-    located = np.zeros((len(rows), 2, 2), np.int64)  # as `Examples.spans`; examples that are not kept stay 0
-    for row in kept.tolist():
-        text = next(iter(columns.values()))[row]
-        for which, (span, start) in enumerate(zip(text_columns, SPAN_STARTS, strict=True)):
-            characters = spans.characters(text, columns[span][row], columns[start][row])
-            pieces = spans.pieces(sequences.offsets[row], characters)
-            if pieces is None:
-                raise UserError(
-                    f"max_length {max_length} cuts span {columns[span][row]!r} of example {rows.numbers[row]}: "
-                    "give more, or overlong: drop"
-                )
-            located[row, which] = pieces
-    return replace(examples, spans=located)
