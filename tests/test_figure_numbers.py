@@ -11,6 +11,7 @@ from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
 from peftcli.report.figures import (
     bars,
+    curves,
     layers,
     low_data,
     mask_change,
@@ -29,7 +30,7 @@ from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of
 def test_bars_show_mean_and_deviation_at_the_best_rate(tmp_path: Path) -> None:
     found = bars.collect(entry("bars"), study_of(tmp_path))
     study = study_of(tmp_path)
-    assert [point.place for point in found][:3] == ["Full on CoLA", "LayerNorm on CoLA", "BitFit on CoLA"]
+    assert [point.label for point in found][:3] == ["Full on CoLA", "LayerNorm on CoLA", "BitFit on CoLA"]
     for point in found:
         rates: dict[float, list[float]] = {}
         for outcome in study.outcomes:
@@ -45,8 +46,8 @@ def test_bars_show_mean_and_deviation_at_the_best_rate(tmp_path: Path) -> None:
 
 def test_what_is_not_there_is_counted_and_said(tmp_path: Path) -> None:
     study = study_of(tmp_path, odd)
-    kept = {point.place: point for point in bars.collect(entry("bars"), study)}
-    cut = {point.place: point for point in bars.collect(entry("bars", collapsed="leave out"), study)}
+    kept = {point.label: point for point in bars.collect(entry("bars"), study)}
+    cut = {point.label: point for point in bars.collect(entry("bars", collapsed="leave out"), study)}
     level = next(
         100 * synthetic.level(o.planned)
         for o in study.outcomes
@@ -90,16 +91,16 @@ def test_printed_fractions_and_maxima_are_shown_as_what_they_are(tmp_path: Path)
 def test_copied_cells_are_said(tmp_path: Path) -> None:
     study = figures.study(recipes.load(recipes.find("transferability/table1")), tmp_path)
     found = bars.collect(entry("bars", published=True, strategies=["bitfit", "full"]), study)
-    copied = [point.place for point in found if point.copied]
+    copied = [point.label for point in found if point.copied]
     assert len(copied) == 3
     assert any(note.startswith("Copied by the paper") and copied[0] in note for note in points.notes(found))
 
 
 def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
     study = study_of(tmp_path, odd)
-    found = training_curves.panels(entry("curves", learning_rate=1e-3, tasks=["rte"], strategies=["layernorm"]), study)
+    found = curves.panels(entry("curves", learning_rate=1e-3, tasks=["rte"], strategies=["layernorm"]), study)
     assert [panel.title for panel in found] == ["RTE, LayerNorm"]
-    lines = found[0].quantities[training_curves.TRAINING]
+    lines = found[0].quantities[curves.TRAINING]
     assert ([line.seed for line in lines], found[0].expected) == ([0, 1, 3], 4)
     for line in lines:
         body = next(study.body(o) for o in study.outcomes if _is(o, "layernorm", "rte", 1e-3, line.seed))
@@ -107,7 +108,7 @@ def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
         assert line.values == tuple(e["loss"] for e in body["training"])
         assert line.steps == tuple(e["step"] for e in body["training"])
     assert lines[1].ended == "diverged after step 500"
-    assert training_curves.notes(found) == [
+    assert curves.notes(found) == [
         "Fewer curves than runs: RTE, LayerNorm: 3 of 4.",
         "Ended early: RTE, LayerNorm: seed 1 diverged after step 500.",
     ]
@@ -120,7 +121,7 @@ def _is(outcome: Any, strategy: str, task: str, rate: float, seed: int) -> bool:
 
 def test_metric_curves_are_times_100_and_of_the_split_that_chooses(tmp_path: Path) -> None:
     study = study_of(tmp_path, training={"validation_share": 0.2, "restore_best": True})
-    found = training_curves.panels(entry("curves", show="metric", tasks=["cola"], strategies=["full"]), study)
+    found = curves.panels(entry("curves", show="metric", tasks=["cola"], strategies=["full"]), study)
     line = found[0].quantities["matthews"][0]
     body = study.body(next(o for o in study.outcomes if _is(o, "full", "cola", 1e-5, 0)))
     assert body is not None
@@ -139,7 +140,7 @@ def test_medians_stop_where_fewer_than_half_of_the_runs_are_left() -> None:
 
 def test_a_regression_s_loss_is_not_in_nats(tmp_path: Path) -> None:
     study = study_of(tmp_path, lambda planned: "missing", tasks=["stsb", "rte"])
-    found = training_curves.panels(entry("curves"), study)
+    found = curves.panels(entry("curves"), study)
     assert {panel.column: panel.unit for panel in found} == {"stsb": "squared error", "rte": "nats"}
 
 
@@ -157,11 +158,11 @@ def test_layers_are_in_order_with_baselines_level(tmp_path: Path) -> None:
     study = study_of(tmp_path, strategies=[*LAYERS[::-1], RECIPE["strategies"][0]])
     found = layers.collect(entry("layers", baselines=["full"]), study)
     made_panels, across = layers.panels(entry("layers", baselines=["full"]), found)
-    assert [place.x for place in made_panels[0].lines[0].places] == [1, 2, 3, 4]
+    assert [place.x for place in made_panels[0].lines[0].marks] == [1, 2, 3, 4]
     assert across.ticks == ((1.0, "1"), (2.0, "2"), (3.0, "3"), (4.0, "4"))
     assert [line.role for line in made_panels[0].lines] == ["ours", "level"]
-    second = next(p for p in found if p.place == "#2 on CoLA")
-    assert made_panels[0].lines[0].places[1].y == second.mean
+    second = next(p for p in found if p.label == "#2 on CoLA")
+    assert made_panels[0].lines[0].marks[1].y == second.mean
 
 
 def test_low_data_sizes_are_those_before_the_split(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_low_data_sizes_are_those_before_the_split(tmp_path: Path) -> None:
     (panel,), across = low_data.panels(spec, study, found)
     assert [x for x, _ in across.ticks] == [100, 1000, tasks.TASKS["rte"].sizes["train"]]
     assert [line.label for line in panel.lines][:2] == ["Full (learning rate 1e-5)", "LayerNorm (learning rate 1e-4)"]
-    assert all([place.x for place in line.places] == [100, 1000, 2490] for line in panel.lines)
+    assert all([place.x for place in line.marks] == [100, 1000, 2490] for line in panel.lines)
 
 
 def test_a_size_that_no_record_tells_is_said(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_sparsity_has_means_and_deviations_over_rising_shares(tmp_path: Path) ->
     found = sparsity.collect(spec, study)
     (means, deviations), across = sparsity.panels(spec, found)
     assert across.ticks == ((0.001, "0.1"), (0.01, "1"), (0.1, "10"))
-    for place, deviation, share in zip(means.lines[0].places, deviations.lines[0].places, (1, 2, 0), strict=True):
+    for place, deviation, share in zip(means.lines[0].marks, deviations.lines[0].marks, (1, 2, 0), strict=True):
         own = [100 * synthetic.level(o.planned) for o in study.outcomes if o.planned.strategy == share]
         best = max(np.split(np.array(own), 2), key=np.mean)
         assert place.y == pytest.approx(best.mean())

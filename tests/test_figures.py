@@ -1,4 +1,4 @@
-"""Figures: the entries of a recipe, and drawings: nothing clipped, the same bytes, safe whatever the words."""
+"""Figures: nothing clipped, the same bytes, safe whatever the words."""
 
 import hashlib
 import io
@@ -15,41 +15,9 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
-from peftcli.report.figures import style
+from peftcli.report.figures import spec, style
 from tests import synthetic
 from tests.drawn import LAYERS, RECIPE, SHARES, SIZES, entry, odd, study_of, tiny_model
-
-# ---- entries of a recipe
-
-
-def test_entries_of_every_recipe_are_known() -> None:
-    count = 0
-    for name in recipes.shipped():
-        if not name.endswith("sensitivity"):
-            count += len(figures.parse_all(recipes.load(recipes.find(name)).figures))
-    assert count >= 13  # the papers' figures with numbers in them
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"kind": "bar", "name": "a"}, "unknown kind 'bar': did you mean 'bars'?"),
-        ({"name": "a"}, "unknown kind 'None'"),
-        ({"kind": "bars", "name": "a", "strat": 1}, "unknown key 'strat': did you mean 'start'?"),
-        ({"kind": "bars", "name": "../a"}, "figure ../a: name: '../a'"),
-        ({"kind": "bars"}, "key 'name' is missing"),
-        ({"kind": "curves", "name": "a", "show": "los"}, "did you mean 'loss'?"),
-    ],
-)
-def test_bad_entries_are_one_line(given: dict[str, Any], message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        figures.parse(given)
-    assert message in str(caught.value)
-
-
-def test_two_figures_of_one_name_are_refused() -> None:
-    with pytest.raises(UserError, match="two are named 'a'"):
-        figures.parse_all([{"kind": "bars", "name": "a"}, {"kind": "layers", "name": "a"}])
 
 
 @pytest.mark.parametrize("options", [{"tasks": ["mrpc"]}, {"strategies": ["lora"]}, {"learning_rate": 0.5}])
@@ -58,8 +26,6 @@ def test_what_the_recipe_does_not_have_is_refused(tmp_path: Path, options: dict[
     with pytest.raises(UserError, match=r"unknown .* of this figure"):
         figures.draw(entry("bars", **options), study)
 
-
-# ---- drawings
 
 KINDS: dict[str, dict[str, Any]] = {
     "bars": {},
@@ -75,23 +41,23 @@ OPTIONS: dict[str, dict[str, Any]] = {"layers": {"baselines": ["full"]}, "low_da
 
 
 def test_every_kind_is_tested() -> None:
-    assert set(KINDS) == set(figures.PAINTERS)
+    assert set(KINDS) == set(spec.KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_drawings_are_sound_and_nothing_is_clipped_or_overlaps(tmp_path: Path, kind: str) -> None:
     study = study_of(tmp_path, odd, **KINDS[kind])
-    spec = entry(kind, **OPTIONS.get(kind, {}))
+    options = entry(kind, **OPTIONS.get(kind, {}))
     if kind == "density":
         tiny_model(tmp_path / "m", "", False)
-        spec = entry(kind, model=str(tmp_path / "m"))
-    drawing = figures.draw(spec, study)
+        options = entry(kind, model=str(tmp_path / "m"))
+    drawing = figures.draw(options, study)
     assert ElementTree.fromstring(drawing.svg).tag.endswith("svg")
     assert drawing.png.startswith(b"\x89PNG")
     assert len(drawing.svg) < 500_000
     _check_border(drawing.png)
     with style.settings():
-        figure, words = figures.PAINTERS[kind](spec, study)
+        figure, words = spec.KINDS[kind].draw(options, study)
         assert words == drawing.description
         style.encode(figure)
         _check_texts(figure)
@@ -138,9 +104,9 @@ def test_bars_differ_without_colour_and_lines_too() -> None:
 
 def test_many_bars_go_into_rows(tmp_path: Path) -> None:
     study = figures.study(recipes.load(recipes.find("transferability/table1")), tmp_path)
-    spec = entry("bars", published=True)
+    options = entry("bars", published=True)
     with style.settings():
-        figure, _ = figures.PAINTERS["bars"](spec, study)
+        figure, _ = spec.KINDS["bars"].draw(options, study)
     assert [len(axes.get_xticks()) for axes in figure.axes] == [3, 3, 3]
     assert figure.get_figwidth() < 12
 
@@ -168,9 +134,9 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
 
     study = study_of(tmp_path, odd)
     specs = [entry("bars"), entry("curves", tasks=["rte"])]
-    first = [figures.draw(spec, study) for spec in specs]
+    first = [figures.draw(each, study) for each in specs]
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "svg.fonttype": "none", "lines.linewidth": 5}):
-        again = [figures.draw(spec, study) for spec in specs]
+        again = [figures.draw(each, study) for each in specs]
     assert [(d.svg, d.png) for d in again] == [(d.svg, d.png) for d in first]
     program = (
         "import sys, hashlib; from pathlib import Path; from tests import drawn as t; "

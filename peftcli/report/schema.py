@@ -38,7 +38,7 @@ def recipe_schema() -> Schema:
         "training": Training,
         "table": View,
         "claim": claim_model(),
-        **{f"figure_{kind}": model for kind, model in figures.KINDS.items()},
+        **{f"figure_{word}": kind.options for word, kind in figures.KINDS.items()},
     }
     for name, model in models.items():
         definitions[name] = _of(model, definitions)

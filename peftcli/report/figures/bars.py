@@ -1,77 +1,91 @@
 """Bars of each strategy on each task (freezing, Figures 1, 5 and 7)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
 
 from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, describe, notes, points
-from peftcli.report.figures.spec import Bars
+from peftcli.report.figures.spec import PUBLISHED, RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
-from peftcli.report.figures.words import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHARE = 0.82  # of the room between two tasks that bars fill
-WIDEST = 36  # bars in a row
+WIDEST = 36  # bars in a row: more could not be told apart on a page
+
+
+class Bars(FigureSpec):
+    """Mean and standard deviation of each strategy on each task, as bars."""
+
+    kind: Literal["bars"] = Field(description="Bars of each strategy on each task.")
+    learning_rate: BestOrRate = Field("best", description=RATE)
+    start: Annotated[float, Field(ge=0, lt=100)] = Field(0.0, description="Where the axis starts, in percent.")
+    collapsed: Literal["keep", "leave out"] = Field(
+        "keep", description="Whether runs that give every example the same answer are left out, which the figure says."
+    )
+    published: bool = Field(False, description=PUBLISHED)
 
 
 def collect(spec: Bars, study: Study) -> list[Point]:
-    """Give the point of every bar: task by task, in the order of the strategies."""
+    """Return the point of every bar: task by task, in the order of the strategies."""
     groups = study.groups(spec.tasks, spec.strategies, spec.learning_rate)
     return points(study, groups, leave_out_collapsed=spec.collapsed == "leave out")
 
 
+@draws(Bars, "each strategy on each task")
 def draw(spec: Bars, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
-    found = collect(spec, study)
-    return paint(spec, found), " ".join(["Mean and standard deviation.", *map(describe, found), *notes(found)])
+    drawn = collect(spec, study)
+    return paint(spec, drawn), " ".join(["Mean and standard deviation.", *map(describe, drawn), *notes(drawn)])
 
 
-def paint(spec: Bars, found: Sequence[Point]) -> "Figure":
+def paint(spec: Bars, drawn: Sequence[Point]) -> "Figure":
     """Draw the bars side by side, a deviation up and down, the paper's value a diamond; tasks in equal rows."""
-    tasks = list(dict.fromkeys(point.group.column for point in found))
-    labels = list(dict.fromkeys(point.group.label for point in found))
+    tasks = list(dict.fromkeys(point.group.column for point in drawn))
+    labels = list(dict.fromkeys(point.group.label for point in drawn))
     rows = -(-len(tasks) * len(labels) // WIDEST)
     count = -(-len(tasks) // max(rows, 1))  # tasks in a row
     rows = -(-len(tasks) // count)
+    # Inches: 0.26 a bar leaves room for its count, 1.6 for the axis; 5.2 hold the legend and the notes.
     figure, axes = style.grid(rows, 1, max(5.2, 0.26 * count * len(labels) + 1.6), 3.4 if rows == 1 else 2.5)
-    limits = _limits(spec, found)
+    limits = _limits(spec, drawn)
     for number, (ax,) in enumerate(axes):
-        own = tasks[number * count : (number + 1) * count]
-        _paint_row(ax, spec, [point for point in found if point.group.column in own], labels)
+        in_row = tasks[number * count : (number + 1) * count]
+        _paint_row(ax, spec, [point for point in drawn if point.group.column in in_row], labels)
         ax.set(xlim=(-0.5, count - 0.5), ylim=limits, ylabel="score (mean ± std over seeds)")
     axes[-1][0].set_xlabel("task and its metric")
-    _legend(figure, spec, found, labels)
-    style.write_notes(figure, [*_start_note(spec, found), *notes(found)])
+    _legend(figure, spec, drawn, labels)
+    style.write_notes(figure, [*_start_note(spec, drawn), *notes(drawn)])
     return figure
 
 
-def _paint_row(ax: "Axes", spec: Bars, found: Sequence[Point], labels: Sequence[str]) -> None:
-    tasks = list(dict.fromkeys(point.group.column for point in found))
+def _paint_row(ax: "Axes", spec: Bars, drawn: Sequence[Point], labels: Sequence[str]) -> None:
+    tasks = list(dict.fromkeys(point.group.column for point in drawn))
     width = SHARE / len(labels)
     ax.grid(False, axis="x")
     for at, column in enumerate(tasks):
-        own = [point for point in found if point.group.column == column]
-        for place, point in enumerate(own):
-            _paint_bar(
-                ax, point, at + (place - (len(own) - 1) / 2) * width, width, spec, labels.index(point.group.label)
-            )
-    ax.set_xticks(range(len(tasks)), [style.escape(f"{column.label}\n{short(column.metric)}") for column in tasks])
+        in_task = [point for point in drawn if point.group.column == column]
+        for number, point in enumerate(in_task):
+            x = at + (number - (len(in_task) - 1) / 2) * width  # the bars of a task stand around its tick
+            _paint_bar(ax, point, x, width, spec, labels.index(point.group.label))
+    ax.set_xticks(
+        range(len(tasks)), [style.escape(f"{column.label}\n{style.short(column.metric)}") for column in tasks]
+    )
 
 
-def _limits(spec: Bars, found: Sequence[Point]) -> tuple[float, float]:
+def _limits(spec: Bars, drawn: Sequence[Point]) -> tuple[float, float]:
     """Where the vertical axis starts and ends: with room for every deviation, printed value and count."""
-    low = min([spec.start, *(p.mean - (p.std or 0) for p in found if p.mean is not None and p.mean < 0)])
-    high = max([spec.start + 1, *(v for p in found if (v := _top(p, spec)) is not None)])
+    # Correlations can be negative, and a bar must start on the axis.
+    low = min([spec.start, *(p.mean - (p.std or 0) for p in drawn if p.mean is not None and p.mean < 0)])
+    tops = [p.mean + (p.std or 0) for p in drawn if p.mean is not None]
+    if spec.published:
+        tops += [p.printed for p in drawn if p.printed is not None]
+    high = max([spec.start + 1, *tops])
     return low, high + 0.06 * (high - low)
-
-
-def _top(point: Point, spec: Bars) -> float | None:
-    printed = point.printed if spec.published else None
-    ours = None if point.mean is None else point.mean + (point.std or 0)
-    return max((value for value in (printed, ours) if value is not None), default=None)
 
 
 def _paint_bar(ax: "Axes", point: Point, at: float, width: float, spec: Bars, number: int) -> None:
@@ -79,7 +93,7 @@ def _paint_bar(ax: "Axes", point: Point, at: float, width: float, spec: Bars, nu
         _write_at_foot(ax, at, "no value")
     else:
         ax.bar(at, point.mean - spec.start, width, bottom=spec.start, **style.fill(number))
-        deviation = point.std if point.std is not None else 0.0
+        deviation = point.std if point.std is not None else 0.0  # of one run there is none
         ax.errorbar(at, point.mean, deviation, color="black", capsize=2.5, linewidth=1, clip_on=True)
         if point.n < point.planned:
             ax.annotate(
@@ -89,9 +103,10 @@ def _paint_bar(ax: "Axes", point: Point, at: float, width: float, spec: Bars, nu
         if point.mean < spec.start:
             _write_at_foot(ax, at, f"▼ {point.mean:.1f}")
     if spec.published and point.printed is not None:
-        inside = "white" if point.copied else "black"
+        inside = "white" if point.copied else "black"  # hollow: not measured by the paper itself
         at += 0.25 * width  # beside the deviation, not on it
         ax.plot(at, point.printed, "D", markersize=4.5, markerfacecolor=inside, markeredgecolor="black", zorder=6)
+        # A white rim keeps the diamond apart from a dark bar.
         ax.plot(at, point.printed, "D", markersize=6.5, markerfacecolor="white", markeredgecolor="white", zorder=5)
 
 
@@ -99,20 +114,20 @@ def _write_at_foot(ax: "Axes", at: float, words: str) -> None:
     ax.text(at, 0.02, words, rotation=90, ha="center", va="bottom", fontsize=7, transform=ax.get_xaxis_transform())
 
 
-def _legend(figure: "Figure", spec: Bars, found: Sequence[Point], labels: Sequence[str]) -> None:
+def _legend(figure: "Figure", spec: Bars, drawn: Sequence[Point], labels: Sequence[str]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     handles: list[object] = [Patch(**style.fill(number)) for number in range(len(labels))]
     names = list(labels)
-    if spec.published and any(point.printed is not None for point in found):
+    if spec.published and any(point.printed is not None for point in drawn):
         handles.append(Line2D([], [], marker="D", linestyle="", color="black"))
         names.append("printed in the paper")
     style.legend(figure, handles, names)
 
 
-def _start_note(spec: Bars, found: Sequence[Point]) -> list[str]:
+def _start_note(spec: Bars, drawn: Sequence[Point]) -> list[str]:
     if not spec.start:
         return []
-    below = any(point.mean is not None and point.mean < spec.start for point in found)
+    below = any(point.mean is not None and point.mean < spec.start for point in drawn)
     return [f"The axis starts at {spec.start:g}." + (" ▼ marks means below it." if below else "")]

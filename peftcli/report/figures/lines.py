@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class At:
-    """One place of a line: `y` (None: no value) with `spread` up and down, from `n` of `planned` runs."""
+class Mark:
+    """One mark of a line: `y` (None: no value) with `spread` up and down, from `n` of `planned` runs."""
 
     x: float
     y: float | None
@@ -27,7 +27,7 @@ class Line:
     """One line. `look` is its number among the figure's looks; `role` says if it is ours, the paper's, or a level."""
 
     label: str
-    places: tuple[At, ...]
+    marks: tuple[Mark, ...]
     look: int
     role: Literal["ours", "printed", "level"] = "ours"
 
@@ -51,8 +51,9 @@ class Across:
 
 
 def paint(panels: Sequence[Panel], across: Across, columns: int, notes: Sequence[str]) -> "Figure":
-    """Draw panels, `columns` side by side; a place with fewer runs is hollow, one without a value a cross below."""
+    """Draw panels, `columns` side by side; a mark with fewer runs is hollow, one without a value a cross below."""
     rows = max(1, -(-len(panels) // columns))
+    # Inches: one panel alone may be wide; two side by side fill a page of 7.
     figure, axes = style.grid(rows, columns, 5.6 if columns == 1 else 3.5, 3.2 if columns == 1 else 2.5)
     flat = [ax for row in axes for ax in row]
     for number, ax in enumerate(flat):
@@ -70,6 +71,7 @@ def paint(panels: Sequence[Panel], across: Across, columns: int, notes: Sequence
 def _paint_panel(ax: "Axes", panel: Panel, across: Across) -> None:
     ax.set_title(style.escape(panel.title))
     ax.set_xscale(across.scale)
+    # Lines stand around the true place; the paper's values, which have no error bars, exactly on it.
     ours = [line for line in panel.lines if line.role == "ours"]
     for line in panel.lines:
         if line.role == "level":
@@ -78,7 +80,7 @@ def _paint_panel(ax: "Axes", panel: Panel, across: Across) -> None:
             shift = ours.index(line) - (len(ours) - 1) / 2 if line in ours else 0.0
             _paint_line(ax, line, across, shift)
     ax.set_xticks([x for x, _ in across.ticks], [word for _, word in across.ticks])
-    ax.minorticks_off()
+    ax.minorticks_off()  # a logarithmic axis would name powers of ten between the ticks
     ax.set_ylabel(panel.axis)
     ax.set_xlabel(across.name)
 
@@ -88,34 +90,33 @@ def _paint_line(ax: "Axes", line: Line, across: Across, shift: float) -> None:
     look = style.look(line.look)
     if line.role == "printed":
         look |= {"marker": "D", "markerfacecolor": "white", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
-    moved = {place: _aside(place.x, across, shift) for place in line.places}
-    known = [place for place in line.places if place.y is not None]
-    ax.plot([moved[p] for p in known], [p.y for p in known if p.y is not None], **look)
-    for place in known:
-        if place.spread:
-            ax.errorbar(moved[place], place.y or 0.0, place.spread, color=look["color"], capsize=2, linewidth=0.9)
-        if place.n < place.planned:
+    # A twentieth apart on a logarithmic axis; on a linear one (layers) 0.08 of the distance between two.
+    moved = {mark: mark.x * 1.05**shift if across.scale == "log" else mark.x + 0.08 * shift for mark in line.marks}
+    drawn = [mark for mark in line.marks if mark.y is not None]
+    ax.plot([moved[p] for p in drawn], [p.y for p in drawn if p.y is not None], **look)
+    for mark in drawn:
+        if mark.spread:
+            ax.errorbar(moved[mark], mark.y or 0.0, mark.spread, color=look["color"], capsize=2, linewidth=0.9)
+        if mark.n < mark.planned:
             hollow = {**look, "linestyle": "", "markerfacecolor": "white", "zorder": 4}
-            at = moved[place], place.y or 0.0
+            at = moved[mark], mark.y or 0.0
             ax.plot(*at, **hollow)
             around = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.4}
-            count = f"{place.n}/{place.planned}"
+            count = f"{mark.n}/{mark.planned}"
             ax.annotate(count, at, (4, 5), textcoords="offset points", fontsize=6.5, bbox=around, zorder=3)
-    gone = [moved[place] for place in line.places if place.y is None and line.role == "ours"]
+    # In the axis's own height (0 to 1), so that a cross stands at the bottom whatever the values are.
+    gone = [moved[mark] for mark in line.marks if mark.y is None and line.role == "ours"]
     ax.plot(gone, [0.03] * len(gone), "x", color=look["color"], markeredgewidth=1.5, transform=ax.get_xaxis_transform())
 
 
 def _paint_level(ax: "Axes", line: Line) -> None:
-    value = line.places[0].y
+    """Draw a level line with a band for its deviation, since it has no one place for an error bar."""
+    value = line.marks[0].y
     if value is not None:
         ax.axhline(value, color="black", linewidth=1, linestyle=style.LINES[3])
-        spread = line.places[0].spread
+        spread = line.marks[0].spread
         if spread:
             ax.axhspan(value - spread, value + spread, color="black", alpha=0.08, linewidth=0)
-
-
-def _aside(x: float, across: Across, shift: float) -> float:
-    return x * 1.05**shift if across.scale == "log" else x + 0.08 * shift
 
 
 def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
@@ -129,10 +130,10 @@ def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
         if line.role == "printed":
             look |= {"marker": "D", "markerfacecolor": "white", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
         handles.setdefault(line.label, Line2D([], [], **look))
-    places = [place for panel in panels for line in panel.lines if line.role == "ours" for place in line.places]
-    if any(place.y is None for place in places):
+    marks = [mark for panel in panels for line in panel.lines if line.role == "ours" for mark in line.marks]
+    if any(mark.y is None for mark in marks):
         handles["no value"] = Line2D([], [], color="black", marker="x", linestyle="", markeredgewidth=1.5)
-    if any(place.y is not None and place.n < place.planned for place in places):
+    if any(mark.y is not None and mark.n < mark.planned for mark in marks):
         handles["fewer runs than planned"] = Line2D(
             [], [], color="black", marker="o", markerfacecolor="white", linestyle=""
         )

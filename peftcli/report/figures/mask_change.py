@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
 
 from peftcli.errors import UserError
 from peftcli.report.figures import style, training_curves
-from peftcli.report.figures.spec import MaskChange
+from peftcli.report.figures.spec import RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.training_curves import Curve, medians
 from peftcli.report.table import layout
@@ -15,6 +17,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 60  # marks; more would hide the curve
+
+
+class MaskChange(FigureSpec):
+    """The training loss with the steps marked at which the strategy chose its mask anew."""
+
+    kind: Literal["mask_change"] = Field(description="The training loss, with the steps at which the mask changes.")
+    learning_rate: BestOrRate = Field("best", description=RATE)
 
 
 @dataclass(frozen=True)
@@ -31,27 +40,27 @@ class Panel:
 
 def panels(spec: MaskChange, study: Study) -> list[Panel]:
     """Collect the curves of strategies that change their mask. Raises UserError where none does."""
-    found = []
+    changing = []
     for group in study.groups(spec.tasks, spec.strategies, spec.learning_rate):
         bodies = [(outcome, study.body(outcome)) for outcome in group.outcomes]
-        made = [training_curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
-        lines = tuple(line for line in made if line is not None)
+        curves = [training_curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
+        lines = tuple(curve for curve in curves if curve is not None)
         last = int(max((line.steps[-1] for line in lines), default=0))
         changes = steps(group.outcomes[0].run.options, last)
         if changes is not None:
             title = f"{group.label} on {group.column.label} (learning rate {layout.rate_text(group.learning_rate)})"
-            found.append(Panel(title, lines, *changes, len(group.outcomes), training_curves.loss_unit(group)))
-    if not found:
+            changing.append(Panel(title, lines, *changes, len(group.outcomes), training_curves.loss_unit(group)))
+    if not changing:
         raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")
-    return found
+    return changing
 
 
 def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Give the updates after which a mask was opened and was chosen, up to `last`; None where it never changes.
+    """Return the updates after which a mask was opened and was chosen, up to `last`; None where it never changes.
 
     diffpruning opens its gates every `again` updates and chooses `burn_in` updates later; childpruning chooses `every`.
     """
-    if "burn_in" in options:
+    if "burn_in" in options:  # after every opening, and at the start, anything may move until the mask is chosen
         again = options.get("again")
         opened = tuple(range(again, last + 1, again)) if again else ()
         chosen = tuple(start + options["burn_in"] for start in (0, *opened) if start + options["burn_in"] <= last)
@@ -61,28 +70,29 @@ def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple
     return None
 
 
+@draws(MaskChange, "the training loss as the mask changes")
 def draw(spec: MaskChange, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
-    found = panels(spec, study)
-    words = [f"{p.title}: mask chosen after {len(p.chosen)} updates of {len(p.curves)} runs." for p in found]
-    return paint(found), " ".join(["Training loss against steps.", *words, *notes(found)])
+    drawn = panels(spec, study)
+    words = [f"{p.title}: mask chosen after {len(p.chosen)} updates of {len(p.curves)} runs." for p in drawn]
+    return paint(drawn), " ".join(["Training loss against steps.", *words, *notes(drawn)])
 
 
-def notes(found: Sequence[Panel]) -> list[str]:
+def notes(drawn: Sequence[Panel]) -> list[str]:
     """Say which runs are missing or ended early, and where there are too many changes to mark."""
-    fewer = [f"{p.title}: {len(p.curves)} of {p.expected}" for p in found if len(p.curves) < p.expected]
-    early = [f"{p.title}: seed {line.seed} {line.ended}" for p in found for line in p.curves if line.ended]
-    many = [f"{p.title}: {len(p.chosen):,} times" for p in found if len(p.chosen) > MOST]
+    fewer = [f"{p.title}: {len(p.curves)} of {p.expected}" for p in drawn if len(p.curves) < p.expected]
+    early = [f"{p.title}: seed {line.seed} {line.ended}" for p in drawn for line in p.curves if line.ended]
+    many = [f"{p.title}: {len(p.chosen):,} times" for p in drawn if len(p.chosen) > MOST]
     said = {"Fewer curves than runs": fewer, "Ended early": early, "Mask changed too often to be marked": many}
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
-def paint(found: Sequence[Panel]) -> "Figure":
+def paint(drawn: Sequence[Panel]) -> "Figure":
     """Draw a panel for each group, every seed in blue, the median in black where there are several."""
     from matplotlib.lines import Line2D
 
-    figure, axes = style.grid(len(found), 1, 6.4, 2.9)
-    for (ax,), panel in zip(axes, found, strict=True):
+    figure, axes = style.grid(len(drawn), 1, 6.4, 2.9)
+    for (ax,), panel in zip(axes, drawn, strict=True):
         ax.set_title(style.escape(panel.title))
         ax.grid(False, axis="x")
         for line in panel.curves:
@@ -95,6 +105,7 @@ def paint(found: Sequence[Panel]) -> "Figure":
             for marked, line_style in ((panel.opened, style.LINES[2]), (panel.chosen, style.LINES[1])):
                 for step in marked:
                     ax.axvline(step, color="#d55e00", linewidth=0.9, linestyle=line_style, zorder=1)
+        # From 0, the least a loss can be; with penalties it can be below.
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
         ax.set_ylabel(f"training loss ({panel.unit})")
         ax.set_xlabel("training step (updates)")
@@ -104,10 +115,10 @@ def paint(found: Sequence[Panel]) -> "Figure":
         "mask opened": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[2]),
         "mask chosen": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[1]),
     }
-    if not any(len(panel.curves) > 1 for panel in found):
+    if not any(len(panel.curves) > 1 for panel in drawn):
         del entries["median"]
-    if not any(panel.opened for panel in found):
+    if not any(panel.opened for panel in drawn):
         del entries["mask opened"]
     style.legend(figure, list(entries.values()), list(entries))
-    style.write_notes(figure, notes(found))
+    style.write_notes(figure, notes(drawn))
     return figure

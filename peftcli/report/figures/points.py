@@ -29,7 +29,7 @@ class Point:
     left_out: int = 0
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         """What the point stands for, in words."""
         return f"{self.group.label} on {self.group.column.label}"
 
@@ -39,8 +39,9 @@ def points(study: Study, groups: Iterable[Group], leave_out_collapsed: bool = Fa
     view = study.view.model_copy(
         update={"select": "best learning rate by mean", "cell": "mean±std", "scale": "percent"}
     )
-    made = ((group, cells.make(CellRuns(group.outcomes, group.column, {}), view, ())) for group in groups)
-    return [_point(study, group, cell, leave_out_collapsed) for group, cell in made]
+    # Percent, mean and deviation at the group's own learning rate, whatever the recipe's table shows.
+    with_cells = ((group, cells.make(CellRuns(group.outcomes, group.column, {}), view, ())) for group in groups)
+    return [_point(study, group, cell, leave_out_collapsed) for group, cell in with_cells]
 
 
 def describe(point: Point) -> str:
@@ -48,23 +49,24 @@ def describe(point: Point) -> str:
     ours = "no value" if point.mean is None else f"{point.mean:.1f}"
     spread = "" if point.std is None else f" ± {point.std:.1f}"
     printed = "" if point.printed is None else f" (printed {point.printed:.1f})"
-    return f"{point.place}: {ours}{spread}{printed}."
+    return f"{point.label}: {ours}{spread}{printed}."
 
 
-def notes(found: Sequence[Point]) -> list[str]:
+def notes(drawn: Sequence[Point]) -> list[str]:
     """Say which points are not whole: values that are missing, runs that collapsed, rates chosen from fewer runs."""
     said = {
-        "Fewer values than runs": map(_fewer, found),
-        "One answer for every example": map(_collapsed, found),
-        "Learning rate chosen without some runs": map(_chosen_without, found),
-        "Copied by the paper from another (hollow)": (p.place for p in found if p.copied and p.printed is not None),
-        "Printed as a maximum over runs, beside our mean": (p.place for p in found if p.is_maximum),
+        "Fewer values than runs": map(_fewer, drawn),
+        "One answer for every example": map(_collapsed, drawn),
+        "Learning rate chosen without some runs": map(_chosen_without, drawn),
+        "Copied by the paper from another (hollow)": (p.label for p in drawn if p.copied and p.printed is not None),
+        "Printed as a maximum over runs, beside our mean": (p.label for p in drawn if p.is_maximum),
     }
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
 def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) -> Point:
     printed = _printed(study, group)
+    # What the table prints as fractions is drawn in percent too.
     scale = 100 if study.view.scale == "fraction" else 1
     drop = leave_out_collapsed and bool(cell.collapsed)
     return Point(
@@ -82,12 +84,12 @@ def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) ->
 
 
 def _printed(study: Study, group: Group) -> Published | None:
-    """The paper's cell for these runs; where it printed several learning rates and the best is shown, its own best."""
+    """Return the paper's cell for these runs; where it printed several learning rates and the best is shown, its own best."""
     column = group.column
     runs = {outcome.run.learning_rate: outcome.run for outcome in group.candidates}
-    found = [published.find(study.printed, run, column.column, column.metric) for run in runs.values()]
-    known = [cell for cell in found if cell is not None and finite([cell.shown])]
-    return max(known, key=lambda cell: cell.shown or 0.0, default=None)
+    cells_of = [published.find(study.printed, run, column.column, column.metric) for run in runs.values()]
+    with_value = [cell for cell in cells_of if cell is not None and finite([cell.shown])]
+    return max(with_value, key=lambda cell: cell.shown or 0.0, default=None)
 
 
 def _fewer(point: Point) -> str:
@@ -96,16 +98,16 @@ def _fewer(point: Point) -> str:
         return ""
     states = Counter(outcome.state for outcome in point.group.outcomes if outcome.state != "completed")
     why = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    return f"{point.place}: {cell.n} of {cell.planned}" + (f" ({why})" if why else "")
+    return f"{point.label}: {cell.n} of {cell.planned}" + (f" ({why})" if why else "")
 
 
 def _collapsed(point: Point) -> str:
     count = len(point.cell.collapsed)
-    return f"{point.place}: {count} of {point.cell.n} ({'left out' if point.left_out else 'kept'})" if count else ""
+    return f"{point.label}: {count} of {point.cell.n} ({'left out' if point.left_out else 'kept'})" if count else ""
 
 
 def _chosen_without(point: Point) -> str:
     group = point.group
     others = [outcome for outcome in group.candidates if outcome not in group.outcomes]
     lost = sum(outcome.state in ("missing", "failed", "damaged") for outcome in others)
-    return f"{point.place}: {lost} of {len(group.candidates)}" if lost and point.cell.n else ""
+    return f"{point.label}: {lost} of {len(group.candidates)}" if lost and point.cell.n else ""

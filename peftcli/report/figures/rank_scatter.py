@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, notes, points
-from peftcli.report.figures.spec import RankScatter
+from peftcli.report.figures.spec import FigureSpec, draws
 from peftcli.report.figures.study import Study
 from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
@@ -26,33 +28,40 @@ class Ranked:
     performance: float
 
 
+class RankScatter(FigureSpec):
+    """Rank by standard deviation against rank by mean of every strategy on every task, with Spearman's correlation."""
+
+    kind: Literal["rank_scatter"] = Field(description="Rank by deviation against rank by mean, and their correlation.")
+
+
+@draws(RankScatter, "stability against performance")
 def draw(spec: RankScatter, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
-    found = collect(spec, study)
-    ranked = ranks(found, study.view.decimals)
+    drawn = collect(spec, study)
+    ranked = ranks(drawn, study.view.decimals)
     head = "Rank by standard deviation against rank by mean."
-    return paint(ranked, notes(found)), " ".join([head, f"{words(ranked)}.", *notes(found)])
+    return paint(ranked, notes(drawn)), " ".join([head, f"{words(ranked)}.", *notes(drawn)])
 
 
 def collect(spec: RankScatter, study: Study) -> list[Point]:
-    """Give the point of each strategy on each task, at its best learning rate."""
+    """Return the point of each strategy on each task, at its best learning rate."""
     return points(study, study.groups(spec.tasks, spec.strategies, "best"))
 
 
-def ranks(found: Sequence[Point], decimals: int) -> list[Ranked]:
+def ranks(drawn: Sequence[Point], decimals: int) -> list[Ranked]:
     """Rank the strategies of each task column, as printed; one without a mean or a deviation takes no part."""
-    made = []
-    for column in dict.fromkeys(point.group.column for point in found):
-        own = [p for p in found if p.group.column == column and p.mean is not None and p.std is not None]
-        by_std = describe.rank([p.std for p in own], False, "average", decimals)
-        by_mean = describe.rank([p.mean for p in own], True, "average", decimals)
-        for point, stability, performance in zip(own, by_std, by_mean, strict=True):
-            made.append(Ranked(point.group.label, column.label, stability or 0.0, performance or 0.0))
-    return made
+    ranked = []
+    for column in dict.fromkeys(point.group.column for point in drawn):
+        of_task = [p for p in drawn if p.group.column == column and p.mean is not None and p.std is not None]
+        by_std = describe.rank([p.std for p in of_task], False, "average", decimals)
+        by_mean = describe.rank([p.mean for p in of_task], True, "average", decimals)
+        for point, stability, performance in zip(of_task, by_std, by_mean, strict=True):
+            ranked.append(Ranked(point.group.label, column.label, stability or 0.0, performance or 0.0))
+    return ranked
 
 
 def correlation(ranked: Sequence[Ranked]) -> Test:
-    """Spearman's correlation of the two ranks over all strategies and tasks."""
+    """Return Spearman's correlation of the two ranks over all strategies and tasks."""
     return significance.spearman([r.stability for r in ranked], [r.performance for r in ranked])
 
 
@@ -62,9 +71,11 @@ def paint(ranked: Sequence[Ranked], remarks: Sequence[str]) -> "Figure":
     ax = axes[0][0]
     counts = Counter((one.stability, one.performance) for one in ranked)
     for (x, y), count in sorted(counts.items()):
+        # `s` is an area in square points: a disc that stands for two is twice as large.
         ax.scatter(x, y, s=60 * count, facecolor="#56b4e9", edgecolor="black", linewidth=0.7, zorder=3)
         if count > 1:
             ax.annotate(str(count), (x, y), ha="center", va="center", fontsize=7, zorder=4)
+    # Both axes hold the same ranks, so the square has the same scale both ways and half a rank of room around it.
     last = max([r.stability for r in ranked] + [r.performance for r in ranked], default=1.0)
     ticks = range(1, int(last) + 1)
     ax.set(xlim=(0.3, last + 0.7), ylim=(0.3, last + 0.7), xticks=ticks, yticks=ticks, aspect="equal")

@@ -1,62 +1,71 @@
 """Mean and standard deviation against the share of weights trained (effectiveness, Figure 5)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from peftcli.errors import UserError
-from peftcli.report.figures import lines
-from peftcli.report.figures.lines import Across, At, Line, Panel
+from peftcli.report.figures import lines, style
+from peftcli.report.figures.lines import Across, Line, Mark, Panel
 from peftcli.report.figures.points import Point, describe, notes, points
-from peftcli.report.figures.spec import Sparsity
+from peftcli.report.figures.spec import FigureSpec, draws
 from peftcli.report.figures.study import Study
-from peftcli.report.figures.words import short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+class Sparsity(FigureSpec):
+    """Mean and standard deviation against the share of weights trained."""
+
+    kind: Literal["sparsity"] = Field(description="Mean and deviation against the share of weights trained.")
+    option: str = Field("share", description="The option of the strategies that says the share, a fraction.")
+
+
+@draws(Sparsity, "mean and deviation against the share trained")
 def draw(spec: Sparsity, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
-    found = collect(spec, study)
-    made, across = panels(spec, found)
+    drawn = collect(spec, study)
+    by_task, across = panels(spec, drawn)
     head = "Mean and standard deviation against the share of weights trained."
-    words = " ".join([head, *map(describe, found), *notes(found)])
-    return lines.paint(made, across, 2, notes(found)), words
+    words = " ".join([head, *map(describe, drawn), *notes(drawn)])
+    return lines.paint(by_task, across, 2, notes(drawn)), words  # mean left, deviation right
 
 
 def collect(spec: Sparsity, study: Study) -> list[Point]:
-    """Give the points of strategies that have the option. Raises UserError where none has."""
-    found = points(study, study.groups(spec.tasks, spec.strategies, "best"))
-    kept = [point for point in found if isinstance(share(spec, point), int | float)]
+    """Return the points of strategies that have the option, by rising share. Raises UserError where none has."""
+    every = points(study, study.groups(spec.tasks, spec.strategies, "best"))
+    kept = [point for point in every if isinstance(share(spec, point), int | float)]
     if not kept:
         raise UserError(f"figure {spec.name}: no strategy of the recipe has the option {spec.option!r} as a number")
     return sorted(kept, key=lambda point: float(share(spec, point) or 0))
 
 
 def share(spec: Sparsity, point: Point) -> float | None:
-    """Give the share of weights that a point's strategy trains, a fraction."""
-    found = point.group.outcomes[0].run.options.get(spec.option)
-    return None if found is None else float(found)
+    """Return the share of weights that a point's strategy trains, a fraction; None where it has no such option."""
+    value = point.group.outcomes[0].run.options.get(spec.option)
+    return None if value is None else float(value)
 
 
-def panels(spec: Sparsity, found: Sequence[Point]) -> tuple[list[Panel], Across]:
+def panels(spec: Sparsity, drawn: Sequence[Point]) -> tuple[list[Panel], Across]:
     """Make two panels of each task, side by side: the mean, and the deviation that the runs have around it."""
-    made = []
-    for column in dict.fromkeys(point.group.column for point in found):
-        own = [point for point in found if point.group.column == column]
+    by_task = []
+    for column in dict.fromkeys(point.group.column for point in drawn):
+        of_task = [point for point in drawn if point.group.column == column]
         means, deviations = [], []
-        for number, name in enumerate(dict.fromkeys(point.group.outcomes[0].run.strategy for point in own)):
-            places = [point for point in own if point.group.outcomes[0].run.strategy == name]
-            means.append(Line(name, tuple(_at(spec, p, p.mean) for p in places), number))
-            deviations.append(Line(name, tuple(_at(spec, p, p.std) for p in places), number))
-        words = short(column.metric)
-        made.append(Panel(f"{column.label}: mean", words, tuple(means)))
-        made.append(Panel(f"{column.label}: standard deviation", "standard deviation (points)", tuple(deviations)))
-    shares = sorted({value for point in found if (value := share(spec, point)) is not None})
-    scale = "log" if shares[0] > 0 and len(shares) > 2 else "linear"
+        for number, name in enumerate(dict.fromkeys(point.group.outcomes[0].run.strategy for point in of_task)):
+            of_strategy = [point for point in of_task if point.group.outcomes[0].run.strategy == name]
+            means.append(Line(name, tuple(_at(spec, p, p.mean) for p in of_strategy), number))
+            deviations.append(Line(name, tuple(_at(spec, p, p.std) for p in of_strategy), number))
+        by_task.append(Panel(f"{column.label}: mean", style.short(column.metric), tuple(means)))
+        by_task.append(Panel(f"{column.label}: standard deviation", "standard deviation (points)", tuple(deviations)))
+    shares = sorted({value for point in drawn if (value := share(spec, point)) is not None})
+    # Shares are chosen in powers of ten; 0 has no logarithm, and two of them make no scale.
+    scale: Literal["linear", "log"] = "log" if shares[0] > 0 and len(shares) > 2 else "linear"
     ticks = tuple((value, f"{100 * value:g}") for value in shares)
-    return made, Across("share of weights trained (%)", ticks, "log" if scale == "log" else "linear")
+    return by_task, Across("share of weights trained (%)", ticks, scale)
 
 
-def _at(spec: Sparsity, point: Point, value: float | None) -> At:
-    return At(share(spec, point) or 0.0, value, None, point.n, point.planned)
+def _at(spec: Sparsity, point: Point, value: float | None) -> Mark:
+    return Mark(share(spec, point) or 0.0, value, None, point.n, point.planned)

@@ -1,147 +1,86 @@
-"""The entries of a recipe's `figures:`, a model for each kind. No matplotlib, no torch."""
+"""The entries of a recipe's `figures:`. No matplotlib, no torch.
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+A kind of figure is a file: the model of its options, and the function that draws it, registered by `draws`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment.settings import LearningRate
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from peftcli.report.figures.study import Study
+
 Names = Annotated[list[str], Field(min_length=1)]
-Module = Literal["multihead", "feedforward", "layernorm_attention", "layernorm_ffn"]
+BestOrRate = Literal["best"] | LearningRate
+
+# What options of several kinds say of themselves.
+RATE = "The learning rate shown: the best by mean, or a number; a strategy with one rate alone keeps it."
+PUBLISHED = "Whether the paper's values are drawn beside ours."
 
 
-class _Figure(BaseModel):
+class FigureSpec(BaseModel):
     """What every kind of figure has."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")] = Field(
-        description="The name of the figure's file."
-    )
-    title: str | None = Field(default=None, description="What heads the figure.")
-    caption: str = Field(default="", description="What is shown below it.")
-    tasks: Names | None = Field(default=None, description="The tasks to draw, by name, in this order; all by default.")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,60}$")] = Field(description="The name of its file.")
+    title: str | None = Field(None, description="Its title; made of its name and kind by default.")
+    caption: str = Field("", description="What is shown with the figure.")
+    tasks: Names | None = Field(None, description="The tasks or columns drawn, in this order; all by default.")
     strategies: Names | None = Field(
-        default=None, description="The strategies to draw, by name or label, in this order; all by default."
+        None, description="The strategies drawn, by name or label, in this order; all by default."
     )
+    kind: str = Field(description="What kind of figure it is.")
 
 
-class Bars(_Figure):
-    """Mean and standard deviation of each strategy on each task, as bars."""
-
-    kind: Literal["bars"]
-    learning_rate: Literal["best"] | LearningRate = Field(
-        default="best", description="The best learning rate by mean, or one of the recipe's."
-    )
-    start: Annotated[float, Field(ge=0, lt=100)] = Field(default=0.0, description="Where the axis starts, in percent.")
-    collapsed: Literal["keep", "leave out"] = Field(
-        default="keep",
-        description="What to do with runs that give every example the same answer; left out, they are named.",
-    )
-    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
+Draw = Callable[[Any, "Study"], "tuple[Figure, str]"]
 
 
-class Curves(_Figure):
-    """Losses or the metric of every seed while training, their median in black."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: the model of its options, what its title says by default, and the function that draws it.
 
-    kind: Literal["curves"]
-    show: Literal["loss", "training loss", "metric"] = Field(
-        default="loss",
-        description="The training and the validation loss, the training loss alone, or the metric on the split that chooses.",
-    )
-    learning_rate: Literal["best", "all"] | LearningRate = Field(
-        default="best", description="The best learning rate by mean, all of them in a panel each, or one."
-    )
-    against: Literal["step", "epoch"] = Field(default="step", description="What the horizontal axis counts.")
-    largest: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="Where the axis of losses is cut off."
-    )
+    `draw` returns the figure and what it shows in words.
+    """
+
+    options: type[FigureSpec]
+    title: str
+    draw: Draw
 
 
-class LowData(_Figure):
-    """The metric against the number of training examples; a strategy with one learning rate keeps it."""
-
-    kind: Literal["low_data"]
-    learning_rate: Literal["best"] | LearningRate = Field(
-        default="best", description="The best learning rate by mean, or one of the recipe's."
-    )
-    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
+KINDS: dict[str, Kind] = {}  # by the word in a recipe, in the order in which messages list them
 
 
-class MaskChange(_Figure):
-    """The training loss with the steps marked at which the strategy chose its mask anew."""
+def draws(options: type[FigureSpec], title: str) -> Callable[[Draw], Draw]:
+    """Register a function as the one that draws this kind, under the word that its `kind` must be."""
 
-    kind: Literal["mask_change"]
-    learning_rate: Literal["best"] | LearningRate = Field(
-        default="best", description="The best learning rate by mean, or one of the recipe's."
-    )
+    def register(draw: Draw) -> Draw:
+        (word,) = get_args(options.model_fields["kind"].annotation)
+        KINDS[word] = Kind(options, title, draw)
+        return draw
 
-
-class RankScatter(_Figure):
-    """Rank by standard deviation against rank by mean of every strategy on every task, with Spearman's correlation."""
-
-    kind: Literal["rank_scatter"]
+    return register
 
 
-class Sparsity(_Figure):
-    """Mean and standard deviation against the share of weights trained."""
-
-    kind: Literal["sparsity"]
-    option: str = Field(default="share", description="The option that holds the fraction.")
-
-
-class Layers(_Figure):
-    """The metric against the one layer trained."""
-
-    kind: Literal["layers"]
-    baselines: list[str] = Field(default=[], description="Strategies drawn as level lines.")
-    published: bool = Field(default=False, description="Draw the paper's values beside ours.")
-
-
-class Density(_Figure):
-    """Densities of each module's weights before and after training."""
-
-    kind: Literal["density"]
-    model: str | None = Field(default=None, description="The pre-trained model; the recipe's by default.")
-    after: dict[str, str] = Field(
-        default={},
-        description="Folders or files of trained weights, by label; by default what the runs of `strategies` (or full) saved.",
-    )
-    modules: Annotated[list[Module], Field(min_length=1)] = Field(
-        default=["multihead", "feedforward", "layernorm_attention", "layernorm_ffn"], description="The modules to draw."
-    )
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.998, description="The fraction of weights drawn, the innermost."
-    )
-
-
-Spec = Bars | Curves | LowData | MaskChange | RankScatter | Sparsity | Layers | Density
-KINDS: dict[str, type[Spec]] = {
-    "bars": Bars,
-    "curves": Curves,
-    "low_data": LowData,
-    "mask_change": MaskChange,
-    "rank_scatter": RankScatter,
-    "sparsity": Sparsity,
-    "layers": Layers,
-    "density": Density,
-}
-
-
-def parse(entry: Mapping[str, Any]) -> Spec:
+def parse(entry: Mapping[str, Any]) -> FigureSpec:
     """Check one entry of a recipe's `figures:`. Raises UserError naming the bad key or value."""
-    kind = entry.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise UserError(f"figures: {unknown('kind', kind, KINDS)}")
-    model = KINDS[kind]
+    word = entry.get("kind")
+    if not isinstance(word, str) or word not in KINDS:
+        raise UserError(f"figures: {unknown('kind', word, KINDS)}")
+    model = KINDS[word].options
     try:
         return model.model_validate(dict(entry))
     except ValidationError as error:
-        raise first_error(error, f"figure {str(entry.get('name', kind))[:60]}", "key", model.model_fields) from None
+        raise first_error(error, f"figure {str(entry.get('name', word))[:60]}", "key", model.model_fields) from None
 
 
-def parse_all(entries: list[dict[str, Any]]) -> list[Spec]:
+def parse_all(entries: list[dict[str, Any]]) -> list[FigureSpec]:
     """Check a recipe's `figures:`, names not twice. Raises UserError."""
     specs = [parse(entry) for entry in entries]
     names = [spec.name for spec in specs]

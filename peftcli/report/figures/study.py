@@ -65,22 +65,22 @@ class Study:
             return None
 
     def chosen_columns(self, names: Sequence[str] | None) -> list[TaskColumn]:
-        """Give the task columns of these names (a column's or a task's), in their order. Raises UserError."""
+        """Return the task columns of these names (a column's or a task's), in their order. Raises UserError."""
         if names is None:
             return self.columns
         for name in names:
-            if name not in (known := [n for c in self.columns for n in (c.column, c.task)]):
-                raise unknown("task of this figure", name, dict.fromkeys(known))
+            if name not in (legal := [n for c in self.columns for n in (c.column, c.task)]):
+                raise unknown("task of this figure", name, dict.fromkeys(legal))
         return [c for name in names for c in self.columns if name in (c.column, c.task)]
 
     def chosen_outcomes(self, names: Sequence[str] | None) -> list[Outcome]:
-        """Give the outcomes of these strategies (by name or label), in their order. Raises UserError."""
+        """Return the outcomes of these strategies (by name or label), in their order. Raises UserError."""
         if names is None:
             return list(self.outcomes)
-        known = {n: None for o in self.outcomes for n in (layout.strategy_label(self.recipe, o), o.run.strategy)}
+        legal = {n: None for o in self.outcomes for n in (layout.strategy_label(self.recipe, o), o.run.strategy)}
         for name in names:
-            if name not in known:
-                raise unknown("strategy of this figure", name, known)
+            if name not in legal:
+                raise unknown("strategy of this figure", name, legal)
         return [
             o
             for name in names
@@ -97,12 +97,12 @@ class Study:
         Raises UserError for a task, strategy or learning rate that the recipe does not have.
         """
         outcomes = self.chosen_outcomes(strategies)
-        found = []
+        groups = []
         for column in self.chosen_columns(tasks):
-            own = [o for o in outcomes if o.planned.task == column.task_entry]
-            for entry in dict.fromkeys(o.planned.strategy for o in own):
-                found += self._rates([o for o in own if o.planned.strategy == entry], column, learning_rate)
-        return found
+            of_task = [o for o in outcomes if o.planned.task == column.task_entry]
+            for entry in dict.fromkeys(o.planned.strategy for o in of_task):
+                groups += self._rates([o for o in of_task if o.planned.strategy == entry], column, learning_rate)
+        return groups
 
     def _rates(self, outcomes: list[Outcome], column: TaskColumn, wanted: str | float) -> list[Group]:
         rates = by_rate(outcomes)
@@ -110,14 +110,17 @@ class Study:
         if wanted == "best":
             split = CellRuns(tuple(outcomes), column, {}).first_split
             split = selection.reported_split(split, outcomes[0].run.protocol)
-            chosen = [selection.best_rate(rates, split) or min(rates)]
+            chosen = [selection.best_rate(rates, split) or min(rates)]  # without any record: the lowest, to show a gap
         elif wanted != "all" and len(rates) > 1:
             if wanted not in rates:
                 raise unknown("learning rate of this figure", wanted, map(layout.rate_text, rates))
             chosen = [float(wanted)]
         label = layout.strategy_label(self.recipe, outcomes[0])
-        pool = tuple(outcomes)
-        return [Group(own := tuple(rates[r]), pool if wanted == "best" else own, column, label, r) for r in chosen]
+        return [
+            # Only the best rate was chosen among others; any other stands for itself.
+            Group(tuple(rates[rate]), tuple(outcomes if wanted == "best" else rates[rate]), column, label, rate)
+            for rate in chosen
+        ]
 
 
 def study(recipe: Recipe, output: Path) -> Study:
@@ -127,7 +130,7 @@ def study(recipe: Recipe, output: Path) -> Study:
 
 def by_rate(outcomes: Iterable[Outcome]) -> dict[float, list[Outcome]]:
     """Group outcomes by learning rate, lowest first."""
-    found: dict[float, list[Outcome]] = {}
+    rates: dict[float, list[Outcome]] = {}
     for outcome in sorted(outcomes, key=lambda o: o.run.learning_rate):
-        found.setdefault(outcome.run.learning_rate, []).append(outcome)
-    return found
+        rates.setdefault(outcome.run.learning_rate, []).append(outcome)
+    return rates

@@ -53,6 +53,33 @@ _SETTINGS: dict[str, Any] = {
     "axes.formatter.useoffset": False,
 }
 
+# What metrics are called on an axis, with their unit: records hold fractions, figures show them times 100.
+METRICS = {
+    "accuracy": "accuracy (%)",
+    "f1": "F1 (%)",
+    "f1_macro": "macro F1 (%)",
+    "f1_micro": "micro F1 (%)",
+    "entity_f1": "entity F1 (%)",
+    "mean_accuracy_f1": "mean of accuracy and F1 (%)",
+    "matthews": "Matthews correlation (× 100)",
+    "pearson": "Pearson correlation (× 100)",
+    "spearman": "Spearman correlation (× 100)",
+    "mean_pearson_spearman": "mean of Pearson and Spearman (× 100)",
+}
+SHORT = {
+    "mean_accuracy_f1": "acc. & F1 (%)",
+    "matthews": "Matthews (× 100)",
+    "pearson": "Pearson (× 100)",
+    "spearman": "Spearman (× 100)",
+    "mean_pearson_spearman": "Pearson & Spearman (× 100)",
+}
+MODULES = {
+    "multihead": "multi-head attention",
+    "feedforward": "feed-forward",
+    "layernorm_attention": "LayerNorm behind attention",
+    "layernorm_ffn": "LayerNorm behind feed-forward",
+}
+
 
 @contextmanager
 def settings() -> Iterator[None]:
@@ -74,6 +101,7 @@ def grid(rows: int, columns: int, width: float, height: float, **shared: Any) ->
 
 def look(index: int) -> dict[str, Any]:
     """Colour, line and marker of the line number `index` (from 0): no two of the first 120 are alike."""
+    # A shift at each round of the colours, or a colour would always come with the same line.
     line = (index + index // len(COLOURS)) % len(LINES)
     return {
         "color": COLOURS[index % len(COLOURS)],
@@ -94,10 +122,12 @@ def legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> N
     """Put the legend above all panels, in as many columns as fit the figure's width."""
     if not labels:
         return
-    room = figure.get_figwidth() * 72
-    widest = max(len(label) for label in labels) * 4.5 + 44  # points
+    room = figure.get_figwidth() * 72  # points
+    # At 8 points a letter is about 4.5 points wide; a handle with its spaces takes 44.
+    widest = max(len(label) for label in labels) * 4.5 + 44
     rows = -(-len(labels) // max(1, int(room / widest)))
     columns = -(-len(labels) // rows)
+    # matplotlib fills a legend column by column; it is read row by row.
     order = [at for first in range(columns) for at in range(first, len(labels), columns)]
     shown = [escape(labels[at]) for at in order]
     figure.legend([handles[at] for at in order], shown, loc="outside upper center", ncols=columns)
@@ -105,36 +135,49 @@ def legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> N
 
 def listed(head: str, items: Iterable[str]) -> str:
     """Make one note of several items, empty ones left out, those beyond the first six counted; "" without any."""
-    known = [item for item in items if item]
-    more = [f"and {len(known) - LISTED} more"] if len(known) > LISTED else []
-    return f"{head}: {'; '.join([*known[:LISTED], *more])}." if known else ""
+    said = [item for item in items if item]
+    more = [f"and {len(said) - LISTED} more"] if len(said) > LISTED else []
+    return f"{head}: {'; '.join([*said[:LISTED], *more])}." if said else ""
 
 
 def write_notes(figure: "Figure", notes: Sequence[str]) -> None:
     """Write notes below the figure, wrapped to its width; a tight border makes room for them."""
     if not notes:
         return
+    # At 7.5 points a letter is about 4.4 points wide; less than 30 letters a line would be hard to read.
     characters = max(30, int(figure.get_figwidth() * 72 / 4.4))
     lines = [line for note in notes for line in textwrap.wrap(escape(note), characters, subsequent_indent="   ")]
-    below = -0.05 / figure.get_figheight()
+    below = -0.05 / figure.get_figheight()  # a twentieth of an inch, as a fraction of the figure's height
     figure.text(0.01, below, "\n".join(lines), ha="left", va="top", fontsize=7.5, linespacing=1.3)
 
 
 def escape(text: str) -> str:
     """Make any text safe to draw: no mathematics between dollars, no control characters, no label that hides itself."""
     plain = "".join(character if character.isprintable() or character == "\n" else " " for character in text)
-    plain = plain.replace("$", r"\$")
+    plain = plain.replace("$", r"\$")  # a pair of dollars would be typeset
+    # matplotlib leaves labels with a leading underscore out of legends.
     return f" {plain}" if plain.startswith("_") else plain
 
 
 def encode(figure: "Figure") -> dict[str, bytes]:
-    """Give a figure's bytes as `svg` and `png`; the same figure gives the same ones: no date, no version, fixed ids."""
+    """Return a figure's bytes as `svg` and `png`; the same figure gives the same ones: no date, no version, fixed ids."""
     figure.draw_without_rendering()  # lays the figure out, once
     figure.set_layout_engine("none")
     around = figure.get_tightbbox().padded(MARGIN)
-    found = {}
+    encoded = {}
+    # Dates and versions are left out of the files, or no two machines would write the same bytes.
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         stream = io.BytesIO()
         figure.savefig(stream, format=kind, metadata=metadata, dpi=RESOLUTION[kind], bbox_inches=around)
-        found[kind] = stream.getvalue()
-    return found
+        encoded[kind] = stream.getvalue()
+    return encoded
+
+
+def axis(metric: str) -> str:
+    """Name a metric's axis, its unit in brackets; records hold fractions, figures show them times 100."""
+    return METRICS.get(metric, f"{metric.replace('_', ' ')} (× 100)")
+
+
+def short(metric: str) -> str:
+    """Name a metric where there is little room."""
+    return SHORT.get(metric, axis(metric))

@@ -21,12 +21,12 @@ ROLES = {
     "layernorm_attention": ("attention_layernorm",),
     "layernorm_ffn": ("ffn_layernorm",),
 }
-SPARSE = ("::index", "::values")  # behind a tensor's name, where a delta has the places that moved alone
+SPARSE = ("::index", "::values")  # behind a tensor's name, where a delta has the positions that moved alone
 OLD_NAMES = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
 
 
 def anatomy(model: str) -> Anatomy:
-    """Give a model's tensors by name and role, from its config's numbers. Raises UserError."""
+    """Return a model's tensors by name and role, from its config's numbers. Raises UserError."""
     return anatomies.anatomy(catalogue.config(model), (), pooler=False)
 
 
@@ -50,39 +50,39 @@ def read(source: Path, names: Iterable[str]) -> "Arrays":
     a file that is damaged, or of a number format that numpy does not have (bfloat16).
     """
     wanted = tuple(names)
-    found: Arrays = {}
+    tensors: Arrays = {}
     for file in _files(source):
-        found |= _read_file(file, wanted)
-    return found
+        tensors |= _read_file(file, wanted)
+    return tensors
 
 
 def moved(source: Path, base: "Arrays") -> "Arrays":
-    """Read what training moved of `base`, each tensor whole: stored so, or by the places where it differs.
+    """Read what training moved of `base`, each tensor whole: stored so, or by the positions where it differs.
 
-    Of a tensor NAME the latter has `NAME::index` (places in the flat tensor) and `NAME::values`. Raises UserError.
+    Of a tensor NAME the latter has `NAME::index` (positions in the flat tensor) and `NAME::values`. Raises UserError.
     """
     parts = read(source, [name + part for name in base for part in ("", *SPARSE)])
     index, values = SPARSE
-    found = {name: parts[name] for name in base if name in parts}
+    tensors = {name: parts[name] for name in base if name in parts}
     for name in base:
         if name + index in parts:
             try:
-                found[name] = _patched(base[name], parts[name + index], parts[name + values])
+                tensors[name] = _patched(base[name], parts[name + index], parts[name + values])
             except (KeyError, IndexError, ValueError):
                 raise UserError(f"{source}: what it holds of {name} does not fit the model") from None
-    return found
+    return tensors
 
 
 def by_module(tensors: "Mapping[str, ndarray]", model: Anatomy, modules: Iterable[str]) -> "Arrays":
     """Lay the weights of each module's tensors end to end, all layers: module -> [weights] float64, biases included."""
     import numpy as np
 
-    found = {}
+    weights = {}
     for module in modules:
         parts = [tensors[name].astype(np.float64).ravel() for name in model.names(ROLES[module]) if name in tensors]
         if parts:
-            found[module] = np.concatenate(parts)
-    return found
+            weights[module] = np.concatenate(parts)
+    return weights
 
 
 def names(model: Anatomy, modules: Iterable[str]) -> tuple[str, ...]:
@@ -90,14 +90,14 @@ def names(model: Anatomy, modules: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for module in modules for name in model.names(ROLES[module]))
 
 
-def _patched(base: "ndarray", places: "ndarray", values: "ndarray") -> "ndarray":
-    """Give a tensor with other values at these places; in the finer of both number formats."""
+def _patched(base: "ndarray", positions: "ndarray", values: "ndarray") -> "ndarray":
+    """Return a tensor with other values at these positions; in the finer of both number formats."""
     import numpy as np
 
-    if places.shape != values.shape or (len(places) and places.min() < 0):
-        raise ValueError
+    if positions.shape != values.shape or (len(positions) and positions.min() < 0):
+        raise ValueError  # numpy would take a negative position from the end
     flat = base.astype(np.result_type(base, values)).ravel()
-    flat[places] = values
+    flat[positions] = values
     return flat.reshape(base.shape)
 
 
@@ -120,7 +120,7 @@ def _read_file(file: Path, wanted: tuple[str, ...]) -> "Arrays":
 
 
 def _plain(key: str, wanted: tuple[str, ...]) -> str:
-    """Give the architecture's name of a stored tensor: without `bert.` and the like, gain and bias in today's words."""
+    """Return the architecture's name of a stored tensor: without `bert.` and the like, gain and bias in today's words."""
     for new, old in OLD_NAMES.items():
         key = f"{key.removesuffix(old)}{new}" if key.endswith(old) else key
     first, _, rest = key.partition(".")
