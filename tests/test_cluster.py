@@ -1,4 +1,4 @@
-"""The script for a machine with several GPUs, here two processes on the processor; SLURM's is in `test_slurm.py`."""
+"""The script for a machine with several GPUs, here two processes on the processor; SLURM's is in `tests/slurm`."""
 
 import re
 import subprocess

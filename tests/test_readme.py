@@ -20,7 +20,7 @@ from tests.material import needs_minilm, write_split
 ROOT = Path(__file__).parent.parent
 GROUPS = {name: blocks for name, blocks in readme.groups().items() if any(b.language == "console" for b in blocks)}
 TASKS = ("rte", "mrpc")
-SBATCH = '#!/bin/sh\ncat "$1" >>submitted\necho Submitted batch job 7\n'  # says yes; a real one is in test_slurm.py
+SBATCH = '#!/bin/sh\ncat "$1" >>submitted\necho Submitted batch job 7\n'  # says yes; a real one is in tests/slurm
 
 
 @pytest.fixture(scope="module")

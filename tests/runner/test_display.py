@@ -23,7 +23,7 @@ from peftcli.runner import display, progress
 from peftcli.runner.display import Board, Screen, Status, screen, seconds_left
 from peftcli.runner.work import WorkUnit
 from tests import folders, written_records
-from tests.test_tracking import assert_same
+from tests.runner.test_tracking import assert_same
 
 TRAINING = {"epochs": 2, "batch_size": 8, "max_train_samples": 64, "max_length": 32}
 
