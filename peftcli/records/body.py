@@ -119,8 +119,9 @@ class Ending(TypedDict):
     error: str | None
 
 
-# A record of another version may say more; what is of a wrong kind is refused, never converted. So for all types inside.
-@with_config(ConfigDict(strict=True, extra="ignore"))
+# A record of another version may say more, which is kept so that the checks for numbers see it; what is of a wrong kind is
+# refused, never converted. So for all types inside.
+@with_config(ConfigDict(strict=True, extra="allow"))
 class Body(Ending):
     """The whole of a record, its checksum left out: an ending, and the run that came to it."""
 
