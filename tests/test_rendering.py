@@ -13,8 +13,7 @@ import pytest
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import report as reporting
 from peftcli.report.formats import latex, markdown
-from tests.report.table.test_cells import value
-from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
+from tests.written_records import TABLES, fill, from_published, load, runs, score_of, small, unsynced, write
 
 TEXTS = ("terminal", "markdown", "latex")
 
@@ -70,13 +69,13 @@ def test_what_is_incomplete_shows_in_the_data(tmp_path: Path) -> None:
 
 def test_csv_and_json_carry_every_digit(tmp_path: Path) -> None:
     made = small(seeds=4)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     frame = pandas.read_csv(io.StringIO(reporting.report(made, tmp_path, "csv")))
     cells = json.loads(reporting.report(made, tmp_path, "json"))["cells"]
     assert len(frame) == len(cells) == 4
     for row, cell in zip(frame.to_dict("records"), cells, strict=True):
         own = runs(made, strategy=row["strategy"], task=row["task"], learning_rate=row["learning_rate"])
-        values = [100 * value(run) for run in own]
+        values = [100 * score_of(run) for run in own]
         for found in (row, cell):
             assert found["mean"] == pytest.approx(np.mean(values), rel=1e-15)
             assert found["std"] == pytest.approx(pandas.Series(values).std(), rel=1e-13)
@@ -189,7 +188,7 @@ HOSTILE = "a|b_c*<script>$x^2$ \x1b[31m\n% \\end{table} & #1"
 
 def test_hostile_words_stay_words(tmp_path: Path) -> None:
     made = small(title=HOSTILE, strategies=[{"full": {"label": HOSTILE}}, "layernorm"], notes=[HOSTILE])
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     check_latex(reporting.report(made, tmp_path, "latex"))
     text = reporting.report(made, tmp_path, "markdown")
     assert "<script" not in text.replace("\\<", "")

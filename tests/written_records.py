@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
 from peftcli import records
-from peftcli.experiment import plan, recipe
+from peftcli.experiment import plan
+from peftcli.experiment import recipe as recipes
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.report import parameters as parameter_rows
-from peftcli.report.table import layout, published, selection, spec
+from peftcli.report.table import build, layout, published, selection, spec
 from peftcli.report.table.published import Published
+from peftcli.report.table.table import Table
 from peftcli.tasks import registry as tasks
 
 SCALES = {"percent": 100.0, "fraction": 1.0}
@@ -33,19 +37,21 @@ Change = Callable[[Published], float]
 def load(name: str) -> Recipe:
     """Load a shipped recipe, the long grids with one learning rate."""
     short = name.startswith("transferability") and not name.endswith("table2")
-    return recipe.load(recipe.find(name), dict(ONE_RATE) if short else {})
+    return recipes.load(recipes.find(name), dict(ONE_RATE) if short else {})
 
 
 def values(mean: float, std: float, n: int, ddof: int) -> list[float]:
-    """Give n values with this mean and this standard deviation."""
+    """Return n values with this mean and this standard deviation."""
     shape = [(-1.0) ** at for at in range(n - n % 2)] + [0.0] * (n % 2)
     spread = math.sqrt(math.fsum(x * x for x in shape) / (n - ddof)) if n > ddof else 1.0
     return [mean + std * x / spread for x in shape]
 
 
 def body(scores: Scores, status: str = "completed", **changes: Any) -> dict[str, Any]:
-    """Give the body of a record whose last evaluation has these scores."""
-    evaluations = [{"step": 10, "epoch": 1.0, "split": split, "loss": 0.5, **own} for split, own in scores.items()]
+    """Return the body of a record whose last evaluation has these scores."""
+    evaluations = [
+        {"step": 10, "epoch": 1.0, "split": split, "loss": 0.5, **metrics} for split, metrics in scores.items()
+    ]
     whole = {
         "status": status,
         "parameters": PARAMETERS,
@@ -71,24 +77,24 @@ def unsynced() -> Iterator[None]:
         yield
 
 
-def from_published(made: Recipe, output: Path, change: Change | None = None) -> None:
+def from_published(recipe: Recipe, output: Path, change: Change | None = None) -> None:
     """Write a record of every run of a recipe, so that each cell has the printed mean and deviation, or maximum.
 
     Where several learning rates can be chosen, the first has the printed values and each further one a point less.
     `change` gives another mean for a printed cell. Cells that were not printed get 0.1.
     """
-    view = spec.read(made)
-    planned = plan.expand(made)
-    printed = published.read_beside(made, view)
+    view = spec.read(recipe)
+    planned = plan.expand(recipe)
+    printed = published.read_beside(recipe, view)
     scores: dict[str, Scores] = {each.run.id: {} for each in planned}
-    for column in layout.task_columns(made, view, selection.outcomes(planned, output)):
+    for column in layout.task_columns(recipe, view, selection.outcomes(planned, output)):
         for group in _groups([each for each in planned if each.task == column.task_entry], view.select):
             cell = published.find(printed, group[0][0].run, column.column, column.metric)
-            for rate, own in enumerate(group):
-                for each, value in zip(own, _values(cell, own, rate, view, change), strict=True):
+            for rate, seeds in enumerate(group):
+                for each, value in zip(seeds, _values(cell, seeds, rate, view, change), strict=True):
                     split = selection.reported_split(column.split, each.run.protocol)
                     scores[each.run.id].setdefault(split, {})[column.metric] = value
-    counts = {(row["strategy"], str(row["options"])): row for row in parameter_rows.rows(made)}
+    counts = {(row["strategy"], str(row["options"])): row for row in parameter_rows.rows(recipe)}
     with unsynced():
         for each in planned:
             own_counts = {key: counts[each.run.strategy, str(each.run.options)][key] for key in PARAMETERS}
@@ -105,22 +111,22 @@ def _groups(planned: Sequence[Planned], select: str) -> Iterable[list[list[Plann
 
 
 def _values(
-    cell: Published | None, own: Sequence[Planned], rate: int, view: spec.View, change: Change | None
+    cell: Published | None, seeds: Sequence[Planned], rate: int, view: spec.View, change: Change | None
 ) -> list[float]:
     if cell is None or cell.shown is None:
-        return [0.1] * len(own)
+        return [0.1] * len(seeds)
     mean = (change(cell) if change else cell.shown) - rate / SCALES[view.scale] * 100
     ddof = view.ddof if cell.ddof is None else cell.ddof
-    return [value / SCALES[view.scale] for value in values(mean, cell.std or 0.0, len(own), ddof)]
+    return [value / SCALES[view.scale] for value in values(mean, cell.std or 0.0, len(seeds), ddof)]
 
 
 def _whole(run: Run, scores: Scores) -> Scores:
     """Add what choosing looks at: every metric on every split, and a held-out split where the protocol has one."""
     metrics = tasks.TASKS[run.task].metrics
-    found = {split: {**dict.fromkeys(metrics, 0.1), **own} for split, own in scores.items()}
+    whole = {split: {**dict.fromkeys(metrics, 0.1), **scored} for split, scored in scores.items()}
     if run.protocol.validation_share:
-        found["validation"] = dict.fromkeys(metrics, 0.5)
-    return found
+        whole["validation"] = dict.fromkeys(metrics, 0.5)
+    return whole
 
 
 SMALL = {
@@ -134,18 +140,28 @@ SMALL = {
 
 
 def small(**changes: Any) -> Recipe:
-    """Give a small recipe: two strategies, two tasks, two learning rates, three seeds; no paper's."""
-    return recipe.build({**SMALL, **changes}, Path("small.yaml"), {})
+    """Return a small recipe: two strategies, two tasks, two learning rates, three seeds; no paper's."""
+    return recipes.build({**SMALL, **changes}, Path("small.yaml"), {})
 
 
-def runs(made: Recipe, **wanted: Any) -> list[Run]:
-    """Give the runs of a recipe that have these fields."""
-    found = [each.run for each in plan.expand(made)]
-    return [run for run in found if all(getattr(run, key) == value for key, value in wanted.items())]
+def runs(recipe: Recipe, **wanted: Any) -> list[Run]:
+    """Return the runs of a recipe that have these fields."""
+    everyone = [each.run for each in plan.expand(recipe)]
+    return [run for run in everyone if all(getattr(run, key) == value for key, value in wanted.items())]
 
 
-def fill(made: Recipe, output: Path, value: Callable[[Run], float]) -> None:
+def score_of(run: Run) -> float:
+    """Return a number of its own for every run, in (0, 1)."""
+    return np.random.default_rng([run.seed, int(run.learning_rate * 1e6), len(run.strategy), len(run.task)]).random()
+
+
+def tabulate(recipe: Recipe, output: Path) -> Table:
+    """Make a recipe's table from the records in a folder."""
+    return build.tabulate(recipe, selection.outcomes(plan.expand(recipe), output))
+
+
+def fill(recipe: Recipe, output: Path, value: Callable[[Run], float]) -> None:
     """Write a record of every run, its metrics all of this value (a fraction)."""
     with unsynced():
-        for run in runs(made):
+        for run in runs(recipe):
             write(output, run, {"validation": dict.fromkeys(tasks.TASKS[run.task].metrics, value(run))})

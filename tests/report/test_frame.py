@@ -6,20 +6,17 @@ import pytest
 
 import peftcli
 from peftcli.errors import UserError
-from peftcli.experiment import plan
-from peftcli.report.table import build, selection
-from tests.report.table.test_cells import value
-from tests.written_records import fill, runs, small, unsynced, write
+from tests.written_records import fill, runs, score_of, small, tabulate, unsynced, write
 
 
 def test_the_frame_gives_the_tables_numbers(tmp_path: Path) -> None:
     made = small(seeds=4)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     frame = peftcli.load_records(tmp_path)
     assert len(frame) == len(runs(made)) == 32
     chosen = frame[frame.counts].assign(score=frame.matthews.where(frame.task == "cola", frame.accuracy))
     means = chosen.groupby(["strategy", "task", "learning_rate"]).score.agg(["mean", "std"]) * 100
-    for cell in build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path)).cells():
+    for cell in tabulate(made, tmp_path).cells():
         own = means.loc[(cell.strategy, cell.task)]
         assert own["mean"].idxmax() == cell.learning_rate
         assert cell.mean == pytest.approx(own["mean"].max())

@@ -9,12 +9,11 @@ from safetensors.numpy import save_file
 from scipy import stats
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.records import beside
-from peftcli.report.table import agreement, build, selection
-from tests.written_records import runs, small, unsynced, write
+from peftcli.report.table import agreement
+from tests.written_records import runs, small, tabulate, unsynced, write
 
 LABELS = np.arange(60) % 2
 
@@ -35,7 +34,7 @@ def fill(tmp_path: Path, **tensors: Any) -> Recipe:
 
 
 def compare(made: Recipe, tmp_path: Path) -> dict[int, Any]:
-    table = build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
+    table = tabulate(made, tmp_path)
     full, layernorm = table.cells()
     return agreement.compare(layernorm, full, tmp_path)
 

@@ -6,17 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peftcli.experiment import plan
-from peftcli.experiment.recipe import Recipe
 from peftcli.report import parameters as parameter_rows
 from peftcli.report.formats import text_table as sheet
-from peftcli.report.table import build, selection
+from peftcli.report.table import build
 from peftcli.report.table.table import Table
-from tests.written_records import TABLES, fill, from_published, load, runs, small, unsynced, write
-
-
-def tabulate(made: Recipe, output: Path) -> Table:
-    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
+from tests.written_records import TABLES, fill, from_published, load, runs, small, tabulate, unsynced, write
 
 
 @pytest.fixture(scope="module")

@@ -8,31 +8,23 @@ import pytest
 from scipy import stats
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
-from peftcli.experiment.run import Run
-from peftcli.report.table import build, selection
 from peftcli.report.table.table import Cell
-from tests.written_records import fill, runs, small, unsynced, write
-
-
-def value(run: Run) -> float:
-    """A number of its own for every run, in (0, 1)."""
-    return np.random.default_rng([run.seed, int(run.learning_rate * 1e6), len(run.strategy), len(run.task)]).random()
+from tests.written_records import fill, runs, score_of, small, tabulate, unsynced, write
 
 
 def cells(made: Recipe, output: Path) -> dict[tuple[str, str], Cell]:
-    table = build.tabulate(made, selection.outcomes(plan.expand(made), output))
+    table = tabulate(made, output)
     return {(cell.strategy, cell.column): cell for cell in table.cells()}
 
 
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_a_cell_is_the_mean_and_deviation_of_the_best_rate(tmp_path: Path, ddof: int) -> None:
     made = small(seeds=5, table={"ddof": ddof})
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     for (strategy, column), cell in cells(made, tmp_path).items():
         by_rate = {
-            rate: [100 * value(run) for run in runs(made, strategy=strategy, task=column, learning_rate=rate)]
+            rate: [100 * score_of(run) for run in runs(made, strategy=strategy, task=column, learning_rate=rate)]
             for rate in made.learning_rates
         }
         best = max(made.learning_rates, key={rate: np.mean(own) for rate, own in by_rate.items()}.__getitem__)
@@ -48,21 +40,21 @@ def test_a_cell_is_the_mean_and_deviation_of_the_best_rate(tmp_path: Path, ddof:
 
 def test_the_maximum_is_over_rates_and_seeds(tmp_path: Path) -> None:
     made = small(table={"cell": "maximum", "select": "every run", "scale": "fraction"})
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     for (strategy, column), cell in cells(made, tmp_path).items():
-        own = [value(run) for run in runs(made, strategy=strategy, task=column)]
+        own = [score_of(run) for run in runs(made, strategy=strategy, task=column)]
         assert (cell.maximum, cell.mean, cell.std, cell.learning_rate) == (max(own), None, None, None)
         assert (cell.n, cell.planned) == (6, 6)
 
 
 def test_every_rate_can_have_a_row(tmp_path: Path) -> None:
     made = small(table={"rows": ["strategy", "learning_rate"], "select": "every learning rate"})
-    fill(made, tmp_path, value)
-    table = build.tabulate(made, selection.outcomes(plan.expand(made), tmp_path))
+    fill(made, tmp_path, score_of)
+    table = tabulate(made, tmp_path)
     assert [row.path for row in table.rows] == [(s, r) for s in ("full", "layernorm") for r in ("1e-4", "1e-3")]
     cell = table.rows[1].cells[0]
     assert cell is not None
-    own = [100 * value(run) for run in runs(made, strategy="full", task="rte", learning_rate=1e-3)]
+    own = [100 * score_of(run) for run in runs(made, strategy="full", task="rte", learning_rate=1e-3)]
     assert cell.mean == pytest.approx(np.mean(own))
     assert cell.flattery is None, "nothing was chosen"
 

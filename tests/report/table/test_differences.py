@@ -6,28 +6,20 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from peftcli.experiment import plan
-from peftcli.experiment.recipe import Recipe
-from peftcli.report.table import build, differences, selection
-from peftcli.report.table.table import Table
-from tests.report.table.test_cells import value
-from tests.written_records import fill, runs, small
+from peftcli.report.table import differences
+from tests.written_records import fill, runs, score_of, small, tabulate
 
 TABLE = {"reference": "full"}
 
 
-def tabulate(made: Recipe, output: Path) -> Table:
-    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
-
-
 def test_equal_seeds_are_tested_in_pairs(tmp_path: Path) -> None:
     made = small(seeds=7, learning_rates=[1e-3], table=TABLE)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     grid = differences.from_reference(tabulate(made, tmp_path))
     assert grid is not None
     assert grid[0] == (None, None), "the reference itself"
     for found, task in zip(grid[1], ("rte", "cola"), strict=True):
-        ours, theirs = ([100 * value(r) for r in runs(made, task=task, strategy=s)] for s in ("layernorm", "full"))
+        ours, theirs = ([100 * score_of(r) for r in runs(made, task=task, strategy=s)] for s in ("layernorm", "full"))
         assert found is not None
         assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
         assert found.test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
@@ -36,10 +28,10 @@ def test_equal_seeds_are_tested_in_pairs(tmp_path: Path) -> None:
 def test_other_seeds_are_tested_by_welch(tmp_path: Path) -> None:
     strategies = ["full", {"layernorm": {"seeds": [5, 6, 7, 8]}}]
     made = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies, table=TABLE)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     grid = differences.from_reference(tabulate(made, tmp_path))
     assert grid is not None
-    ours, theirs = ([100 * value(run) for run in runs(made, strategy=s)] for s in ("layernorm", "full"))
+    ours, theirs = ([100 * score_of(run) for run in runs(made, strategy=s)] for s in ("layernorm", "full"))
     assert grid[1][0] is not None
     assert grid[1][0].test.name == "Welch t"
     assert grid[1][0].test.p_value == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
@@ -47,14 +39,14 @@ def test_other_seeds_are_tested_by_welch(tmp_path: Path) -> None:
 
 def test_a_missing_run_unpairs_no_other(tmp_path: Path) -> None:
     made = small(tasks=["rte"], learning_rates=[1e-3], seeds=6, table=TABLE)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     lost = runs(made, strategy="full")[2]
     next(tmp_path.glob(f"rte/full-{lost.id}.json")).unlink()
     grid = differences.from_reference(tabulate(made, tmp_path))
     assert grid is not None
     assert grid[1][0] is not None
     test = grid[1][0].test
-    ours, theirs = ([value(r) for r in runs(made, strategy=s) if r.seed != 2] for s in ("layernorm", "full"))
+    ours, theirs = ([score_of(r) for r in runs(made, strategy=s) if r.seed != 2] for s in ("layernorm", "full"))
     assert (test.name, test.n) == ("Wilcoxon signed-rank", 5)
     assert test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
 
@@ -62,13 +54,15 @@ def test_a_missing_run_unpairs_no_other(tmp_path: Path) -> None:
 def test_the_best_of_several_reference_rows_is_compared_with(tmp_path: Path) -> None:
     table = {"rows": ["strategy", "learning_rate"], "select": "every learning rate", **TABLE}
     made = small(tasks=["rte"], table=table)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     grid = differences.from_reference(tabulate(made, tmp_path))
     assert grid is not None
-    means = [np.mean([100 * value(run) for run in runs(made, strategy="full", learning_rate=r)]) for r in (1e-4, 1e-3)]
+    means = [
+        np.mean([100 * score_of(run) for run in runs(made, strategy="full", learning_rate=r)]) for r in (1e-4, 1e-3)
+    ]
     found = grid[2][0]
     assert found is not None
-    ours = np.mean([100 * value(run) for run in runs(made, task="rte", strategy="layernorm", learning_rate=1e-4)])
+    ours = np.mean([100 * score_of(run) for run in runs(made, task="rte", strategy="layernorm", learning_rate=1e-4)])
     assert found.difference == pytest.approx(ours - max(means))
 
 
@@ -81,7 +75,7 @@ def test_no_reference_no_differences(tmp_path: Path) -> None:
 
 def test_the_notes_say_what_few_seeds_cannot_show(tmp_path: Path) -> None:
     made = small(table=TABLE)
-    fill(made, tmp_path, value)
+    fill(made, tmp_path, score_of)
     table = tabulate(made, tmp_path)
     grid = differences.from_reference(table)
     assert grid is not None

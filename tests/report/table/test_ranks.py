@@ -5,14 +5,8 @@ from pathlib import Path
 import pandas
 import pytest
 
-from peftcli.experiment import plan
-from peftcli.report.table import build, selection
 from peftcli.report.table.table import Table
-from tests.written_records import fill, from_published, load, small
-
-
-def tabulate(made, output: Path) -> Table:  # type: ignore[no-untyped-def]
-    return build.tabulate(made, selection.outcomes(plan.expand(made), output))
+from tests.written_records import fill, from_published, load, small, tabulate
 
 
 @pytest.fixture(scope="module")
