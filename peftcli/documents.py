@@ -20,8 +20,9 @@ class _Loader(yaml.SafeLoader):
     """The safe loader with YAML 1.2's numbers and booleans, and duplicate keys refused."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Give a mapping; raises UserError naming a key that stands twice, and its line."""
+        """Build a mapping. Raises UserError naming a key that stands twice, and its line."""
         seen: set[str] = set()
+        # PyYAML keeps the last of two equal keys without a word. `<<` may stand twice: it merges.
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
                 raise UserError(f"key {key.value!r} stands twice, again on line {key.start_mark.line + 1}")
@@ -30,6 +31,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# SafeLoader's own reads 0b1, 0x1 and 1_000 as numbers, and 010 as octal.
 def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     return int(str(loader.construct_scalar(node)))
 
@@ -85,6 +87,11 @@ def parse(text: str) -> Any:
 
 
 def _check(node: Any, count: list[int], depth: int) -> None:
+    """Refuse what is no plain value, nested too deep, or too many once aliases are expanded; `count` is the values so far.
+
+    Raises UserError.
+    """
+    # An alias is the same object again: walking it anew counts what it stands for, before anything copies it.
     count[0] += 1
     if count[0] > LARGEST_DOCUMENT:
         raise UserError(f"holds more than {LARGEST_DOCUMENT} values once its aliases are expanded")

@@ -33,7 +33,8 @@ def params(
 def _row(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[str, Any]:
     """Count one strategy on a model: a row with the keys that a recipe's rows have. Raises UserError."""
     from peftcli.experiment import parameters
-    from peftcli.experiment.recipe import parse_set, parse_strategy
+    from peftcli.experiment.notation import parse_strategy
+    from peftcli.experiment.recipe import parse_set
     from peftcli.strategies import registry
 
     name, options = next(iter(parse_strategy(strategy).items()))

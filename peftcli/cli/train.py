@@ -59,11 +59,11 @@ def plan_runs(
 ) -> list[Run]:
     """Return the runs that the arguments describe, one a seed. Raises UserError, before any model is read."""
     from peftcli import documents
-    from peftcli.experiment import plan, recipe
+    from peftcli.experiment import notation, plan, recipe
     from peftcli.strategies import registry
     from peftcli.tasks import registry as tasks
 
-    entry = recipe.parse_strategy(strategy)
+    entry = notation.parse_strategy(strategy)
     registry.get(next(iter(entry)))
     tasks.get(task)
     learning_rate = SPARSE_RATE if rate is None else documents.parse(rate)

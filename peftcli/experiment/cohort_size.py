@@ -10,17 +10,17 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import Run, canonical
 
 ON_PROCESSOR = 8  # measured: more together gain little on two cores (results/bench)
-ON_GPU = 32
+ON_GPU = 32  # one run leaves most of a GPU idle
 VALUES_BYTES = 2_000_000_000  # for the trained values of a cohort, their gradients and Adam's moments
 
 
 def sweep_id(runs: Sequence[Run]) -> str:
-    """Give a name to the set of runs of a recipe, whatever their order."""
+    """A name for the set of runs of a recipe, whatever their order."""
     return hashlib.sha256(canonical(sorted(run.id for run in runs))).hexdigest()[:16]
 
 
 def pinned(output: Path, name: str) -> int | None:
-    """Give the cohort size pinned for a sweep, None where none is. Raises UserError for a damaged pin."""
+    """The cohort size pinned for a sweep, None where none is. Raises UserError for a damaged pin."""
     file = _file(output, name)
     if not file.exists():
         return None
@@ -62,8 +62,10 @@ def choose(output: Path, runs: Sequence[Run], asked: int | None, on_gpu: bool, *
 
 def limit(size: int, columns: int) -> int:
     """Cut a cohort size to what the trained values' memory allows: 16 bytes for each of a run's columns, 2 GB in all."""
+    # 4 bytes each for the value, its gradient and Adam's two moments.
     return max(1, min(size, VALUES_BYTES // (16 * max(1, columns))))
 
 
+# A hidden folder: `read_all` looks for records in the others only.
 def _file(output: Path, name: str) -> Path:
     return output / ".sweeps" / f"{name}.json"

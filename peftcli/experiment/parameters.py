@@ -38,15 +38,19 @@ def count(
     config = catalogue.config(model)
     head = heads.parameters(config, kind, labels, head_style)
     structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
-    known = registry.get(strategy)
-    tuning = known.tune(structure, known.options(options))
+    method = registry.get(strategy)
+    tuning = method.tune(structure, method.options(options))
     moving = round(trainable(structure, tuning))
     return Counts(structure.total, moving, trained_head(structure, tuning), 100 * moving / structure.total)
 
 
 def trainable(model: Anatomy, tuning: Tuning) -> float:
     """Count what a tuning lets move, head left out: masked elements (those `kept`, where any are), insertions."""
-    masked = sum(_masked(model, tuning, entry) for entry in tuning.mask)
+    masked = 0.0
+    for entry in tuning.mask:
+        # A tensor's name stands for all of its elements, or for those that a projected strategy keeps at the end. A
+        # Bernoulli draw is counted by its expectation, which need not be whole.
+        masked += entry.count if isinstance(entry, Elements) else tuning.kept.get(entry, model.by_name[entry].size)
     return masked + inserted(model, tuning)
 
 
@@ -63,6 +67,7 @@ def columns(
     head = heads.parameters(config, kind, labels, head_style)
     structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
     tuning = registry.get(strategy).tune(structure, options)
+    # Unlike `trainable`: a projected strategy trains every element until it projects, and each has moments.
     masked = sum(e.count if isinstance(e, Elements) else structure.by_name[e].size for e in tuning.mask)
     aids = sum(prod(shape) for shape, _ in tuning.extra.values())
     return round(masked) + inserted(structure, tuning) + aids + (structure.head_total if tuning.train_head else 0)
@@ -82,15 +87,10 @@ def run_columns(model: str, run: Run) -> int:
 
 def inserted(model: Anatomy, tuning: Tuning) -> int:
     """Count the elements of the modules that a tuning inserts; `extra` tensors are aids of training and not counted."""
-    found = sum(prod(shape) for shape in tuning.injected.shapes.values()) if tuning.injected else 0
+    elements = sum(prod(shape) for shape in tuning.injected.shapes.values()) if tuning.injected else 0
     for module, part in tuning.insert.items():
+        # torch stores a linear layer's weight as [outputs, inputs].
         outputs, inputs = model.by_name[f"{module}.weight"].shape
         for shape in part.shapes(outputs, inputs).values():
-            found += prod(shape)
-    return found
-
-
-def _masked(model: Anatomy, tuning: Tuning, entry: str | Elements) -> float:
-    if isinstance(entry, Elements):
-        return entry.count
-    return tuning.kept.get(entry, model.by_name[entry].size)
+            elements += prod(shape)
+    return elements

@@ -43,8 +43,11 @@ def expand(recipe: Recipe) -> list[Planned]:
             if strategy_entry.tasks is not None and task not in strategy_entry.tasks:
                 continue
             training, origins = _training(recipe, protocol, (task, task_entry), (strategy, strategy_entry))
-            _check_metric(own_data.task(task, described[t]), training)
+            metrics = own_data.task(task, described[t]).metrics
+            if training.metric and training.metric not in metrics:
+                raise UserError(f"task {task}: {unknown('metric', training.metric, metrics)}")
             options = _options(protocol, task, strategy, strategy_entry)
+            # The nearest says: the strategy's entry, then the task's, then the recipe.
             rates = strategy_entry.learning_rates or task_entry.learning_rates or recipe.learning_rates
             seeds = strategy_entry.seeds or task_entry.seeds or recipe.seeds
             for rate in rates:
@@ -59,6 +62,7 @@ def expand(recipe: Recipe) -> list[Planned]:
                         protocol=training,
                         data=described[t],
                     )
+                    # Two entries may come to the same run (a strategy listed with its default): it is trained once.
                     planned.setdefault(run.id, Planned(run, s, t, origins))
     return list(planned.values())
 
@@ -70,6 +74,7 @@ def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
         key, equals, value = pair.partition("=")
         if not equals or key not in ("task", "strategy", "seed", "learning_rate", "id"):
             raise UserError(f"--only: {unknown('key', key, ('task', 'strategy', 'seed', 'learning_rate', 'id'))}")
+        # Numbers are compared as numbers, so that `learning_rate=1e-3` finds 0.001.
         wanted = _text(documents.parse(value)) if key in ("seed", "learning_rate") else value
         chosen = [p for p in chosen if _text(getattr(p.run, key)) == wanted]
     if not chosen:
@@ -89,6 +94,7 @@ def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
 
 
 def _protocol(recipe: Recipe) -> tuple[protocols.Protocol, str] | None:
+    """The protocol beside a recipe and the reading of it that the recipe names, by default `described`; None without."""
     file = recipe.path.parent / "protocol.yaml"
     if not file.is_file():
         if recipe.protocol:
@@ -107,20 +113,20 @@ def _training(
     """Lay a run's settings over each other, weakest first: defaults, protocol, recipe, task, strategy, --set."""
     values: dict[str, Any] = dict(defaults())
     origins = dict.fromkeys(values, "defaults.yaml")
-    for where, settings, _ in protocol[0].layers(protocol[1], task[0], strategy[0]) if protocol else []:
-        values |= {name: setting.value for name, setting in settings.items()}
-        origins |= {name: f"protocol {where}: {setting.source}" for name, setting in settings.items()}
-    for where, given in (
+    for where, stated, _ in protocol[0].layers(protocol[1], task[0], strategy[0]) if protocol else []:
+        values |= {name: setting.value for name, setting in stated.items()}
+        origins |= {name: f"protocol {where}: {setting.source}" for name, setting in stated.items()}
+    for where, settings in (
         ("recipe", recipe.training),
         (f"recipe, task {task[0]}", task[1].training),
         (f"recipe, strategy {strategy[0]}", strategy[1].training),
         ("--set", recipe.overrides),
     ):
-        for name in given:
+        for name in settings:
             if name not in NAMES:
                 raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
-        values |= given
-        origins |= dict.fromkeys(given, where)
+        values |= settings
+        origins |= dict.fromkeys(settings, where)
     return _checked(_as_floats(values)), origins
 
 
@@ -131,18 +137,12 @@ def _checked(values: dict[str, Any]) -> Training:
         raise first_error(error, "training", "setting", NAMES) from None
 
 
-def _check_metric(task: tasks.Task, training: Training) -> None:
-    if training.metric and training.metric not in task.metrics:
-        raise UserError(f"task {task.name}: {unknown('metric', training.metric, task.metrics)}")
-
-
 def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry) -> dict[str, Any]:
-    known = registry.get(strategy)
+    """A strategy's options: the entry's over the protocol's, over the strategy's own defaults. Raises UserError."""
     stated: dict[str, Setting] = {}
     for _, _, options in protocol[0].layers(protocol[1], task, strategy) if protocol else []:
         stated |= options
-    given = {name: setting.value for name, setting in stated.items()} | entry.options
-    return known.options(given)
+    return registry.get(strategy).options({name: setting.value for name, setting in stated.items()} | entry.options)
 
 
 def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None:
@@ -158,7 +158,8 @@ def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None
 
 
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:
-    """Give whole numbers as floats where a setting is a float, so that `epochs: 3` and `3.0` are one run."""
+    """Turn whole numbers into floats where a setting is a float, so that `epochs: 3` and `3.0` are one run."""
+    # Otherwise the two would differ in JSON, and so in the id.
     floats = {n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas"}
     plain = {n for n, v in values.items() if n in floats and isinstance(v, int) and not isinstance(v, bool)}
     return {name: float(value) if name in plain else value for name, value in values.items()}
@@ -170,5 +171,5 @@ def _text(value: Any) -> str:
 
 @cache
 def defaults() -> dict[str, Any]:
-    """Give the settings that stand where neither recipe nor protocol says otherwise."""
+    """The settings that stand where neither recipe nor protocol says otherwise."""
     return documents.load(Path(__file__).parent / "defaults.yaml", "defaults")

@@ -56,14 +56,15 @@ class Protocol(BaseModel):
     def layers(
         self, variant: str, task: str, strategy: str
     ) -> list[tuple[str, dict[str, Setting], dict[str, Setting]]]:
-        """Give what applies to a run, weakest first: (where from, training settings, strategy options)."""
+        """What applies to a run, weakest first: (where from, training settings, strategy options)."""
         chosen = self.variants[variant]
         named = f"{self.paper}, {variant}"
-        found: list[tuple[str, dict[str, Setting], dict[str, Setting]]]
-        found = [(self.paper, self.training, {}), (named, chosen.training, {})]
+        layers: list[tuple[str, dict[str, Setting], dict[str, Setting]]]
+        layers = [(self.paper, self.training, {}), (named, chosen.training, {})]
+        # What is said of some tasks or strategies outranks what is said of all, the variant's over the paper's.
         for where, overrides in ((self.paper, self.overrides), (named, chosen.overrides)):
-            found += [(where, o.training, o.options) for o in overrides if o.fits(task, strategy)]
-        return found
+            layers += [(where, o.training, o.options) for o in overrides if o.fits(task, strategy)]
+        return layers
 
 
 def load(path: Path, variant: str) -> Protocol:
@@ -76,16 +77,13 @@ def load(path: Path, variant: str) -> Protocol:
         protocol = Protocol.model_validate(documents.load(path, "protocol"))
     except ValidationError as error:
         raise first_error(error, where, "key", Protocol.model_fields) from None
-    for settings in _training_blocks(protocol):
-        for name in settings:
+    # Settings stand in four places; their values are checked once they are laid over each other, their names here.
+    variants = protocol.variants.values()
+    overrides = [*protocol.overrides, *(override for variant in variants for override in variant.overrides)]
+    for block in (protocol.training, *(v.training for v in variants), *(o.training for o in overrides)):
+        for name in block:
             if name not in NAMES:
                 raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
     if variant not in protocol.variants:
         raise unknown("protocol", variant, protocol.variants)
     return protocol
-
-
-def _training_blocks(protocol: Protocol) -> list[dict[str, Setting]]:
-    variants = protocol.variants.values()
-    overrides = [*protocol.overrides, *(o for variant in variants for o in variant.overrides)]
-    return [protocol.training, *(v.training for v in variants), *(o.training for o in overrides)]

@@ -7,14 +7,16 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from peftcli import documents
-from peftcli.errors import UserError, first_error, unknown
+from peftcli.errors import UserError, first_error, key_value, unknown
+from peftcli.experiment.notation import named_entry, seeds_as_list
 from peftcli.experiment.settings import NAMES, LearningRate, Seed
 from peftcli.models import catalogue
-from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
+# The recipes lie beside the package in the repository, and inside it once installed.
 SHIPPED = Path(__file__).parents[1] / "recipes"
 REPOSITORY = Path(__file__).parents[2] / "recipes"
+MOST_EXTENDED = 8  # recipes in a row, each starting from the next
 Rates = list[LearningRate]
 Seeds = list[Seed]
 
@@ -40,8 +42,8 @@ class Entry(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_seeds(cls, given: Any) -> Any:
-        return _seed_list(given)
+    def _count_seeds(cls, entry: Any) -> Any:
+        return seeds_as_list(entry)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -80,20 +82,22 @@ class Recipe(BaseModel):
     figures: list[dict[str, Any]] = Field(default=[], description="The figures, each of a kind.")
     claims: list[dict[str, Any]] = Field(default=[], description="The paper's conclusions, as checks of the table.")
     notes: list[str] = Field(default=[], description="Remarks shown with the report.")
+    # Not keys of the file: where it lies, and the training settings of `--set`.
     path: Path
     overrides: dict[str, Any] = {}
 
     @model_validator(mode="before")
     @classmethod
-    def _read_lists(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        given = dict(_seed_list(given))
+    def _read_lists(cls, document: Any) -> Any:
+        if not isinstance(document, dict):
+            return document
+        document = dict(seeds_as_list(document))
         for key in ("tasks", "strategies"):
-            if isinstance(given.get(key), list):
-                given[key] = [_entry(key, entry) for entry in given[key]]
-        return given
+            if isinstance(document.get(key), list):
+                document[key] = [named_entry(key, entry) for entry in document[key]]
+        return document
 
+    # A value twice would be the same run twice, and a mean over seeds would count it once.
     @model_validator(mode="after")
     def _no_twins(self) -> Self:
         for key in ("learning_rates", "seeds"):
@@ -102,6 +106,7 @@ class Recipe(BaseModel):
                 raise ValueError(f"{key} lists a value twice")
         return self
 
+    # Strategies may be kept to tasks of the recipe; a name of the registry that the recipe lacks keeps them from all.
     @model_validator(mode="after")
     def _only_known_tasks(self) -> Self:
         names = dict.fromkeys([*(name for name, _ in self.tasks), *tasks.TASKS])
@@ -124,6 +129,7 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
     """
     document = _extended(path, ())
     overrides = dict(overrides or {})
+    # `--set epochs=5` is a training setting and outranks every `training:` of the recipe, a strategy's own too.
     training = {key: overrides.pop(key) for key in list(overrides) if key in NAMES}
     for key, value in overrides.items():
         _set(document, key, value)
@@ -136,6 +142,7 @@ def build(document: dict[str, Any], path: Path, overrides: dict[str, Any], where
     `where` names the recipe in errors.
     """
     where = where or f"recipe {path.name}"
+    # pydantic would refuse an unknown key too, but after the values of the known ones.
     for key in document:
         if key not in KEYS:
             raise UserError(f"{where}: {unknown('key', key, (*KEYS, 'extends'))}")
@@ -149,6 +156,7 @@ def find(name: str) -> Path:
     """Find a recipe: a path, or a name under the shipped recipes such as `demo` or `transferability/table1`."""
     candidates = [Path(name), *(folder / f"{name.removesuffix('.yaml')}.yaml" for folder in (REPOSITORY, SHIPPED))]
     candidates += [folder / name.removeprefix("recipes/") for folder in (REPOSITORY, SHIPPED)]
+    # A file of that name in the working folder comes first, so that a shipped recipe can be copied and changed.
     for candidate in candidates:
         if os.path.isfile(candidate):  # unlike Path.is_file, no error for a name that is too long
             return candidate
@@ -170,29 +178,10 @@ def root() -> Path:
     return REPOSITORY if (REPOSITORY / "demo.yaml").is_file() else SHIPPED
 
 
-def parse_strategy(text: str) -> dict[str, dict[str, Any]]:
-    """Read `name:option=value,option=value` from the command line. Raises UserError."""
-    name, _, rest = text.partition(":")
-    options: dict[str, Any] = {}
-    for pair in filter(None, rest.split(",")):
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise UserError(f"strategy {text!r}: {pair!r} is not option=value")
-        if key in options:
-            raise UserError(f"strategy {text!r}: option {key!r} stands twice")
-        options[key] = documents.parse(value)
-    return {name: options}
-
-
 def parse_set(pairs: list[str]) -> dict[str, Any]:
     """Read `--set key=value` pairs; values are YAML. Raises UserError."""
-    found = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise UserError(f"--set {pair!r} is not key=value")
-        found[key] = documents.parse(value)
-    return found
+    halves = (key_value(pair, f"--set {pair!r} is not key=value") for pair in pairs)
+    return {key: documents.parse(value) for key, value in halves}
 
 
 def _extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -202,12 +191,13 @@ def _extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if base is None:
         return document
     target = path.parent / str(base)
-    if target.resolve() in seen or len(seen) > 8:
+    if target.resolve() in seen or len(seen) > MOST_EXTENDED:
         raise UserError(f"recipe {path.name}: extends {base!r} goes round in a circle")
     return _merge(_extended(target, (*seen, path.resolve())), document)
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Lay one mapping over another, key by key at every depth; a list or a value replaces what lies below it."""
     merged = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
@@ -216,6 +206,7 @@ def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:
+    """Set a key of a recipe (`seeds`), or one inside its mappings (`table.decimals`). Raises UserError."""
     first, _, rest = key.partition(".")
     if not rest:
         if first not in KEYS:
@@ -226,32 +217,3 @@ def _set(document: dict[str, Any], key: str, value: Any) -> None:
     if not isinstance(inner, dict):
         raise UserError(f"--set {key}: {first} is not a mapping")
     inner[rest] = value
-
-
-def _seed_list(given: Any) -> Any:
-    """Read `seeds: 3` as the seeds 0, 1, 2."""
-    if isinstance(given, dict) and isinstance(given.get("seeds"), int) and not isinstance(given["seeds"], bool):
-        count = given["seeds"]
-        if not 1 <= count <= 100_000:
-            raise ValueError(f"seeds: {count} is no count of seeds: give 1 or more, or a list such as [0, 1, 2]")
-        return {**given, "seeds": list(range(count))}
-    return given
-
-
-def _entry(key: str, entry: Any) -> tuple[str, Any]:
-    """Read `name`, `name:option=value` or `{name: {…}}` as a name and what is said of it."""
-    if isinstance(entry, str):
-        entry = parse_strategy(entry) if key == "strategies" else {entry: {}}
-    if key == "tasks" and isinstance(entry, dict) and "name" in entry:
-        return str(entry["name"]), _described({name: value for name, value in entry.items() if name != "name"})
-    if not isinstance(entry, dict) or len(entry) != 1:
-        raise ValueError(f"{key}: {str(entry)[:80]!r} is neither a name nor a mapping with one name")
-    name, given = next(iter(entry.items()))
-    if given is not None and not isinstance(given, dict):
-        raise ValueError(f"{key}: what is said of {name!r} must be a mapping, not {str(given)[:80]!r}")
-    return str(name), _described(given or {}) if key == "tasks" else given or {}
-
-
-def _described(given: dict[str, Any]) -> dict[str, Any]:
-    """In a task of the user's own, `label` is the column of the labels, not a word for the table."""
-    return {own_data.COLUMN if k == "label" and "data" in given else k: value for k, value in given.items()}

@@ -30,28 +30,32 @@ class Run(BaseModel):
     @property
     def id(self) -> str:
         """A short hash of the canonical form."""
+        # 64 bits: among a million runs, two that differ share an id with a chance of 3e-8. `find` compares the fields too.
         return hashlib.sha256(canonical(self.canonical_fields())).hexdigest()[:16]
 
     def canonical_fields(self) -> dict[str, Any]:
-        """What the id is made from: fields at their value in `schema.json` are left out.
+        """What the id is made from: the run without the fields that have their value of `schema.json`.
 
         So a field added later, at the value that means what was done before, changes no id, and a default changed
         later changes the id of the runs it changes.
         """
         frozen = _schema()
+        # `data` is None for a task of the registry, and must not be in its id.
         whole = self.model_dump(exclude_none=True)
         whole["protocol"] = _without(self.protocol.model_dump(), frozen["training"])
         whole["options"] = _without(self.options, frozen["options"].get(self.strategy, {}))
         return {"schema": frozen["schema"], **whole}
 
     def cohort_key(self) -> str:
-        """What runs of one cohort have in common: everything but learning rate and seed."""
+        """What the runs of one cohort have in common, as text: everything but learning rate and seed."""
         shared = {key: value for key, value in self.canonical_fields().items() if key not in ("learning_rate", "seed")}
         return canonical(shared).decode()
 
     def describe(self) -> str:
         """One line for a person: task, strategy with the options that were set, learning rate, seed."""
-        options = ",".join(f"{key}={_short(value)}" for key, value in self.canonical_fields()["options"].items())
+        chosen = self.canonical_fields()["options"].items()
+        # Lists as on the command line: layers=1+2+3.
+        options = ",".join(f"{k}={'+'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in chosen)
         strategy = f"{self.strategy}:{options}" if options else self.strategy
         return f"{self.task} {strategy} lr={self.learning_rate:g} seed={self.seed}"
 
@@ -61,21 +65,19 @@ def canonical(document: Any) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _without(given: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in given.items() if key not in frozen or value != frozen[key]}
-
-
-def _short(value: Any) -> str:
-    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+def _without(fields: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the fields that have their frozen value."""
+    return {key: value for key, value in fields.items() if key not in frozen or value != frozen[key]}
 
 
 @cache
 def _schema() -> dict[str, Any]:
+    """The values that mean "as when this schema was frozen"; they stay even where a default changes later."""
     text = (Path(__file__).parent / "schema.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 
 
 def task_of(run: Run) -> Task:
-    """Give a run's task: a row of `tasks`, or the one that the run itself describes. Raises UserError."""
+    """A run's task: a row of `tasks`, or the one that the run itself describes. Raises UserError."""
     return own_data.task(run.task, run.data)

@@ -13,7 +13,9 @@ Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Beta = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 LearningRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Generators take 64 bits with a sign.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+# A count and its unit; whether it is more than 0, and whole where it counts steps, is checked below.
 Interval = Annotated[str, Field(pattern=r"^[0-9]*\.?[0-9]+ (steps?|epochs?)$")]
 
 
@@ -71,6 +73,7 @@ class Training(BaseModel):
         description="Whether each seed holds out a part of its own, or all the same."
     )
     validation_limit: Count | None = Field(description="Choose by the first so many held-out examples only.")
+    # The training set is cut in this order: max_train_samples, drop_examples, train_size, then what is held out.
     train_size: Count | None = Field(
         description="Cut the training set to so many examples at random, before any are held out."
     )
@@ -87,6 +90,7 @@ class Training(BaseModel):
         description="What the model computes in, trained values aside; auto: bfloat16 on a GPU, float32 on a CPU."
     )
 
+    # What the type of no single setting can say.
     @model_validator(mode="after")
     def _agree(self) -> "Training":
         if self.early_stopping and not self.restore_best:
@@ -98,4 +102,5 @@ class Training(BaseModel):
         return self
 
 
+# The legal keys of `training:`, as errors list them.
 NAMES = tuple(Training.model_fields)

@@ -131,6 +131,7 @@ class Body(Ending):
 
 
 KEYS = tuple(Body.__annotations__)
+# Built once: a results folder holds thousands of records.
 _BODY = TypeAdapter(Body)
 
 
@@ -149,6 +150,7 @@ def checked(body: dict[str, Any]) -> Body:
 
 def _complaint(error: ValidationError) -> str:
     """Say what is wrong with the first of the keys at fault."""
+    # pydantic reports in the order of the keys, the inherited ones first.
     finding = error.errors(include_url=False, include_input=False)[0]
     key, *inside = finding["loc"]
     if key in ("schema", "status"):

@@ -10,7 +10,7 @@ from peftcli.errors import UserError
 from peftcli.records.body import Body
 from peftcli.records.record import Record, read_all
 
-SHOWN = 5
+SHOWN = 5  # conflicts named in the error
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
     for source in sources:
         if not source.is_dir():
             raise UserError(f"{source} is not a folder of results")
+    # The output comes first: its records stay, and what a source holds of the same runs must agree with them.
     read = [read_all(folder) for folder in (output, *sources)]
     present = {record.id: record for record in read[0][0]}
     chosen = dict(present)
@@ -43,6 +44,7 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
     if conflicts:
         more = f"; and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
         raise UserError(f"different content for the same run: {'; '.join(conflicts[:SHOWN])}{more}. Keep one of each")
+    # Only now is anything written: a conflict leaves the output as it was.
     new = [record for identity, record in chosen.items() if identity not in present]
     for record in new:
         _copy(record, output)

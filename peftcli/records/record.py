@@ -63,15 +63,17 @@ def write(output: Path, run: Run, ending: Ending) -> Path:
 
 def encode(body: Mapping[str, Any]) -> bytes:
     """Write a record's body as the one byte sequence that `read` accepts: sorted, indented, behind its own checksum."""
+    # Sorted and indented, so that records can be compared line by line; floats as short as reads back exactly.
     text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
+    # The checksum stands first, in place of the text's opening brace, so that the rest is the bytes that it sums.
     return f'{{\n "sha256": "{digest}",{text[1:]}\n'.encode()
 
 
 def read(file: Path) -> Record:
     """Read one record. Raises Unreadable for anything that differs from what `encode` writes, by a single bit."""
     try:
-        if file.stat().st_size > LARGEST:
+        if file.stat().st_size > LARGEST:  # before it is read: a results folder may hold anything
             raise Unreadable("too large for a record")
         data = file.read_bytes()
         body = json.loads(data)
@@ -79,6 +81,7 @@ def read(file: Path) -> Record:
         raise Unreadable(f"not readable as JSON ({type(error).__name__})") from None
     if not isinstance(body, dict) or set(body) != {*KEYS, "sha256"}:
         raise Unreadable("not a record of this program")
+    # After the keys: a file of another program is called foreign rather than damaged.
     if not _sound(data):
         raise Unreadable("its checksum does not match: the file was damaged or edited")
     del body["sha256"]
@@ -105,7 +108,7 @@ def read_all(output: Path) -> tuple[list[Record], list[tuple[Path, str]]]:
 
 
 def find(output: Path, run: Run) -> Record | None:
-    """Give a run's record, or None where there is none.
+    """A run's record, or None where there is none.
 
     Raises UserError for a damaged file in its place, and for one whose id is the same but whose run is not.
     """
@@ -116,19 +119,17 @@ def find(output: Path, run: Run) -> Record | None:
         if not file.exists():
             return None
         raise UserError(f"{file}: {error}; move it away to train this run again") from None
-    if record.id != run.id or _canonical_fields(record) != run.canonical_fields():
+    try:
+        same = record.id == run.id and record.run.canonical_fields() == run.canonical_fields()
+    except ValidationError:
+        same = False
+    if not same:
         raise UserError(f"{file} holds another run under the same name; move it away")
     return record
 
 
-def _canonical_fields(record: Record) -> dict[str, Any] | None:
-    try:
-        return record.run.canonical_fields()
-    except ValidationError:
-        return None
-
-
 def _candidates(output: Path) -> Iterator[Path]:
+    """The files that may be records: two levels deep, no hidden ones (`.sweeps`, files half written)."""
     if not output.is_dir():
         return
     for folder in sorted(entry for entry in output.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
@@ -136,11 +137,12 @@ def _candidates(output: Path) -> Iterator[Path]:
 
 
 def _safe(name: str) -> str:
+    """A name as a part of a path: no separators, no dots, at most 80 characters. The id keeps runs apart."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "_"
 
 
 def states(runs: Iterable[Run], output: Path) -> dict[str, str]:
-    """Give each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
+    """Each run's state by id: missing, completed, diverged, failed or damaged (its file does not read back)."""
     states: dict[str, str] = {}
     for run in runs:
         file = path(output, run)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan, recipe
+from peftcli.experiment import notation, plan
 from peftcli.launchers import assignments, launch, slurm, slurm_watch
 from peftcli.launchers import slurm_queue as queue
 from peftcli.launchers.assignments import Assignment
@@ -42,7 +42,7 @@ def test_longest_first():
 
 
 def cost(name: str, **changes: object) -> float:
-    strategy = recipe.parse_strategy(name)
+    strategy = notation.parse_strategy(name)
     runs = written_records.runs(
         written_records.small(strategies=[strategy], tasks=["rte"], learning_rates=[1e-4], seeds=[0], **changes)
     )

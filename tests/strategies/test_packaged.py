@@ -9,7 +9,7 @@ from peftcli.engine import training
 from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
-from peftcli.experiment.recipe import parse_strategy
+from peftcli.experiment.notation import parse_strategy
 from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests import backbones, tiny
