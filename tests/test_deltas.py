@@ -13,7 +13,7 @@ from peftcli import records
 from peftcli.cli import deltas as command
 from peftcli.deltas import evaluating, restoring
 from peftcli.deltas import file as deltas
-from peftcli.deltas.file import Company, Delta
+from peftcli.deltas.file import Delta, Members
 from peftcli.errors import UserError
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.tensors import pretrained_parameters
@@ -144,7 +144,7 @@ def test_layernorms_of_bert_base_are_under_200_kb(layernorm: Path) -> None:
     shapes |= {"head.out.weight": (2, 768), "head.out.bias": (2,)}
     tensors = {name: torch.randn(shape) for name, shape in shapes.items()}
     whole = Delta(
-        delta.run, "bert-base-uncased", "0" * 16, "0" * 16, delta.labels, Company(tuple(range(56)), 0, {}), tensors
+        delta.run, "bert-base-uncased", "0" * 16, "0" * 16, delta.labels, Members(tuple(range(56)), 0, {}), tensors
     )
     assert 4 * 39_938 < len(deltas.encode(whole)) < 200_000
 

@@ -123,8 +123,8 @@ def json_lines(predictions: Sequence[Prediction]) -> str:
     lines = []
     for prediction in predictions:
         row: dict[str, Any] = {"index": prediction.index, "prediction": prediction.value}
-        if prediction.shares is not None:
-            row["probabilities"] = prediction.shares
+        if prediction.probabilities is not None:
+            row["probabilities"] = prediction.probabilities
         lines.append(json.dumps(row))
     return "".join(f"{line}\n" for line in lines)
 

@@ -17,15 +17,15 @@ def evaluate(
     The run stands in copies in the places of those it was trained with, each copy on that run's data: so every batch
     has the shape it had, and on the same machine every bit is the same. Raises UserError.
     """
-    company, run = delta.company, delta.run
-    data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in company.seeds]
-    restored = restore(delta, model, len(company.seeds))
+    members, run = delta.members, delta.run
+    data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in members.seeds]
+    restored = restore(delta, model, len(members.seeds))
     kind, first = restored.task.kind, restored.network.first_position
     evaluations = []
-    for split, examples in data[company.row].evaluation.items():
+    for split, examples in data[members.row].evaluation.items():
         splits = [each.evaluation[split] for each in data]
         # All copies are scored, since the kernels' rounding depends on the batch; the run's own row alone is kept.
-        scored = score(restored.forward(), splits, kind, first, restored.device)[company.row]
+        scored = score(restored.forward(), splits, kind, first, restored.device)[members.row]
         entry = {"split": split, "loss": scored.loss}
         entry |= measure(scored, examples, kind, restored.task.metrics, delta.labels)
         evaluations.append(entry | {"collapsed": collapsed(scored, kind)})

@@ -30,18 +30,18 @@ def write(delta: Delta, model: str, folder: Path, form: str) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already and not an empty folder")
-    restored = restoring.restore(delta, model, device=torch.device("cpu"))
+    restored = restoring.restore(delta, model, device=torch.device("cpu"))  # a GPU's rounding is not wanted in a file
     tuning, network = restored.assembly.tuning, restored.network
     stock.check(delta.run, restored.task, network.config)
     stock.check_insertions(delta.run, tuning.insert.values(), tuning.injected is not None)
     tokenizer = tokens.load(locate(model), restored.task.kind)
-    made: Any
+    model_to_save: Any
     if form == "transformers":
-        made = _classifier(delta, restored, {**network.weights, **_merged(restored)})
+        model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)})
     else:
-        made = _adapter(delta, restored)
+        model_to_save = _adapter(delta, restored)
     with _new(folder) as temporary, quiet_transformers():
-        made.save_pretrained(temporary)
+        model_to_save.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
 
 
@@ -50,6 +50,7 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
     weights, base, tuning = restored.weights(), restored.network.weights, restored.assembly.tuning
     for module, part in tuning.insert.items():
         assert isinstance(part, Lora)
+        # Summed in float64, so that folding adds one rounding alone: W + (alpha / rank) · B A.
         thin = [weights.pop(f"{module}.{name}").double() for name in ("lora_b", "lora_a")]
         weight = weights.get(f"{module}.weight", base[f"{module}.weight"])
         weights[f"{module}.weight"] = (weight.double() + part.alpha / part.rank * thin[0] @ thin[1]).to(weight)
@@ -57,37 +58,40 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
 
 
 def _classifier(delta: Delta, restored: Restored, weights: Mapping[str, Tensor]) -> Any:
-    """Make the stock classifier with these weights, every one of its own accounted for."""
-    made = _empty(delta, restored)
-    config, kind, prefix = restored.network.config, restored.task.kind, str(made.base_model_prefix)
-    given = {stock.name(name, config, kind, prefix): tensor.float() for name, tensor in weights.items()}
+    """The stock classifier with these weights; every one of its own is set, and none is left over."""
+    classifier = _empty(delta, restored)
+    config, kind, prefix = restored.network.config, restored.task.kind, str(classifier.base_model_prefix)
+    named = {stock.name(name, config, kind, prefix): tensor.float() for name, tensor in weights.items()}
     with torch.no_grad():
-        missing, unexpected = made.load_state_dict(given, strict=False)
-    lacking = set(missing) & {name for name, _ in made.named_parameters()}
+        missing, unexpected = classifier.load_state_dict(named, strict=False)
+    # Buffers (position ids and the like) are made by the class; parameters must all be there.
+    lacking = set(missing) & {name for name, _ in classifier.named_parameters()}
     assert not lacking, sorted(lacking)
     assert not unexpected, unexpected
-    return made
+    return classifier
 
 
 def _empty(delta: Delta, restored: Restored) -> Any:
     from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
     kind, labels = restored.task.kind, list(delta.labels) or ["score"]
-    given = {key: value for key, value in restored.network.config.items() if not key.startswith("_attn")}
+    settings = {key: value for key, value in restored.network.config.items() if not key.startswith("_attn")}
+    # What transformers derives from the labels below, or would take from the base's own classifier.
     for key in ("num_labels", "id2label", "label2id", "architectures", "dtype"):
-        given.pop(key, None)
-    given["id2label"] = dict(enumerate(labels))
-    given["label2id"] = {label: at for at, label in enumerate(labels)}
+        settings.pop(key, None)
+    settings["id2label"] = dict(enumerate(labels))
+    settings["label2id"] = {label: at for at, label in enumerate(labels)}
     if kind != "token":
-        given["problem_type"] = "regression" if kind == "regression" else "single_label_classification"
-    config = CONFIG_MAPPING[given["model_type"]].from_dict(given)
+        settings["problem_type"] = "regression" if kind == "regression" else "single_label_classification"
+    config = CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
     family = AutoModelForTokenClassification if kind == "token" else AutoModelForSequenceClassification
+    # Eager attention is what every architecture has. Its random start is overwritten, so it must not move our streams.
     with torch.random.fork_rng(devices=[]):
         return family.from_config(config, attn_implementation="eager").eval()
 
 
 def _adapter(delta: Delta, restored: Restored) -> Any:
-    """Make the `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
+    """The `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
     if delta.run.strategy != "lora":
         raise UserError(f"--format peft is for strategy lora, not {delta.run.strategy}: use --format transformers")
     try:
@@ -96,10 +100,11 @@ def _adapter(delta: Delta, restored: Restored) -> Any:
         raise UserError("--format peft needs the package peft: pip install 'peftcli[peft]'") from None
     weights, network, insert = restored.weights(), restored.network, restored.assembly.tuning.insert
     inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in ("lora_a", "lora_b")}
-    made = _classifier(delta, restored, {**network.weights, **inner})
-    part = next(iter(insert.values()))
+    classifier = _classifier(delta, restored, {**network.weights, **inner})
+    part = next(iter(insert.values()))  # rank and alpha are the same in all layers
     assert isinstance(part, Lora)
-    kind, prefix = restored.task.kind, str(made.base_model_prefix)
+    kind, prefix = restored.task.kind, str(classifier.base_model_prefix)
+    # The head and a fresh pooler are no low-rank matrices: the package stores such modules whole.
     whole = sorted({_module(stock.name(name, network.config, kind, prefix), prefix) for name in inner})
     config = LoraConfig(
         task_type="TOKEN_CLS" if kind == "token" else "SEQ_CLS",
@@ -110,13 +115,15 @@ def _adapter(delta: Delta, restored: Restored) -> Any:
         modules_to_save=whole,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        wrapped = get_peft_model(made, config)
-    own = dict(wrapped.named_parameters())
+        warnings.simplefilter("ignore")  # it warns that the base has no file to be loaded from
+        wrapped = get_peft_model(classifier, config)
+    parameters = dict(wrapped.named_parameters())
     with torch.no_grad():
         for module in insert:
             for ours, theirs in (("lora_a", "lora_A"), ("lora_b", "lora_B")):
-                own[f"base_model.model.{prefix}.{module}.{theirs}.default.weight"].copy_(weights[f"{module}.{ours}"])
+                parameters[f"base_model.model.{prefix}.{module}.{theirs}.default.weight"].copy_(
+                    weights[f"{module}.{ours}"]
+                )
     return wrapped
 
 
@@ -127,13 +134,13 @@ def _module(stock_name: str, prefix: str) -> str:
 
 @contextlib.contextmanager
 def _new(folder: Path) -> Iterator[Path]:
-    """Give a folder beside the one that is meant, and put it in its place once it is whole."""
+    """A folder beside the one that is meant, renamed to it once everything is written."""
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.mkdir(parents=True)
         yield temporary
         if folder.is_dir():
-            folder.rmdir()
+            folder.rmdir()  # empty, as was checked; what somebody put there since is refused here
         os.replace(temporary, folder)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}") from None

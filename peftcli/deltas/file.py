@@ -14,21 +14,23 @@ from torch import Tensor
 from peftcli import files
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.training import State, last_evaluated
-from peftcli.errors import UserError
+from peftcli.errors import UserError, first_line
 from peftcli.experiment.run import Run, canonical
 from peftcli.records import beside
 
-FORMAT = 1
+FORMAT = 1  # raised whenever the same delta would be stored otherwise
 INDEX, VALUES = "::index", "::values"
-LARGEST_INDEX = 2**31
+LARGEST_INDEX = 2**31  # positions of tensors with fewer elements fit in int32
+# The entries of the metadata; `company` is what earlier versions called a cohort's members, and stays in files.
 KEYS = ("format", "model", "fingerprint", "data", "run", "labels", "company")
 
 
 @dataclass(frozen=True)
-class Company:
-    """The cohort a run was evaluated in: bits depend on the shapes of its batches, and these on all its runs.
+class Members:
+    """The runs of the cohort a run was evaluated in: bits depend on the shapes of its batches, and these on all of them.
 
-    `seeds` of its runs, `row` this one's place among them, `slots` by tensor the columns its selected elements had.
+    `seeds` are theirs, `row` is this run's position among them, and `slots` is by tensor the width of the cohort's index
+    [runs, slots], which the run with the most selected elements sets.
     """
 
     seeds: tuple[int, ...]
@@ -41,7 +43,7 @@ class Delta:
     """What a run moved. `model` and `fingerprint` are the base's, `data` the fingerprint of the data it trained on.
 
     `tensors` by name: a whole tensor under its pre-trained name (inserted ones under their module's), or of one that
-    moved in places `NAME::index` (ascending places in the flat tensor) and `NAME::values`.
+    moved in parts `NAME::index` (ascending positions in the flat tensor) and `NAME::values`.
     """
 
     run: Run
@@ -49,11 +51,11 @@ class Delta:
     fingerprint: str
     data: str
     labels: tuple[str, ...]
-    company: Company
+    members: Members
     tensors: dict[str, Tensor]
 
     def names(self) -> list[str]:
-        """Name every tensor that moved, wholly or in places."""
+        """Every tensor that moved, wholly or in parts."""
         return list(dict.fromkeys(name.partition("::")[0] for name in self.tensors))
 
 
@@ -68,16 +70,18 @@ def write(record: Path, cohort: Cohort, state: State, row: int, data: str) -> Pa
 def make(cohort: Cohort, state: State, row: int, data: str) -> Delta:
     """Take what one run moved out of an ended cohort: the weights its recorded evaluation was computed with."""
     assembly, run = cohort.assembly, cohort.runs[row]
-    given = assembly.values(state.flat.detach())
+    weights = assembly.values(state.flat.detach())  # by name, each [runs, …]
     if assembly.tuning.tensors is not None:
-        given = assembly.tuning.tensors(given, assembly.start, last_evaluated(cohort, state))
+        weights = assembly.tuning.tensors(weights, assembly.start, last_evaluated(cohort, state))
     tensors: dict[str, Tensor] = {}
-    for name, value in given.items():
-        tensors |= (
-            _element_tensors(cohort, name, value, row) if name in assembly.index else _brief(cohort, name, value[row])
-        )
+    for name, value in weights.items():
+        if name in assembly.index:
+            tensors |= _selected_elements(cohort, name, value, row)
+        else:
+            tensors |= _shortest(cohort, name, value[row])
+    # What starts elsewhere than pre-trained and does not move: a row a run where it was drawn, else one for all.
     for name, tensor in assembly.fixed.items():
-        tensors |= _brief(cohort, name, tensor[row if len(tensor) > 1 else 0])
+        tensors |= _shortest(cohort, name, tensor[row if len(tensor) > 1 else 0])
     slots = {n: i.shape[1] for n, i in assembly.index.items() if f"{n}{INDEX}" in tensors}
     return Delta(
         run=run,
@@ -85,13 +89,13 @@ def make(cohort: Cohort, state: State, row: int, data: str) -> Delta:
         fingerprint=cohort.network.fingerprint,
         data=data,
         labels=cohort.data[row].labels,
-        company=Company(tuple(own.seed for own in cohort.runs), row, slots),
+        members=Members(tuple(member.seed for member in cohort.runs), row, slots),
         tensors={name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
     )
 
 
 def encode(delta: Delta) -> bytes:
-    """Write a delta as one byte string, its metadata JSON strings, a checksum over everything among them."""
+    """A delta as the bytes of its file; each entry of the metadata is JSON."""
     about = {
         "format": FORMAT,
         "model": delta.model,
@@ -99,7 +103,7 @@ def encode(delta: Delta) -> bytes:
         "data": delta.data,
         "run": delta.run.model_dump(),
         "labels": list(delta.labels),
-        "company": {"seeds": delta.company.seeds, "row": delta.company.row, "slots": delta.company.slots},
+        "company": {"seeds": delta.members.seeds, "row": delta.members.row, "slots": delta.members.slots},
     }
     metadata = {key: canonical(value).decode() for key, value in about.items()}
     return files.seal(delta.tensors, metadata, _covered(metadata), "torch")
@@ -110,8 +114,9 @@ def read(file: Path) -> Delta:
     try:
         sealed = files.unseal(file, "torch")
     except (SafetensorError, OSError) as error:
-        reason = "does not exist" if not file.exists() else f"is no delta ({str(error).partition(chr(10))[0][:120]})"
+        reason = "does not exist" if not file.exists() else f"is no delta ({first_line(error, 120)})"
         raise UserError(f"delta {file} {reason}") from None
+    # Before the checksum: a safetensors file of another program has none, which is not damage.
     if set(sealed.metadata) != set(KEYS):
         raise UserError(f"delta {file} is a safetensors file, but not one that --save-delta wrote")
     if not sealed.intact(_covered(sealed.metadata)):
@@ -122,7 +127,7 @@ def read(file: Path) -> Delta:
 def _parsed(file: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> Delta:
     if about["format"] != FORMAT:
         raise UserError(f"delta {file} is of format {about['format']!r}; this version reads {FORMAT}")
-    company = about["company"]
+    members = about["company"]
     try:
         run = Run.model_validate(about["run"])
     except ValidationError as error:
@@ -135,46 +140,42 @@ def _parsed(file: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> De
         fingerprint=about["fingerprint"],
         data=about["data"],
         labels=tuple(about["labels"]),
-        company=Company(tuple(company["seeds"]), company["row"], company["slots"]),
+        members=Members(tuple(members["seeds"]), members["row"], members["slots"]),
         tensors=tensors,
     )
 
 
-def _element_tensors(cohort: Cohort, name: str, value: Tensor, row: int) -> dict[str, Tensor]:
-    """Store selected elements by place; where the base does not have the rest of the tensor, all of it."""
+def _selected_elements(cohort: Cohort, name: str, value: Tensor, row: int) -> dict[str, Tensor]:
+    """Store selected elements by position; where the base does not have the rest of the tensor, all of it."""
     index = cohort.assembly.index[name][row].to(value.device)
-    size = cohort.network.anatomy.by_name[name].size
-    places, values = index[index < size], value[row][index < size]
-    if _in_base(cohort, name):
-        return _sparse(name, places, values, size)
-    start = cohort.assembly.start[name]
-    shape = cohort.network.anatomy.by_name[name].shape
-    own = start if start.ndim == len(shape) else start[row]
-    return {name: own.reshape(-1).scatter(0, places, values.to(own.dtype)).view(shape)}
+    network, start = cohort.network, cohort.assembly.start[name]
+    parameter = network.anatomy.by_name[name]
+    live = index < parameter.size  # dead slots point one past the end
+    positions, values = index[live], value[row][live]
+    # The base has the rest where the run starts at the base's own tensor: neither drawn for it nor put elsewhere.
+    if name in network.weights and name not in network.fresh and start is network.weights[name]:
+        return _by_position(name, positions, values, parameter.size)
+    before = start if start.ndim == len(parameter.shape) else start[row]
+    return {name: before.reshape(-1).scatter(0, positions, values.to(before.dtype)).view(parameter.shape)}
 
 
-def _brief(cohort: Cohort, name: str, value: Tensor) -> dict[str, Tensor]:
-    """Store a tensor whole, or by the places where it differs from the base's if that is smaller."""
+def _shortest(cohort: Cohort, name: str, value: Tensor) -> dict[str, Tensor]:
+    """Store a tensor whole, or by the positions where it differs from the base's if that takes fewer bytes."""
     if name not in cohort.network.weights or name in cohort.network.fresh:
         return {name: value}
     moved = (value != cohort.network.weights[name].to(value)).flatten()
+    # A position takes four bytes (int32) beside its value.
     if int(moved.sum()) * (4 + value.element_size()) >= value.numel() * value.element_size():
         return {name: value}
-    places = moved.nonzero()[:, 0]
-    return _sparse(name, places, value.flatten()[places], value.numel()) if len(places) else {}
+    positions = moved.nonzero()[:, 0]
+    return _by_position(name, positions, value.flatten()[positions], value.numel()) if len(positions) else {}
 
 
-def _sparse(name: str, places: Tensor, values: Tensor, size: int) -> dict[str, Tensor]:
-    kind = torch.int32 if size < LARGEST_INDEX else torch.int64
-    return {f"{name}{INDEX}": places.to(kind), f"{name}{VALUES}": values}
-
-
-def _in_base(cohort: Cohort, name: str) -> bool:
-    """Whether a run's tensor starts at the base's own values: neither drawn for it nor put elsewhere."""
-    network, start = cohort.network, cohort.assembly.start
-    return name in network.weights and name not in network.fresh and start[name] is network.weights[name]
+def _by_position(name: str, positions: Tensor, values: Tensor, size: int) -> dict[str, Tensor]:
+    dtype = torch.int32 if size < LARGEST_INDEX else torch.int64
+    return {f"{name}{INDEX}": positions.to(dtype), f"{name}{VALUES}": values}
 
 
 def _covered(metadata: Mapping[str, str]) -> str:
-    """What of the metadata the file's checksum is over: all of it."""
+    """The text that a delta's checksum covers: all of its metadata."""
     return json.dumps(metadata, sort_keys=True)

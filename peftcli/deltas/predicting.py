@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from peftcli.data import corpora, loading, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
-from peftcli.engine.evaluation import Scored, score
+from peftcli.engine.evaluation import score
 from peftcli.errors import unknown
 from peftcli.experiment.run import task_of
 from peftcli.models.files import locate
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 class Prediction:
     """One example's prediction: its number, what is predicted (a label; a number; a word's label each), and how likely.
 
-    `shares` has the probability of each label; None for numbers and for words.
+    `probabilities` are by label; None for numbers and for words.
     """
 
     index: int
     value: str | float | list[str]
-    shares: dict[str, float] | None
+    probabilities: dict[str, float] | None
 
 
 def from_file(delta: Delta, model: str, file: Path) -> list[Prediction]:
@@ -56,7 +55,9 @@ def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Row
     """Check a table's texts, whatever it holds as labels; `numbered` keeps its own example numbers. Raises UserError."""
     import pyarrow as pa
 
+    # A column `idx` of a user's file need not be unique, so its rows are numbered instead.
     kept = [name for name in table.column_names if name != task.label and (numbered or name != "idx")]
+    # The reader wants labels, so every example gets the first one: a word each where the task labels words.
     blank: Any = [0] * len(table)
     if task.kind == "token" and task.text[0] in table.column_names:
         blank = [[0] * len(words or ()) for words in table.column(task.text[0]).to_pylist()]
@@ -64,40 +65,38 @@ def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Row
     return rows.check(task, where, table.select(kept).append_column(task.label, pa.array(blank)))
 
 
-def _predict(delta: Delta, model: str, restored: restoring.Restored, given: Rows) -> list[Prediction]:
+def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows) -> list[Prediction]:
     task, settings = restored.task, delta.run.protocol
     tokenizer = tokens.load(locate(model), task.kind)
-    encoded = tokens.encode(tokenizer, task.kind, given, settings.max_length, "truncate")
+    encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
     if encoded.lost_words:
         print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
     examples = encoded.examples
+    # One run in the cohort, so one list of examples and one result.
     scored = score(restored.forward(), [examples], task.kind, restored.network.first_position, restored.device)[0]
     numbers = examples.numbers.tolist()
     if task.kind == "regression":
         return [Prediction(at, float(value), None) for at, value in zip(numbers, scored.logits, strict=True)]
     if examples.word_starts is not None:
-        names = [delta.labels[place] for place in scored.logits.argmax(-1)]
+        # Logits are of words laid end to end, [words, labels]; `word_starts` is where each example begins among them.
+        names = [delta.labels[label] for label in scored.logits.argmax(-1)]
         cuts = zip(examples.word_starts[:-1], examples.word_starts[1:], strict=True)
         return [Prediction(at, names[a:b], None) for at, (a, b) in zip(numbers, cuts, strict=True)]
-    return [_classified(at, own, delta.labels) for at, own in zip(numbers, _softmax(scored), strict=True)]
-
-
-def _classified(index: int, shares: NDArray[np.float64], labels: tuple[str, ...]) -> Prediction:
-    return Prediction(index, labels[int(shares.argmax())], dict(zip(labels, shares.tolist(), strict=True)))
-
-
-def _softmax(scored: Scored) -> NDArray[np.float64]:
-    exponents = np.exp(scored.logits - scored.logits.max(-1, keepdims=True))
-    return np.asarray(exponents / exponents.sum(-1, keepdims=True))
+    exponents = np.exp(scored.logits - scored.logits.max(-1, keepdims=True))  # less the largest, so that none overflows
+    probabilities = exponents / exponents.sum(-1, keepdims=True)
+    return [
+        Prediction(at, delta.labels[int(row.argmax())], dict(zip(delta.labels, row.tolist(), strict=True)))
+        for at, row in zip(numbers, probabilities, strict=True)
+    ]
 
 
 def check_split(task: Task, split: str) -> None:
     """Refuse a split that a task does not have. Raises UserError."""
-    known = ("train", *task.evaluation, *tests(task))
-    if split not in known:
-        raise unknown(f"split of task {task.name}", split, known)
+    splits = ("train", *task.evaluation, *tests(task))
+    if split not in splits:
+        raise unknown(f"split of task {task.name}", split, splits)
 
 
 def tests(task: Task) -> tuple[str, ...]:
-    """Name the unlabelled test splits of a task."""
+    """The unlabelled test splits of a task, one for each validation split."""
     return tuple(split.replace("validation", "test", 1) for split in task.evaluation)

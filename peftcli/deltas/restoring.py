@@ -38,15 +38,14 @@ class Restored:
 
     def forward(self) -> Callable[[Batch], Tensor]:
         """The network at these values, for evaluation."""
-        tensors = self.assembly.tensors(self.flat, self._moment())
+        # No step and no dropout: of a moment evaluation asks the number of runs alone.
+        moment = Moment(0, False, torch.zeros(len(self.flat), dtype=torch.int32, device=self.device))
+        tensors = self.assembly.tensors(self.flat, moment)
         return lambda batch: self.network.call(tensors, {}, batch)
 
     def weights(self) -> dict[str, Tensor]:
-        """Give everything that differs from the base by name, whole: pre-trained tensors, inserted ones, the head."""
+        """Everything that differs from the base by name, whole: pre-trained tensors, inserted ones, the head."""
         return {name: tensor[0].cpu() for name, tensor in self.assembly.effective(self.flat).items()}
-
-    def _moment(self) -> Moment:
-        return Moment(0, False, torch.zeros(len(self.flat), dtype=torch.int32, device=self.device))
 
 
 @torch.no_grad()
@@ -58,6 +57,7 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
     device = device or default_device()
     run, task = delta.run, task_of(delta.run)
     dtype = resolve_precision(run.protocol.precision, device)
+    # The base is loaded with the same tensors as in training, or its fingerprint would be another.
     pooler = heads.uses_pooler(catalogue.config(model), task.kind, run.protocol.head)
     base = backbones.load(model, pooler, dtype, device)
     if base.fingerprint != delta.fingerprint:
@@ -67,29 +67,36 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
         )
     network = Network(base, task.kind, max(len(delta.labels), 1), run.protocol.head).to(device)
     tuning = registry.get(run.strategy).tune(network.anatomy, run.options)
+    # Only what moves and where is of use now: the values are the weights already, gates and anchors applied.
     tuning = replace(tuning, tensors=None, penalty=None, after_step=None, extra={})
-    index = {name: _padded(network, delta, name, slots) for name, slots in delta.company.slots.items()}
-    start, values = _values(network, tuning, delta, index)
-    places = {name: own.to(device).expand(copies, -1).contiguous() for name, own in index.items()}
-    install(network, tuning, places)
-    stacked = [torch.cat([v.reshape(-1) for v in own.values()]).repeat(copies, 1).to(device) for own in (start, values)]
-    assembly = Assembly(network, tuning, cut(values), stacked[0], dict(network.weights), {}, places, (0,) * copies)
-    return Restored(task, assembly, stacked[1], device)
+    slots = {name: _padded(network, delta, name, width) for name, width in delta.members.slots.items()}
+    start, end = _values(network, tuning, delta, slots)
+    index = {name: row.to(device).expand(copies, -1).contiguous() for name, row in slots.items()}  # [copies, slots]
+    install(network, tuning, index)
+    flat_start, flat_end = (
+        torch.cat([value.reshape(-1) for value in values.values()]).repeat(copies, 1).to(device)
+        for values in (start, end)
+    )  # [copies, n]
+    assembly = Assembly(network, tuning, cut(end), flat_start, dict(network.weights), {}, index, (0,) * copies)
+    return Restored(task, assembly, flat_end, device)
 
 
 def _values(
     network: Network, tuning: Tuning, delta: Delta, index: dict[str, Tensor]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Give one run's values by piece at the start and at the end: elements in `index`, everything else whole."""
+    """One run's values by name at the start and at the end: elements where `index` selects some, everything else whole."""
     shapes = _shapes(network, tuning)
     for name in delta.names():
         if name not in shapes:
             raise UserError(f"this delta moves a tensor {name!r}, which the base with its strategy does not have")
     start, end = {}, {}
+    # A whole tensor that happened not to move is not in the file, and still is a piece of what the strategy trains.
     whole = [entry for entry in tuning.mask if isinstance(entry, str)]
     for name in dict.fromkeys([*whole, *delta.names()]):
         if name in index:
-            start[name] = _at(network.weights[name], index[name])
+            base = network.weights[name]
+            # A dead slot points one past the end of the flat tensor, where it reads 0.
+            start[name] = torch.cat([base.flatten(), base.new_zeros(1)])[index[name].to(base.device)]
             end[name] = torch.zeros_like(start[name])
             end[name][: len(delta.tensors[name + VALUES])] = delta.tensors[name + VALUES].to(end[name])
         else:
@@ -110,18 +117,18 @@ def _shapes(network: Network, tuning: Tuning) -> dict[str, tuple[int, ...]]:
 
 
 def _padded(network: Network, delta: Delta, name: str, slots: int) -> Tensor:
-    """A tensor's selected places as they stood in training: filled up with dead slots, one past the end."""
+    """A tensor's selected positions as they were in training: filled up with dead slots, one past the end."""
     parameter = network.anatomy.by_name.get(name)
-    places = delta.tensors.get(name + INDEX)
-    if parameter is None or places is None or len(places) > slots:
+    positions = delta.tensors.get(name + INDEX)
+    if parameter is None or positions is None or len(positions) > slots:
         raise UserError(f"this delta's places in {name!r} do not fit the base")
     index = torch.full((slots,), parameter.size)
-    index[: len(places)] = places
+    index[: len(positions)] = positions
     return index
 
 
 def _whole(network: Network, delta: Delta, name: str, shape: tuple[int, ...]) -> Tensor:
-    """Give a tensor as it ended: stored whole, the base's with some places replaced, or the base's."""
+    """A tensor as it ended: stored whole, the base's with some elements replaced, or the base's."""
     if name in delta.tensors:
         value = delta.tensors[name].to(next(network.parameters()).device)
         if tuple(value.shape) != shape:
@@ -130,13 +137,8 @@ def _whole(network: Network, delta: Delta, name: str, shape: tuple[int, ...]) ->
     base = network.weights[name]
     if name + INDEX not in delta.tensors:
         return base
-    places, values = (delta.tensors[name + part].to(base.device) for part in (INDEX, VALUES))
-    if len(places) and int(places.max()) >= prod(shape):
+    positions, values = (delta.tensors[name + part].to(base.device) for part in (INDEX, VALUES))
+    # Checked here, since out of range on a GPU is an assertion that takes the whole process down.
+    if len(positions) and int(positions.max()) >= prod(shape):
         raise UserError(f"this delta's places in {name!r} do not fit the base")
-    return base.flatten().scatter(0, places.long(), values.to(base)).view(shape)
-
-
-def _at(weight: Tensor, index: Tensor) -> Tensor:
-    """Read places of a flat tensor; a dead slot reads 0."""
-    index = index.to(weight.device)
-    return torch.cat([weight.flatten(), weight.new_zeros(1)])[index]
+    return base.flatten().scatter(0, positions.long(), values.to(base)).view(shape)

@@ -19,6 +19,7 @@ def check(run: Run, task: Task, config: Mapping[str, Any]) -> None:
         raise UserError(f"task {task.name} has a {kind} head, which no stock model has: use `peftcli predict`")
     if kind == "token" and not architecture(family).head.tokens:
         raise UserError(f"a stock {family} token classifier has another head than this run: use `peftcli predict`")
+    # Compared by what they compute, not by name: on a BERT, for one, `linear` is the stock head.
     style = run.protocol.head
     if _head(config, kind, style) != _head(config, kind, "stock"):
         raise UserError(f"head {style!r} is not the one of a stock {family} classifier: use `peftcli predict`")
@@ -41,6 +42,7 @@ def check_insertions(run: Run, insertions: Iterable[object], injected: bool) -> 
         raise UserError(
             f"strategy {run.strategy} puts modules of the peft package into the model, which no stock one has"
         )
+    # A bottleneck has an activation inside, so no linear layer can take it up; low-rank matrices fold into one.
     if any(isinstance(part, Bottleneck) for part in insertions):
         raise UserError(f"strategy {run.strategy} inserts adapters, which no stock model has: use `peftcli predict`")
 
@@ -50,5 +52,6 @@ def name(ours: str, config: Mapping[str, Any], kind: str, prefix: str) -> str:
     if not ours.startswith("head."):
         return f"{prefix}.{ours}"
     module, _, part = ours.removeprefix("head.").rpartition(".")
+    # A token classifier is one linear layer called `classifier`, whatever the family.
     modules = {"out": "classifier"} if kind == "token" else architecture(str(config["model_type"])).head.modules
     return f"{modules[module]}.{part}"
