@@ -8,8 +8,10 @@ import torch
 
 from peftcli.data.examples import Examples
 from peftcli.engine import backbone as backbones
+from peftcli.engine import training
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.engine.training import State
 from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
@@ -109,3 +111,11 @@ def cohort(model: Backbone, runs: list[Run], kind: str = "pair", own: Data | Non
     """A cohort of runs on a tiny model."""
     found = own or data(kind)
     return gather(runs, [found] * len(runs), model, model.config, torch.device("cpu"))
+
+
+def trained(cohort: Cohort) -> State:
+    """The state of a cohort trained to its end."""
+    state = training.begin(cohort)
+    for _ in training.train(cohort, state):
+        pass
+    return state

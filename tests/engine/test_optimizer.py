@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import torch
 
-from peftcli.engine import optimizer
+from peftcli.engine import optimizer, training
 from tests import backbones, tiny
 
 
@@ -40,3 +41,11 @@ def test_nothing_is_spared_where_so_set_but_aids_of_training() -> None:
 )
 def test_inserted_biases_are_spared(strategy: str, options: dict[str, Any], weights: set[str]) -> None:
     assert {name.rpartition(".")[2] for name in decayed(strategy, options=options)} == {"weight", *weights}
+
+
+@pytest.mark.parametrize("strategy", ["layernorm", "random", "layernorm_outlier", "lora", "full"])
+def test_optimizer_state_is_eight_bytes_a_trained_element(strategy):
+    cohort = tiny.cohort(tiny.backbone("bert", dtype=torch.float32), [tiny.run(strategy)])
+    state = training.begin(cohort)
+    trained = cohort.assembly.counts[0] + cohort.network.anatomy.head_total
+    assert state.moments.mean.nbytes + state.moments.square.nbytes == 8 * trained

@@ -7,12 +7,10 @@ import pytest
 import torch
 
 from peftcli.engine import padded
-from peftcli.engine.backbone import load
 from peftcli.engine.batches import build
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.network import Network
-from peftcli.models.families import FAMILIES
-from tests import backbones, tiny
+from tests import tiny
 
 SITES = ("backbone.embeddings.dropout", "backbone.encoder.layer.1.attention.self.dropout")
 
@@ -87,18 +85,3 @@ def test_a_run_s_dropout_is_its_own():
     for site in SITES:
         only = {f"{site}.key": keys[f"{site}.key"]}
         assert not torch.equal(grid.call(head, only, batch), plain), site
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("deberta-v3", "runs padded"), ("modernbert", "runs padded"), ("albert", "share"), ("electra", "")],
-)
-def test_a_model_says_what_is_special_when_it_is_loaded(name, said, tmp_path, capsys):
-    backbones.classifier(name).base_model.save_pretrained(tmp_path / "model")
-    loaded = load(str(tmp_path / "model"), name == "albert", torch.float64, torch.device("cpu"))
-    assert said in capsys.readouterr().err
-    assert bool(said) == bool(FAMILIES[loaded.config["model_type"]].note)
-    network = Network(loaded, "pair", 2, "stock")
-    assert network.stream == ("padded" not in said)
-    _, batch, head = inputs(network)
-    assert torch.isfinite(network.call(head, {}, batch)).all()

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from tests import parallel
+from peftcli.engine.batches import build
+from peftcli.engine.parallel import batch_slice
+from tests import parallel, tiny
 
 REPOSITORY = Path(__file__).parents[2]
 JOBS = {
@@ -55,3 +58,30 @@ def test_the_same_weights_and_numbers_as_in_one_process(together, job):
             assert len(part) == len(own)
             for entry, wanted in zip(part, own, strict=True):
                 assert entry == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize("size", [2, 3])
+@pytest.mark.parametrize("kind", ["pair", "choice", "token"])
+def test_slices_are_the_whole_batch_end_to_end(kind: str, size: int) -> None:
+    """Each knows what lies before it and what the whole has; one with nothing to do computes what does not count."""
+    device = torch.device("cpu")
+    parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5), np.array([2]))]
+    whole = build(parts, 1, device)
+    slices = [batch_slice(parts, rank, size, 1, device) for rank in range(size)]
+    for run, (examples, picked) in enumerate(parts):
+        present = whole.present[run].bool()
+        labels = torch.cat([part.labels[run][part.present[run].bool()] for part in slices])
+        assert labels.tolist() == whole.labels[run][present].tolist()
+        before = 0  # tokens
+        for rank, part in enumerate(slices):
+            assert part.whole is not None
+            assert int(part.whole.counts[run]) == int(present.sum())
+            assert int(part.whole.tokens_before[run]) == before
+            stretch = picked[len(picked) * rank // size : len(picked) * (rank + 1) // size]
+            assert bool(part.present[run].any()) == (len(stretch) > 0)
+            if len(stretch):
+                length = len(examples.take(stretch).ids)
+                assert torch.equal(part.stream.ids[run, :length], whole.stream.ids[run, before : before + length])
+                before += length
+    assert {part.tokens for part in slices} == {whole.tokens}
+    assert len({part.slots for part in slices}) == 1

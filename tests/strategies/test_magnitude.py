@@ -113,3 +113,12 @@ def test_all_of_the_model_is_counted_as_trained() -> None:
 def test_a_share_that_leaves_nothing_is_refused() -> None:
     with pytest.raises(UserError, match="selects nothing to train after the burn-in"):
         parameters.count("roberta-base", "magpruning", {"burn_in": 500, "share": 1e-9}, "pair", 2)
+
+
+def test_magpruning_chooses_as_numpy_does():
+    cohort = tiny.cohort(tiny.backbone("bert"), [tiny.run("magpruning")])
+    for name, index in cohort.assembly.index.items():
+        weight = cohort.network.weights[name].numpy().reshape(-1)
+        count = int(0.05 * weight.size)
+        expected = np.argpartition(-np.abs(weight), count - 1)[:count]
+        assert set(index[0].tolist()) == set(expected.tolist())

@@ -13,7 +13,6 @@ from peftcli.experiment.notation import parse_strategy
 from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests import backbones, tiny
-from tests.engine.test_training import trained
 
 peft = pytest.importorskip("peft")
 METHODS: dict[str, dict[str, Any]] = {
@@ -115,27 +114,6 @@ def test_training_equals_a_plain_loop_over_the_package_s_model(method: str) -> N
     assert any(not torch.equal(values[name], start[name]) for name in wanted), "nothing of the method has moved"
 
 
-def test_every_run_starts_from_its_own_seed_and_again_from_the_same() -> None:
-    runs = [tiny.run("peft", seed=seed, options=options("LORA")) for seed in (0, 1)]
-    starts = [tiny.cohort(tiny.backbone("bert"), runs).assembly for _ in range(2)]
-    values = [assembly.values(assembly.flat) for assembly in starts]
-    drawn = [name for name in values[0] if "lora_A" in name]
-    assert len(drawn) == 6
-    for name in drawn:
-        assert torch.equal(values[0][name], values[1][name])
-        assert not torch.equal(values[0][name][0], values[0][name][1])
-
-
-def test_the_global_random_state_is_left_alone() -> None:
-    states = []
-    for strategy in ("layernorm", "peft"):
-        model = tiny.backbone("bert")
-        torch.manual_seed(3)
-        tiny.cohort(model, [tiny.run(strategy)])
-        states.append(torch.get_rng_state())
-    assert torch.equal(*states)
-
-
 def test_lora_of_the_package_is_ours() -> None:
     model = tiny.backbone("bert")
     settings = {"steps": 8, "epsilon": 1e-6, "dropout": 0.0}
@@ -148,7 +126,7 @@ def test_lora_of_the_package_is_ours() -> None:
         if part:
             value.copy_(given[f"base_model.model.{module}.{part}.default.weight"])
     assert theirs.assembly.counts == ours.assembly.counts
-    losses = [trained(cohort).histories[0].training for cohort in (theirs, ours)]
+    losses = [tiny.trained(cohort).histories[0].training for cohort in (theirs, ours)]
     assert [e["loss"] for e in losses[0]] == pytest.approx([e["loss"] for e in losses[1]], abs=1e-9)
 
 
@@ -159,33 +137,8 @@ def test_layernorm_tuning_of_the_package_is_ours() -> None:
     theirs = tiny.cohort(model, [tiny.run("peft", options=chosen, seed=1, **{**settings, "dropout": 0.0})])
     ours = tiny.cohort(model, [tiny.run("layernorm", options={}, seed=1, **{**settings, "dropout": 0.0})])
     assert theirs.assembly.counts == ours.assembly.counts
-    losses = [trained(cohort).histories[0].training for cohort in (theirs, ours)]
+    losses = [tiny.trained(cohort).histories[0].training for cohort in (theirs, ours)]
     assert [e["loss"] for e in losses[0]] == pytest.approx([e["loss"] for e in losses[1]], abs=1e-9)
-
-
-@pytest.mark.parametrize("method", ["LORA", "IA3", "PREFIX_TUNING", "VERA"])
-@pytest.mark.parametrize("name", ["distilbert", "electra", "deberta-v3", "albert"])
-def test_a_cohort_equals_its_runs_alone_and_the_backbone_stays(name: str, method: str) -> None:
-    given = options(method)
-    if method == "PREFIX_TUNING":
-        if name != "electra":
-            pytest.skip("the package has no prefix for this model")
-    else:
-        given["target_modules"] = [{"distilbert": "q_lin", "deberta-v3": "query_proj"}.get(name, "query")]
-        given |= {"feedforward_modules": []} if method == "IA3" else {}
-    given |= {"lora_dropout": 0.1} if method == "LORA" else {}
-    found = backbones.backbone(backbones.classifier(name))
-    before = {n: p.clone() for n, p in found.network.named_parameters()}
-    runs = [
-        tiny.run("peft", rate, seed, given, steps=4, dropout=0.1, epsilon=1e-6) for rate, seed in [(1e-3, 0), (3e-3, 1)]
-    ]
-    together = tiny.cohort(found, runs)
-    state = trained(together)
-    for row, run in enumerate(runs):
-        alone = tiny.cohort(found, [run])
-        torch.testing.assert_close(trained(alone).flat[0], state.flat[row], rtol=0, atol=1e-9)
-    assert all(torch.equal(before[n], p) for n, p in found.network.named_parameters())
-    assert tiny.cohort(found, [tiny.run("layernorm")]).network.stream == (name != "deberta-v3")
 
 
 @pytest.mark.parametrize(
@@ -206,15 +159,6 @@ def test_what_is_wrong_is_one_line(given: str, message: str) -> None:
         parameters.count("bert-base-uncased", name, settings, "pair", 2)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_an_initialisation_that_moves_pre_trained_weights_is_refused() -> None:
-    given = {"type": "LORA", "r": 2, "init_lora_weights": "pissa"}
-    model = tiny.backbone("bert", dtype=torch.float32)
-    before = {n: p.clone() for n, p in model.network.named_parameters()}
-    with pytest.raises(UserError, match="changes pre-trained weights"):
-        tiny.cohort(model, [tiny.run("peft", options=given)])
-    assert all(torch.equal(before[n], p) for n, p in model.network.named_parameters())
 
 
 def test_counts_of_bert_base_need_no_weights() -> None:

@@ -6,11 +6,13 @@ import pytest
 
 import peftcli.strategies
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
 from peftcli.models.anatomy import Anatomy, anatomy
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
-from peftcli.strategies import registry
+from peftcli.strategies import STRATEGIES, registry
 from peftcli.strategies.tuning import Elements, Injection, Mask, Tuning, trains_whole_matrices
+from tests import tiny
 
 SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "experiment/schema.json").read_text())
 NAMES = (
@@ -154,3 +156,20 @@ def test_whole_matrices_move_where_magnitude_pruning_burns_in_and_not_in_a_metho
         injected=Injection("peft type LORA", {"lora_A.weight": (8, 768)}, lambda backbone, seed: backbone)
     )
     assert not trains_whole_matrices(injected, bert())
+
+
+def test_a_new_strategy_is_one_function():
+    @registry.strategy
+    def made_up(model, only: int = 1):
+        """The output layer of one layer."""
+        return model.names(("output",), [only])
+
+    try:
+        cohort = tiny.cohort(tiny.backbone("bert"), [tiny.run("made_up", options={"only": 2})])
+        tiny.trained(cohort)
+        assert cohort.assembly.counts == (16 * 24 + 16,)
+        document = {"title": "t", "model": "minilm", "tasks": ["rte"], "learning_rates": [1e-3], "seeds": 1}
+        made = recipe.build({**document, "strategies": ["made_up:only=3"]}, Path("made_up.yaml"), {})
+        assert plan.expand(made)[0].run.options == {"only": 3}
+    finally:
+        del STRATEGIES["made_up"]

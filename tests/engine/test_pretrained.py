@@ -1,0 +1,44 @@
+"""A run's start: its own head from its seed, and the gradient of the whole training set."""
+
+import numpy as np
+import pytest
+import torch
+
+from peftcli.engine.batches import build
+from peftcli.engine.evaluation import run_losses
+from peftcli.engine.network import Network
+from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from tests import tiny
+
+CPU = torch.device("cpu")
+
+
+def test_a_head_follows_from_the_seed_alone() -> None:
+    network = Network(tiny.backbone("bert"), "pair", 2, "stock")
+    first, again, other = (fresh_tensors(network, seed) for seed in (3, 3, 4))
+    assert set(first) == {"head.out.weight", "head.out.bias"}
+    assert torch.equal(first["head.out.weight"], again["head.out.weight"])
+    assert not torch.equal(first["head.out.weight"], other["head.out.weight"])
+    assert float(first["head.out.bias"].abs().max()) == 0
+
+
+@pytest.mark.parametrize("batches", [None, 2])
+def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | None) -> None:
+    network, examples = Network(tiny.backbone("bert"), "pair", 2, "stock"), tiny.examples("pair", 10)
+    for dropout in network.dropouts().values():
+        dropout.p = 0.0
+    run = tiny.run("sam", batch_size=4)  # batches of 4, 4 and 2
+    weights = {**network.weights, **fresh_tensors(network, 0)}
+    gradient = training_gradient(
+        network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches
+    )
+    assert set(gradient) == set(weights)
+    if batches:  # each batch's gradient has a norm of at most 1, all tensors together
+        assert float(torch.stack([g.norm() for g in gradient.values()]).norm()) <= batches + 1e-9
+        return
+    leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}
+    batch = build([(examples, np.arange(10))], 0, CPU)
+    loss = run_losses(network.call(leaves, {}, batch), batch, "pair").sum()
+    for name, wanted in zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True):
+        if wanted is not None:
+            torch.testing.assert_close(gradient[name], wanted[0], rtol=0, atol=1e-12, msg=name)

@@ -1,0 +1,1 @@
+"""Tests of the models: families, their tensors and files."""
