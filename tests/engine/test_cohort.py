@@ -15,8 +15,8 @@ def test_a_cohort_equals_its_runs_alone(strategy, model_type, dropout):
     model = tiny.backbone(model_type)
     # Where a key's bias has no true gradient, Adam turns rounding into steps unless epsilon is well above it.
     runs = [
-        tiny.run(strategy, rate, seed, steps=10, dropout=dropout, weight_decay=0.01, epsilon=1e-6)
-        for rate, seed in [(1e-3, 0), (3e-3, 0), (1e-3, 1), (5e-4, 2)]
+        tiny.run(strategy, rate, seed, steps=8, dropout=dropout, weight_decay=0.01, epsilon=1e-6)
+        for rate, seed in [(1e-3, 0), (3e-3, 0), (5e-4, 1)]
     ]
     together = tiny.cohort(model, runs)
     state = tiny.trained(together)
