@@ -143,7 +143,7 @@ def metric_class(name: str) -> type[Metric]:
 
     class Local(evaluate.Metric):  # type: ignore[misc]  # it has no types
         def __init__(self) -> None:
-            # Without a seed of its own a metric reads numpy's global random state and moves it on.
+            # Without a seed of its own a metric takes one from numpy's global random state.
             super().__init__(keep_in_memory=True, seed=0)
 
         def _info(self) -> MetricInfo:

@@ -13,9 +13,8 @@ from peftcli.errors import UserError, first_error, unknown
 from peftcli.tasks import metrics, own_files, registry
 from peftcli.tasks.registry import Task
 
-COLUMN = (
-    "label_column"  # the option that a custom task's `label` becomes, since any entry's `label` is its name in tables
-)
+# The option that a custom task's `label` becomes, since `label` in any other entry is what tables call the task.
+COLUMN = "label_column"
 DEFAULTS = {
     "regression": ("spearman", "pearson", "mean_pearson_spearman"),
     "token": ("accuracy", "f1_macro", "f1_micro"),
