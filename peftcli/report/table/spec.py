@@ -42,6 +42,7 @@ class View(BaseModel):
         default={},
         description="The paper's words for a column (`conll2003.f1_macro`), or for what rows run over (`strategy: Model`).",
     )
+    # What a cell is: the papers differ in each of these, so a table states them.
     cell: Literal["mean±std", "maximum"] = Field(
         default="mean±std",
         description="The mean over seeds and its deviation, or the maximum over learning rates and seeds.",
@@ -54,6 +55,7 @@ class View(BaseModel):
         default=None,
         description="A column that averages a row's cells: true, its label, or its label and whether it prints a deviation.",
     )
+    # What is marked, and what stands beside the cells.
     ranks: Literal["none", "best", "best and second", "top 3"] = Field(
         default="none", description="What marks the best of a column; equal as printed is equal."
     )
@@ -61,6 +63,7 @@ class View(BaseModel):
     unranked: list[str] = Field(
         default=[], description="Strategies that take no part in ranks, such as `full` or `layernorm:layers=1`."
     )
+    # Papers leave the head out of percentages, and count it into millions (spafit: one of three outputs).
     parameters: Literal["none", "percent", "millions"] = Field(
         default="percent", description="The leading column of trainable parameters; millions counts the head in."
     )
