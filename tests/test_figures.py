@@ -155,7 +155,7 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
 def test_nothing_heavy_is_imported_before_a_figure_is_drawn() -> None:
     program = (
         "import sys; import peftcli.report.figures, peftcli.report.formats.html; "
-        "print([m for m in ('torch', 'matplotlib', 'scipy', 'pandas', 'transformers') if m in sys.modules])"
+        "print([m for m in ('torch', 'matplotlib', 'scipy', 'pandas', 'transformers', 'jinja2') if m in sys.modules])"
     )
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

@@ -186,6 +186,12 @@ def test_elements_escape_text_and_attributes_but_not_markup() -> None:
     assert elements.preformatted("a <b>\n  c").count("\n") == 1
 
 
+def test_the_frame_escapes_what_nobody_escaped() -> None:
+    """Whoever forgets to escape a word for the page has it shown, not run."""
+    page = html._template().render(title="<i>a</i>", lead="b", css=elements.Markup("a > b {}"), sections=[])
+    assert "<title>&lt;i&gt;a&lt;/i&gt;</title><style>a > b {}</style>" in page
+
+
 def test_a_figure_without_room_is_named_instead() -> None:
     small = b'<svg width="10pt" height="10pt" viewBox="0 0 10 10" version="1.1"><path d="M 0 0"/></svg>'
     large = small.replace(b"M 0 0", b"M 0 0 " * 500_000)

@@ -18,6 +18,8 @@ def test_a_wheel_has_recipes_and_published_tables(tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     assert (tmp_path / "site/peftcli/recipes/recipe.schema.json").is_file()  # what their first lines name
+    page = tmp_path / "site/peftcli/report/formats/html"
+    assert all((page / name).is_file() for name in ("page.html", "report.css"))
     published = sorted(file.relative_to(ROOT / "recipes") for file in (ROOT / "recipes").rglob("*.csv"))
     assert len(published) >= 10
     assert all((tmp_path / "site" / "peftcli" / "recipes" / file).is_file() for file in published)

@@ -1,15 +1,30 @@
-"""A report as one HTML file that needs nothing else, network or script: to be read on a phone, in the dark, by ear."""
+"""A report as one HTML file that needs nothing else, network or script: to be read on a phone, in the dark, by ear.
+
+The frame is `page.html` with `report.css`; tables, figures and the other parts are made in Python.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from peftcli.report.figures import Drawing
-from peftcli.report.formats.html import claims, differences, pictures, tables
-from peftcli.report.formats.html import sections as facts
-from peftcli.report.formats.html.elements import Markup, join, section, tag
+from peftcli.report.formats.html import pictures, sections, tables
+from peftcli.report.formats.html.elements import Markup, escape
 from peftcli.report.summary import Report
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"  # nothing is fetched, nothing runs
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its name in links, its heading, and what it holds ("" where there is nothing to show)."""
+
+    identity: str
+    heading: str
+    content: Markup
 
 
 def render(report: Report, drawings: Sequence[Drawing]) -> str:
@@ -17,44 +32,33 @@ def render(report: Report, drawings: Sequence[Drawing]) -> str:
 
     The same report gives the same bytes. Raises UserError where the recipe's file cannot be read.
     """
-    parts = {
-        "Table": ("table", tables.render(report.table)),
-        "Differences": ("differences", differences.render(report)),
-        "Figures": ("figures", pictures.render(drawings)),
-        "Claims": ("claims", claims.render(report.claims) if report.claims else Markup("")),
-        "What is missing": ("missing", facts.missing(report)),
-        "Cost": ("cost", facts.cost(report)),
-        "Recipe": ("recipe", facts.recipe(report)),
-        "Environment": ("environment", facts.environment(report)),
-    }
-    shown = {name: part for name, part in parts.items() if part[1]}
-    links = [tag("li", tag("a", name, href=f"#{identity}")) for name, (identity, _) in shown.items()]
-    title = report.table.title
-    body = tag(
-        "body",
-        tag("header", tag("h1", title), tag("p", _lead(report), class_="lead")),
-        tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag("main", *(section(identity, name, content) for name, (identity, content) in shown.items())),
-        tag("footer", tag("p", "Made by peftcli from the records of the runs alone.")),
+    parts = [
+        Section("table", "Table", tables.render(report.table)),
+        Section("differences", "Differences", sections.differences(report)),
+        Section("figures", "Figures", pictures.render(drawings)),
+        Section("claims", "Claims", sections.claims(report.claims)),
+        Section("missing", "What is missing", sections.missing(report)),
+        Section("cost", "Cost", sections.cost(report)),
+        Section("recipe", "Recipe", sections.recipe(report)),
+        Section("environment", "Environment", sections.environment(report)),
+    ]
+    completed, total = report.counts.get("completed", 0), sum(report.counts.values())
+    lead = f"{report.recipe.model}: {completed} of {total} planned runs completed."
+    page = _template().render(
+        # Escaped here, as everywhere in the page; what would be forgotten, the template escapes itself.
+        title=Markup(escape(report.table.title)),
+        lead=Markup(escape(lead)),
+        css=Markup((Path(__file__).parent / "report.css").read_text(encoding="utf-8")),
+        sections=[section for section in parts if section.content],
     )
-    return f"<!doctype html>\n{tag('html', _head(title), body, lang='en')}\n"
+    return f"<!doctype html>\n{page}\n"
 
 
-def _lead(report: Report) -> str:
-    total = sum(report.counts.values())
-    done = report.counts.get("completed", 0)
-    return f"{report.recipe.model}: {done} of {total} planned runs completed."
+@cache
+def _template() -> "Template":
+    """The frame, its line breaks and indentation taken out: between elements they would show as spaces."""
+    from jinja2 import Environment, StrictUndefined
 
-
-def _head(title: str) -> Markup:
-    css = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
-    policy = Markup(f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">')
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        policy,
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("style", join([Markup(css)])),
-    )
+    source = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+    frame = Environment(autoescape=True, undefined=StrictUndefined)
+    return frame.from_string("".join(line.strip() for line in source.splitlines()))

@@ -5,20 +5,23 @@ from collections.abc import Iterable, Sequence
 
 from peftcli.report.formats.text_table import clean
 
-VOID = ("meta", "br", "hr")
-
 
 class Markup(str):
     """HTML that is safe to write as it is; any other text is escaped first."""
 
     __slots__ = ()
 
+    def __html__(self) -> str:
+        """Tell templates that escape by themselves to leave it as it is."""
+        return str(self)
+
 
 def tag(name: str, /, *children: str, **attributes: str | int | None) -> Markup:
     """Make an element. In attributes' names a trailing underscore goes, others become hyphens; None leaves one out."""
-    given = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
-    opened = "".join([f"<{name}", *(f' {key}="{escape(str(value))}"' for key, value in given.items()), ">"])
-    return Markup(opened if name in VOID else f"{opened}{join(children)}</{name}>")
+    # `class_` and `open_` are words of Python, `aria_label` has a hyphen in HTML.
+    values = {key.rstrip("_").replace("_", "-"): value for key, value in attributes.items() if value is not None}
+    opened = "".join([f"<{name}", *(f' {key}="{escape(str(value))}"' for key, value in values.items()), ">"])
+    return Markup(f"{opened}{join(children)}</{name}>")
 
 
 def join(children: Iterable[str]) -> Markup:
@@ -29,11 +32,6 @@ def join(children: Iterable[str]) -> Markup:
 def escape(text: str) -> str:
     """Make text show as it is: no element, attribute, control character or line break comes of it."""
     return html.escape(clean(text), quote=True)
-
-
-def section(identity: str, heading: str, *children: str) -> Markup:
-    """Make a section with a heading of the second level, which it is named by."""
-    return tag("section", tag("h2", heading, id=identity), *children, aria_labelledby=identity)
 
 
 def bullets(items: Sequence[str], **attributes: str | None) -> Markup:

@@ -1,15 +1,103 @@
-"""What stands behind a report, in HTML: what is missing, what it cost, the recipe, and the environment of its runs."""
+"""The parts of a page beside its table and figures: differences, claims, what is missing, cost, recipe, environment."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peftcli import documents, files
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, tag
+from peftcli.report.claims.verdicts import Finding, Judged
+from peftcli.report.formats import data, text_table
+from peftcli.report.formats.html import tables
+from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, scrolling, tag
 from peftcli.report.summary import Report
 
 LISTED = 100  # runs in a list; more are counted
+STEPS_SHOWN = 40  # comparisons of a check; more are counted
 KINDS = ("missing", "failed", "damaged", "diverged", "collapsed")
+SIGNS = {"holds": "✓", "does not hold": "✗", "not enough runs": "…", "cannot be judged": "?"}
+
+
+def differences(report: Report) -> Markup:
+    """Write the differences from the reference with their tests, and McNemar's by seed where predictions were kept.
+
+    Nothing where the table names no reference or has no values to compare. Raises UserError for damaged predictions.
+    """
+    table = text_table.differences(report.table)
+    if table is None:
+        return Markup("")
+    words = f"In each cell: ours minus {report.table.view.reference}, and in brackets the two-sided p over seeds."
+    return join(
+        [
+            tag("p", words, class_="where"),
+            tables.table(table, "Differences from the reference", len(report.table.headers)),
+            bullets(table.notes, class_="notes"),
+            _agreement(" / ".join(table.stub), [cell for cell in data.differences(report) if cell["mcnemar"]]),
+        ]
+    )
+
+
+def _agreement(row: str, compared: Sequence[Mapping[str, Any]]) -> Markup:
+    """Write McNemar's test of every cell, a column a seed; `row` heads the rows."""
+    if not compared:
+        return tag("p", "No predictions of the same examples are at hand to compare answers by.", class_="where")
+    seeds = sorted({int(seed) for cell in compared for seed in cell["mcnemar"]})
+    names = " or ".join(dict.fromkeys(cell["reference"] for cell in compared))
+    words = (
+        f"Answers on the same examples: how many only ours gets right, less how many only {names} gets right, "
+        "and in brackets the two-sided p of McNemar's exact test, by seed."
+    )
+    heads = ("Column", "Examples", *(f"Seed {seed}" for seed in seeds))
+    body = (tag("tr", tag("th", cell["row"], scope="row"), *_by_seed(cell, seeds)) for cell in compared)
+    first = tag("th", row, scope="col", rowspan=1)  # on the left, as the words below it
+    head = tag("thead", tag("tr", first, *(tag("th", word, scope="col") for word in heads)))
+    caption = tag("caption", "Answers on the same examples", class_="unseen")
+    table = tag("table", caption, head, tag("tbody", *body), class_="results")
+    return join([tag("h3", "Example by example"), tag("p", words, class_="where"), scrolling("McNemar's tests", table)])
+
+
+def _by_seed(cell: Mapping[str, Any], seeds: Sequence[int]) -> list[Markup]:
+    tests = cell["mcnemar"]
+    examples = dict.fromkeys(f"{test['n']:,}" for test in tests.values())
+    shown = [
+        # Equal answers have no sign.
+        f"{test['statistic']:+.0f} ({test['p_value']:.2g})".replace("+0 ", "0 ") if test else ""
+        for test in (tests.get(str(seed)) for seed in seeds)
+    ]
+    return [tag("td", words) for words in (cell["column"], " or ".join(examples), *shown)]
+
+
+def claims(judged: Sequence[Judged]) -> Markup:
+    """Write every claim in the recipe's order, after a line that counts the verdicts; nothing where there is none."""
+    if not judged:
+        return Markup("")
+    counts = [(verdict, sum(claim.verdict == verdict for claim in judged)) for verdict in SIGNS]
+    summary = "; ".join(f"{verdict}: {count}" for verdict, count in counts if count)
+    return join([tag("p", f"Of {len(judged)} claims, {summary}."), tag("ol", *map(_claim, judged), class_="claims")])
+
+
+def _claim(judged: Judged) -> Markup:
+    """Write the verdict, the sentence and its place, and on demand the numbers behind them."""
+    # The sign repeats the word for the eye alone: a screen reader would spell it out.
+    sign = tag("span", SIGNS[judged.verdict], aria_hidden="true")
+    badge = tag("span", sign, " ", judged.verdict, class_=f"badge {judged.verdict.replace(' ', '-')}")
+    printed = f" On the paper's printed numbers: {judged.printed}." if judged.printed_findings else ""
+    parts: list[str] = [tag("p", badge, " ", judged.claim), tag("p", f"{judged.where}.{printed}", class_="where")]
+    if judged.note:
+        parts.append(tag("p", judged.note, class_="where"))
+    if judged.findings or judged.printed_findings:
+        ours = [_finding(finding, "Ours") for finding in judged.findings]
+        theirs = [_finding(finding, "Printed") for finding in judged.printed_findings]
+        parts.append(fold("The numbers", *ours, *theirs))
+    return tag("li", *parts)
+
+
+def _finding(finding: Finding, whose: str) -> Markup:
+    ordered = sorted(finding.steps, key=lambda step: step.holds is not False)  # what decides a check comes first
+    words = [("✗ " if step.holds is False else "") + step.text for step in ordered[:STEPS_SHOWN]]
+    if len(ordered) > STEPS_SHOWN:
+        words.append(f"and {len(ordered) - STEPS_SHOWN} more")
+    test = f" Test: {finding.test}." if finding.test else ""
+    return join([tag("p", tag("strong", f"{whose}: {finding.verdict}"), f", {finding.rule}.{test}"), bullets(words)])
 
 
 def missing(report: Report) -> Markup:
@@ -44,13 +132,13 @@ def cost(report: Report) -> Markup:
 
 def recipe(report: Report) -> Markup:
     """Show the recipe as written, those it extends below it, and what was set on the command line."""
-    own = report.recipe
+    written = report.recipe
     parts: list[str] = [
-        pairs([("model", own.model), ("protocol", own.protocol or "described"), ("file", own.path.name)])
+        pairs([("model", written.model), ("protocol", written.protocol or "described"), ("file", written.path.name)])
     ]
-    if own.overrides:
-        parts.append(pairs([(f"--set {name}", str(value)) for name, value in own.overrides.items()]))
-    for name, text in _texts(own):
+    if written.overrides:
+        parts.append(pairs([(f"--set {name}", str(value)) for name, value in written.overrides.items()]))
+    for name, text in _texts(written):
         parts.append(fold(name, preformatted(text)))
     return join(parts)
 
@@ -63,13 +151,14 @@ def environment(report: Report) -> Markup:
 
 
 def _cut(runs: Iterable[str]) -> list[str]:
-    known = list(runs)
-    return known[:LISTED] + ([f"and {len(known) - LISTED} more"] if len(known) > LISTED else [])
+    names = list(runs)
+    return names[:LISTED] + ([f"and {len(names) - LISTED} more"] if len(names) > LISTED else [])
 
 
-def _texts(own: Recipe) -> Iterable[tuple[str, str]]:
-    """Give each file of a recipe by name, the recipe first, then what it extends."""
-    path, seen = own.path, set()
+def _texts(recipe: Recipe) -> Iterable[tuple[str, str]]:
+    """Yield the text of each file of a recipe with its name, the recipe first, then what it extends."""
+    path, seen = recipe.path, set()
+    # A recipe of a test has no file; one that extends itself was refused when read, but may have changed since.
     while path.is_file() and path.resolve() not in seen:
         seen.add(path.resolve())
         yield path.name, files.read_text(path, "recipe")
@@ -80,10 +169,11 @@ def _texts(own: Recipe) -> Iterable[tuple[str, str]]:
 
 
 def _flat(environment: dict[str, Any]) -> list[tuple[str, str]]:
-    found = []
+    """Return an environment as names and values, the versions of its packages in one line."""
+    rows = []
     for name, value in environment.items():
         if isinstance(value, dict):
-            found.append((name, ", ".join(f"{key} {own}" for key, own in value.items() if own is not None)))
+            rows.append((name, ", ".join(f"{key} {each}" for key, each in value.items() if each is not None)))
         elif value is not None:
-            found.append((name, str(value)))
-    return found
+            rows.append((name, str(value)))
+    return rows

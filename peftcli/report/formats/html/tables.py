@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats import text_table
 from peftcli.report.formats.html.elements import Markup, bullets, fold, join, scrolling, tag
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.table import layout
@@ -12,41 +12,39 @@ from peftcli.report.table.table import Cell, Table
 
 def render(results: Table) -> Markup:
     """Write the table with its legend and notes. The printed number stands below ours wherever the paper has one."""
-    made = sheet.make(results, against=True)
+    sheet = text_table.make(results, against=True)
+    how_to_read = "The recipe names no printed numbers."
+    if any(line.kind == "printed" for line in sheet.lines):
+        how_to_read = "In each cell: ours, below it the number the paper printed, and ours minus printed."
     return join(
         [
-            tag("p", _how_to_read(made), class_="where"),
-            table(made, "Results table", len(results.headers)),
-            bullets(made.legend, class_="legend"),
-            bullets(made.notes, class_="notes"),
+            tag("p", how_to_read, class_="where"),
+            table(sheet, "Results table", len(results.headers)),
+            bullets(sheet.legend, class_="legend"),
+            bullets(sheet.notes, class_="notes"),
             fold("What each cell was made from", scrolling("Cells", _details(results))),
         ]
     )
 
 
-def table(made: Sheet, name: str, leading: int) -> Markup:
+def table(sheet: Sheet, name: str, leading: int) -> Markup:
     """Write the lines of a sheet as a table that scrolls by itself; the `leading` cells of a line head it."""
-    head = tag("thead", *_heads(made, leading))
-    body = tag("tbody", *(_row(lines, leading) for lines in _rows(made.lines)))
+    head = tag("thead", *_heads(sheet, leading))
+    body = tag("tbody", *(_row(lines, leading) for lines in _rows(sheet.lines)))
     return scrolling(name, tag("table", tag("caption", name, class_="unseen"), head, body, class_="results"))
 
 
-def _how_to_read(made: Sheet) -> str:
-    if not any(line.kind == "printed" for line in made.lines):
-        return "The recipe names no printed numbers."
-    return "In each cell: ours, below it the number the paper printed, and ours minus printed."
-
-
-def _heads(made: Sheet, leading: int) -> Iterator[Markup]:
+def _heads(sheet: Sheet, leading: int) -> Iterator[Markup]:
     """Write a line of headings a level; columns under the same word share one. Behind the `leading` ones are numbers."""
-    levels = len(made.heads[0]) if made.heads else 1
+    levels = len(sheet.heads[0]) if sheet.heads else 1
     for level in range(levels):
-        stub = [(word, None if at < leading else "number") for at, word in enumerate(made.stub) if level == 0]
+        stub = [(word, None if at < leading else "number") for at, word in enumerate(sheet.stub) if level == 0]
         cells = [tag("th", word, scope="col", rowspan=levels, class_=class_) for word, class_ in stub]
-        for _, group in groupby(made.heads, key=lambda head, level=level: head[: level + 1]):  # type: ignore[misc]
-            own = list(group)
-            scope = "col" if len(own) == 1 else "colgroup"
-            cells.append(tag("th", own[0][level], scope=scope, colspan=len(own) if len(own) > 1 else None))
+        # Grouped by all words down to this level: equal words under different ones are different columns.
+        for _, group in groupby(sheet.heads, key=lambda head, level=level: head[: level + 1]):  # type: ignore[misc]
+            spanned = list(group)
+            scope = "col" if len(spanned) == 1 else "colgroup"
+            cells.append(tag("th", spanned[0][level], scope=scope, colspan=len(spanned) if len(spanned) > 1 else None))
         yield tag("tr", *cells)
 
 
@@ -78,6 +76,7 @@ def _text(text: Text, kind: str) -> Markup:
         words = tag("strong", words)
     elif text.underline:
         words = tag("u", words)
+    # What colour and size tell the eye, a word tells the ear.
     before: str = "" if kind == "ours" else tag("span", f"{kind} ", class_="unseen")
     marks = [tag("sup", mark) for mark in text.marks]
     return tag("span", before, words, *marks, class_=kind)
@@ -106,7 +105,7 @@ def _details(table: Table) -> Markup:
 
 
 def _facts(table: Table, cell: Cell) -> list[str]:
-    digits = table.view.decimals + 1
+    digits = table.view.decimals + 1  # one more than the table shows
     rate = "every" if cell.learning_rate is None else layout.rate_text(cell.learning_rate)
     lost = len(cell.missing) + len(cell.failed) + len(cell.damaged) + len(cell.diverged)
     return [
