@@ -1,0 +1,1 @@
+"""Tests of records: written, read, checked, merged."""
