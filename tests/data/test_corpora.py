@@ -148,7 +148,7 @@ def test_the_clients_error_becomes_one_line(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_entities_of_conll(split: str) -> None:
     tags = corpora.read(tasks.get("conll2003"), (split,), REAL)[split]["ner_tags"].to_pylist()
-    begins = {place for place, label in enumerate(tasks.NER) if label.startswith("B-")}
+    begins = {number for number, label in enumerate(tasks.NER) if label.startswith("B-")}
     entities = sum(tag in begins for sentence in tags for tag in sentence)
     assert entities == {"train": 23499, "validation": 5942, "test": 5648}[split]
     assert len(tags) == {"train": 14041, "validation": 3250, "test": 3453}[split]

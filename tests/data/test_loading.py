@@ -65,11 +65,11 @@ def test_rte_is_what_the_tokenizer_gives_row_by_row() -> None:
     table = pq.read_table(REAL / "glue" / "rte" / "validation-00000-of-00001.parquet").to_pylist()
     tokenizer = AutoTokenizer.from_pretrained(catalogue.minilm_folder())
     alone = [tokenizer(row["sentence1"], row["sentence2"], truncation=True, max_length=128) for row in table]
-    found = prepared.evaluation["validation"]
-    assert found.ids.tolist() == list(itertools.chain(*(row["input_ids"] for row in alone)))
-    assert found.types.tolist() == list(itertools.chain(*(row["token_type_ids"] for row in alone)))
-    assert found.labels.tolist() == [row["label"] for row in table]
-    assert found.numbers.tolist() == [row["idx"] for row in table]
+    examples = prepared.evaluation["validation"]
+    assert examples.ids.tolist() == list(itertools.chain(*(row["input_ids"] for row in alone)))
+    assert examples.types.tolist() == list(itertools.chain(*(row["token_type_ids"] for row in alone)))
+    assert examples.labels.tolist() == [row["label"] for row in table]
+    assert examples.numbers.tolist() == [row["idx"] for row in table]
 
 
 @needs_data
@@ -78,7 +78,7 @@ def test_held_out_parts_have_the_printed_sizes() -> None:
     settings: dict[str, Any] = {"validation_share": 0.1, "validation_split": "fixed", "validation_limit": 100}
     prepared = loading.prepare(run("rte", **settings), "minilm", REAL)
     assert prepared.sizes == {"train": 2241, "validation": 249, "test": 277}
-    assert {split: len(own) for split, own in prepared.evaluation.items()} == {"validation": 100, "test": 277}
+    assert {split: len(part) for split, part in prepared.evaluation.items()} == {"validation": 100, "test": 277}
     assert prepared.chooser == "validation"
     assert not set(prepared.train.numbers) & set(prepared.evaluation["validation"].numbers)
     other = loading.prepare(run("rte", seed=1, **settings), "minilm", REAL)
@@ -169,9 +169,9 @@ def test_a_process_reads_and_tokenises_once(model: str, monkeypatch: pytest.Monk
     calls: list[str] = []
     encode = tokens.encode
 
-    def counted(*given: Any) -> tokens.Encoded:
+    def counted(*arguments: Any) -> tokens.Encoded:
         calls.append("encode")
-        return encode(*given)
+        return encode(*arguments)
 
     monkeypatch.setattr(tokens, "encode", counted)
     first = loading.prepare(run("demo"), model)
@@ -200,7 +200,7 @@ def test_a_damaged_cache_is_made_anew(model: str, tmp_path: Path) -> None:
 
 def test_seeds_and_cuts(model: str) -> None:
     drawn = [loading.prepare(run("demo", seed=seed, train_size=100), model).train.numbers for seed in (0, 1, 0)]
-    assert [len(set(own)) for own in drawn] == [100, 100, 100]
+    assert [len(set(numbers)) for numbers in drawn] == [100, 100, 100]
     assert drawn[0].tolist() == drawn[2].tolist() != drawn[1].tolist()
     first = loading.prepare(run("demo", max_train_samples=7), model).train
     assert first.numbers.tolist() == list(range(7))
@@ -231,12 +231,12 @@ def test_a_missing_folder_is_named_before_anything_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "kind"), [("copa", "choice"), ("wsc", "span")])
 def test_other_kinds_from_end_to_end(name: str, kind: str) -> None:
     prepared = loading.prepare(run(name), "minilm", REAL)
-    found = prepared.evaluation["validation"]
+    examples = prepared.evaluation["validation"]
     assert prepared.task.kind == kind
-    assert len(found) == SIZES[name][1]
-    taken = found.take(np.array([3, 0]))
-    assert taken.numbers.tolist() == found.numbers[[3, 0]].tolist()
-    assert len(taken.lengths) == 2 * found.group
+    assert len(examples) == SIZES[name][1]
+    taken = examples.take(np.array([3, 0]))
+    assert taken.numbers.tolist() == examples.numbers[[3, 0]].tolist()
+    assert len(taken.lengths) == 2 * examples.group
 
 
 @needs_data
@@ -247,17 +247,17 @@ def test_words_beyond_the_maximum_length_lose_their_labels(name: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(catalogue.minilm_folder())
     vocabulary = sorted({word for words in rows.columns["tokens"] for word in words})
     pieces = dict(zip(vocabulary, tokenizer(vocabulary, add_special_tokens=False)["input_ids"], strict=True))
-    places, kept = [], []
+    positions, kept = [], []
     for words in rows.columns["tokens"]:
-        place = 1
+        position = 1
         for word in words:
-            kept.append(place < 127)  # the separator is piece 127
-            places += [place] if place < 127 else []
-            place += len(pieces[word])
+            kept.append(position < 127)  # the separator is piece 127
+            positions += [position] if position < 127 else []
+            position += len(pieces[word])
     prepared = loading.prepare(run(name), "minilm", REAL)
-    found = prepared.evaluation["validation"]
-    assert found.words is not None
-    assert found.words.tolist() == places
-    assert found.labels.tolist() == rows.labels[np.array(kept)].tolist()
+    examples = prepared.evaluation["validation"]
+    assert examples.words is not None
+    assert examples.words.tolist() == positions
+    assert examples.labels.tolist() == rows.labels[np.array(kept)].tolist()
     assert prepared.left_out["validation"] == {"words": kept.count(False)}
     assert kept.count(False) > 0

@@ -16,8 +16,8 @@ RTE, STSB, CONLL, WSC = (tasks.get(name) for name in ("rte", "stsb", "conll2003"
 
 
 def table(**columns: Any) -> pa.Table:
-    given = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1], "idx": [5, 9]}
-    return pa.table({name: values for name, values in {**given, **columns}.items() if values is not None})
+    defaults = {"sentence1": ["a", "b"], "sentence2": ["c", "d"], "label": [0, 1], "idx": [5, 9]}
+    return pa.table({name: values for name, values in {**defaults, **columns}.items() if values is not None})
 
 
 def test_used_columns_and_labels_are_taken() -> None:
@@ -123,8 +123,8 @@ def test_differences_name_what_was_read_and_what_should_be() -> None:
     task = replace(RTE, sizes={"train": 2}, counts={"train": (1, 1)})
     assert rows.differences(task, {"train": small()}) == ()
     assert rows.differences(replace(task, sizes={"train": 3}), {"train": small()}) == ("split train: 2 rows, not 3",)
-    found = rows.differences(task, {"train": small(label=[1, 1])})
-    assert found == ("split train: 0, 2 of the labels, not 1, 1",)
+    differences = rows.differences(task, {"train": small(label=[1, 1])})
+    assert differences == ("split train: 0, 2 of the labels, not 1, 1",)
 
 
 def test_label_names_in_another_order_are_a_difference() -> None:

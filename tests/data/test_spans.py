@@ -7,7 +7,7 @@ from peftcli.errors import UserError
 
 
 @pytest.mark.parametrize(
-    ("text", "span", "word", "found"),
+    ("text", "span", "word", "expected"),
     [
         ("Mark told Pete. He lied.", "He", 3, "He"),
         ("Mark told Pete. He lied.", "pete", 2, "Pete"),  # other case
@@ -20,9 +20,9 @@ from peftcli.errors import UserError
         ("a -- b", "--", 1, "--"),
     ],
 )
-def test_a_span_is_found_at_its_word(text: str, span: str, word: int, found: str) -> None:
+def test_a_span_is_found_at_its_word(text: str, span: str, word: int, expected: str) -> None:
     first, last = characters(text, span, word)
-    assert text[first:last] == found
+    assert text[first:last] == expected
     assert abs(len(text[:first].split()) - word) <= 1
 
 

@@ -11,8 +11,8 @@ from peftcli.experiment.settings import Training
 from tests.material import run
 
 
-def settings(**given: Any) -> Training:
-    return run("rte", **given).protocol
+def settings(**options: Any) -> Training:
+    return run("rte", **options).protocol
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_a_split_is_anew_per_seed_or_fixed() -> None:
 
 
 def test_cuts_come_before_the_split_in_order() -> None:
-    given = settings(max_train_samples=200, drop_examples=0.1, train_size=100, validation_share=0.2)
-    train, held = divide(1000, given, seed=5)
+    training = settings(max_train_samples=200, drop_examples=0.1, train_size=100, validation_share=0.2)
+    train, held = divide(1000, training, seed=5)
     assert (len(train), len(held)) == (80, 20)
     assert max([*train, *held]) < 200
     assert divide(1000, settings(max_train_samples=200), seed=5)[0].tolist() == list(range(200))
@@ -72,7 +72,7 @@ def test_cuts_come_before_the_split_in_order() -> None:
 
 def test_dropping_leaves_a_random_tenth_out_for_each_seed() -> None:
     kept = [set(divide(2490, settings(drop_examples=0.1), seed)[0].tolist()) for seed in (0, 1)]
-    assert [len(own) for own in kept] == [2241, 2241]
+    assert [len(numbers) for numbers in kept] == [2241, 2241]
     assert 0.005 < 1 - len(kept[0] | kept[1]) / 2490 < 0.02  # both drop about a hundredth
 
 

@@ -1,4 +1,4 @@
-"""The cache of tokenised data: what is read back is what was written, or it is made anew."""
+"""The cache of tokenised data: what is read back is what was written, or it is replaced."""
 
 import stat
 from dataclasses import fields, replace
@@ -50,12 +50,12 @@ def test_what_was_written_is_read(file: Path) -> None:
 
 def test_every_flipped_byte_is_seen(file: Path) -> None:
     content = file.read_bytes()
-    for place in range(0, len(content), 7):
+    for position in range(0, len(content), 7):
         damaged = bytearray(content)
-        damaged[place] ^= 0x10
+        damaged[position] ^= 0x10
         file.write_bytes(damaged)
         read = tokencache.load(file)
-        assert read is None or all(same(read[split].examples, SPLITS[split].examples) for split in SPLITS), place
+        assert read is None or all(same(read[split].examples, SPLITS[split].examples) for split in SPLITS), position
 
 
 @pytest.mark.parametrize("content", [b"", b"\0" * 8, b"\xff" * 40, b"not safetensors"])

@@ -23,29 +23,29 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"bert": bert(root / "bert"), "roberta": roberta(root / "roberta")}
 
 
-def made(task: str, **columns: Any) -> Rows:
+def checked(task: str, **columns: Any) -> Rows:
     return rows.check(tasks.get(task), "train", pa.table(columns))
 
 
 def pairs(**more: Any) -> Rows:
-    return made("rte", sentence1=TEXTS, sentence2=TEXTS[::-1], label=[0, 1, 0, 1], **more)
+    return checked("rte", sentence1=TEXTS, sentence2=TEXTS[::-1], label=[0, 1, 0, 1], **more)
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 @pytest.mark.parametrize("max_length", [128, 12])
 def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: str, max_length: int) -> None:
     tokenizer = tokens.load(str(folders[name]), "pair")
-    found = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), max_length, "truncate").examples
+    encoded = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), max_length, "truncate").examples
     for row, (first, second) in enumerate(zip(TEXTS, TEXTS[::-1], strict=True)):
         # in lists, as a text alone with an empty second is taken for a single one
         alone = tokenizer([first], [second], truncation=True, max_length=max_length)
         (ids,) = alone["input_ids"]
-        part = slice(found.starts[row], found.starts[row + 1])
-        assert found.ids[part].tolist() == ids
-        assert found.types[part].tolist() == alone.get("token_type_ids", [[0] * len(ids)])[0]
-    assert found.lengths.max() <= max_length
-    assert (found.labels.tolist(), found.numbers.tolist()) == ([0, 1, 0, 1], [7, 5, 3, 1])
-    assert (found.types.max() == 1) == (name == "bert")
+        part = slice(encoded.starts[row], encoded.starts[row + 1])
+        assert encoded.ids[part].tolist() == ids
+        assert encoded.types[part].tolist() == alone.get("token_type_ids", [[0] * len(ids)])[0]
+    assert encoded.lengths.max() <= max_length
+    assert (encoded.labels.tolist(), encoded.numbers.tolist()) == ([0, 1, 0, 1], [7, 5, 3, 1])
+    assert (encoded.types.max() == 1) == (name == "bert")
 
 
 def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +59,9 @@ def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.Monke
 
 def test_sentences(folders: dict[str, Path]) -> None:
     tokenizer = tokens.load(str(folders["bert"]), "sentence")
-    found = tokens.encode(tokenizer, "sentence", made("cola", sentence=TEXTS, label=[0, 1, 0, 1]), 128, "truncate")
-    assert found.examples.ids[: found.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
-    assert not found.examples.types.any()
+    encoded = tokens.encode(tokenizer, "sentence", checked("cola", sentence=TEXTS, label=[0, 1, 0, 1]), 128, "truncate")
+    assert encoded.examples.ids[: encoded.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
+    assert not encoded.examples.types.any()
 
 
 def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) -> None:
@@ -69,10 +69,10 @@ def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) ->
     whole = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
     limit = int(np.sort(whole.lengths)[1])
     kept = np.flatnonzero(whole.lengths <= limit)
-    found = tokens.encode(tokenizer, "pair", pairs(), limit, "drop")
-    assert (found.dropped, len(found.examples)) == (4 - len(kept), len(kept))
-    assert found.examples.numbers.tolist() == kept.tolist()
-    assert found.examples.ids.tolist() == whole.take(kept).ids.tolist()
+    encoded = tokens.encode(tokenizer, "pair", pairs(), limit, "drop")
+    assert (encoded.dropped, len(encoded.examples)) == (4 - len(kept), len(kept))
+    assert encoded.examples.numbers.tolist() == kept.tolist()
+    assert encoded.examples.ids.tolist() == whole.take(kept).ids.tolist()
     with pytest.raises(UserError, match="max_length 5 with overlong: drop leaves no example"):
         tokens.encode(tokenizer, "pair", pairs(), 5, "drop")
 
@@ -95,7 +95,7 @@ def test_a_sequence_longer_than_the_model_takes_is_refused(folders: dict[str, Pa
 
 def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
     tokenizer = tokens.load(str(folders["bert"]), "choice")
-    given = made(
+    table = checked(
         "copa",
         premise=["the cat sat there", "john sat"],
         choice1=["a cat", "this"],
@@ -103,27 +103,27 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
         question=["cause", "effect"],
         label=[1, 0],
     )
-    found = tokens.encode(tokenizer, "choice", given, 128, "truncate").examples
+    encoded = tokens.encode(tokenizer, "choice", table, 128, "truncate").examples
     texts = [
         ("the cat sat there What was the CAUSE of this?", "a cat"),
         ("the cat sat there What was the CAUSE of this?", "the result is longer"),
         ("john sat What happened as a RESULT?", "this"),
         ("john sat What happened as a RESULT?", "that"),
     ]
-    assert (len(found), found.group, found.labels.tolist()) == (2, 2, [1, 0])
+    assert (len(encoded), encoded.group, encoded.labels.tolist()) == (2, 2, [1, 0])
     for sequence, (first, second) in enumerate(texts):
         alone = tokenizer(first, second)
-        part = slice(found.starts[sequence], found.starts[sequence + 1])
-        assert found.ids[part].tolist() == alone["input_ids"]
-        assert found.types[part].tolist() == alone["token_type_ids"]
-    shortest = int(found.lengths[0])  # the first choice of the first fits, its second does not
-    assert tokens.encode(tokenizer, "choice", given, shortest, "drop").examples.numbers.tolist() == [1]
+        part = slice(encoded.starts[sequence], encoded.starts[sequence + 1])
+        assert encoded.ids[part].tolist() == alone["input_ids"]
+        assert encoded.types[part].tolist() == alone["token_type_ids"]
+    shortest = int(encoded.lengths[0])  # the first choice of the first fits, its second does not
+    assert tokens.encode(tokenizer, "choice", table, shortest, "drop").examples.numbers.tolist() == [1]
 
 
 def test_an_unknown_question_is_refused(folders: dict[str, Path]) -> None:
-    given = made("copa", premise=["a"], choice1=["b"], choice2=["c"], question=["causes"], label=[1])
+    table = checked("copa", premise=["a"], choice1=["b"], choice2=["c"], question=["causes"], label=[1])
     with pytest.raises(UserError, match="unknown question 'causes': did you mean 'cause'"):
-        tokens.encode(tokens.load(str(folders["bert"]), "choice"), "choice", given, 128, "truncate")
+        tokens.encode(tokens.load(str(folders["bert"]), "choice"), "choice", table, 128, "truncate")
 
 
 SENTENCES = [["John", "'s", "cats", "sat", "."], ["the"], ["what", "(", "result", ")"]]
@@ -133,50 +133,50 @@ TAGS = [[1, 0, 3, 0, 0], [5], [0, 7, 0, 8]]
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str) -> None:
     tokenizer = tokens.load(str(folders[name]), "token")
-    found = tokens.encode(tokenizer, "token", made("conll2003", tokens=SENTENCES, ner_tags=TAGS), 128, "truncate")
-    examples = found.examples
+    encoded = tokens.encode(tokenizer, "token", checked("conll2003", tokens=SENTENCES, ner_tags=TAGS), 128, "truncate")
+    examples = encoded.examples
     assert examples.words is not None
     assert examples.word_starts is not None
-    assert found.lost_words == 0
+    assert encoded.lost_words == 0
     assert examples.labels.tolist() == [tag for tags in TAGS for tag in tags]
     for row, words in enumerate(SENTENCES):
-        # a byte-level tokenizer that adds no space itself would be given the word with one
+        # a byte-level tokenizer that adds no space itself would be handed the word with one
         alone = [tokenizer(word, add_special_tokens=False)["input_ids"] for word in words]
         ids = examples.ids[examples.starts[row] : examples.starts[row + 1]].tolist()
         assert ids[1:-1] == [piece for pieces in alone for piece in pieces]
-        places = examples.words[examples.word_starts[row] : examples.word_starts[row + 1]]
-        assert places.tolist() == [1 + sum(map(len, alone[:word])) for word in range(len(words))]
+        positions = examples.words[examples.word_starts[row] : examples.word_starts[row + 1]]
+        assert positions.tolist() == [1 + sum(map(len, alone[:word])) for word in range(len(words))]
     if name == "roberta":
         assert tokenizer.decode(ids[1:2])[0] == " "
 
 
 def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
     tokenizer = tokens.load(str(folders["bert"]), "token")
-    given = made("conll2003", tokens=SENTENCES, ner_tags=TAGS)
-    whole = tokens.encode(tokenizer, "token", given, 128, "truncate").examples
+    table = checked("conll2003", tokens=SENTENCES, ner_tags=TAGS)
+    whole = tokens.encode(tokenizer, "token", table, 128, "truncate").examples
     assert whole.words is not None
     assert whole.word_starts is not None
-    found = tokens.encode(tokenizer, "token", given, 6, "truncate")
+    encoded = tokens.encode(tokenizer, "token", table, 6, "truncate")
     kept = whole.words < 5  # a separator takes the last place
-    assert (found.lost_words, found.lost_words > 0) == (int((~kept).sum()), True)
-    assert found.examples.labels.tolist() == whole.labels[kept].tolist()
-    assert found.examples.words is not None
-    assert found.examples.words.tolist() == whole.words[kept].tolist()
-    dropping = tokens.encode(tokenizer, "token", given, 6, "drop")
+    assert (encoded.lost_words, encoded.lost_words > 0) == (int((~kept).sum()), True)
+    assert encoded.examples.labels.tolist() == whole.labels[kept].tolist()
+    assert encoded.examples.words is not None
+    assert encoded.examples.words.tolist() == whole.words[kept].tolist()
+    dropping = tokens.encode(tokenizer, "token", table, 6, "drop")
     rest = np.flatnonzero(whole.lengths <= 6)
     assert dropping.examples.numbers.tolist() == rest.tolist()
     assert dropping.examples.labels.tolist() == whole.take(rest).labels.tolist()
 
 
 def test_a_word_without_pieces_is_counted_as_lost(folders: dict[str, Path]) -> None:
-    given = made("conll2003", tokens=[["a", "\u200b", "the"]], ner_tags=[[1, 2, 3]])
-    found = tokens.encode(tokens.load(str(folders["bert"]), "token"), "token", given, 128, "truncate")
-    assert (found.examples.labels.tolist(), found.lost_words) == ([1, 3], 1)
+    table = checked("conll2003", tokens=[["a", "\u200b", "the"]], ner_tags=[[1, 2, 3]])
+    encoded = tokens.encode(tokens.load(str(folders["bert"]), "token"), "token", table, 128, "truncate")
+    assert (encoded.examples.labels.tolist(), encoded.lost_words) == ([1, 3], 1)
 
 
 def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, int] = (0, 4)) -> Rows:
     columns = {"text": [text], "span1_text": ["John"], "span2_text": ["the Dog"], "label": [1], "idx": [42]}
-    return made("wsc", **columns, span1_index=[indices[0]], span2_index=[indices[1]])
+    return checked("wsc", **columns, span1_index=[indices[0]], span2_index=[indices[1]])
 
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
@@ -230,21 +230,21 @@ def test_a_tokenizer_that_is_not_there(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_every_span_of_wsc_is_found(split: str) -> None:
     task = tasks.get("wsc")
-    given = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
+    table = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
     tokenizer = tokens.load(str(catalogue.minilm_folder()), "span")
-    examples = tokens.encode(tokenizer, "span", given, 256, "truncate").examples
+    examples = tokens.encode(tokenizer, "span", table, 256, "truncate").examples
     assert examples.spans is not None
 
     def letters(text: str) -> str:
         return "".join(filter(str.isalnum, text.lower()))
 
-    for row in range(len(given)):
+    for row in range(len(table)):
         ids = examples.ids[examples.starts[row] : examples.starts[row + 1]]
         for which, (first, last) in enumerate(examples.spans[row]):
-            span, index = (given.columns[f"span{which + 1}_{what}"][row] for what in ("text", "index"))
+            span, index = (table.columns[f"span{which + 1}_{what}"][row] for what in ("text", "index"))
             assert letters(tokenizer.decode(ids[first:last])) == letters(span)
             before = letters(tokenizer.decode(ids[1:first]))
-            words = [letters(" ".join(given.columns["text"][row].split()[: index + more])) for more in (0, 1)]
+            words = [letters(" ".join(table.columns["text"][row].split()[: index + more])) for more in (0, 1)]
             assert before in words  # at its word, or the one behind
 
 
@@ -252,11 +252,11 @@ def test_every_span_of_wsc_is_found(split: str) -> None:
 @needs_minilm
 def test_real_pairs_one_by_one() -> None:
     task = tasks.get("mrpc")
-    given = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
+    table = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
     tokenizer = tokens.load(str(catalogue.minilm_folder()), "pair")
-    found = tokens.encode(tokenizer, "pair", given, 64, "truncate").examples
-    for row, (first, second) in enumerate(zip(*given.columns.values(), strict=True)):
+    encoded = tokens.encode(tokenizer, "pair", table, 64, "truncate").examples
+    for row, (first, second) in enumerate(zip(*table.columns.values(), strict=True)):
         alone = tokenizer(first, second, truncation=True, max_length=64)
-        part = slice(found.starts[row], found.starts[row + 1])
-        assert found.ids[part].tolist() == alone["input_ids"]
-        assert found.types[part].tolist() == alone["token_type_ids"]
+        part = slice(encoded.starts[row], encoded.starts[row + 1])
+        assert encoded.ids[part].tolist() == alone["input_ids"]
+        assert encoded.types[part].tolist() == alone["token_type_ids"]

@@ -96,10 +96,10 @@ def test_a_run_holds_no_path_and_changed_data_is_another_run(tmp_path: Path) -> 
 def test_what_a_recipe_says_wrongly(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     for split in ("train", "validation"):
         write_table(tmp_path / "mine" / f"{split}.csv", PAIRS)
-    with pytest.raises(UserError, match=message) as found:
+    with pytest.raises(UserError, match=message) as error:
         describe(tmp_path, **options)
-    assert "recipe x.yaml: task mine" in str(found.value) or "data '" in str(found.value)
-    assert "label_column" not in str(found.value)
+    assert "recipe x.yaml: task mine" in str(error.value) or "data '" in str(error.value)
+    assert "label_column" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -115,9 +115,9 @@ def test_what_is_wrong_with_labels_and_names_of_files(name: str, text: str, mess
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / name).write_text(text)
     (tmp_path / "mine" / "validation.csv").write_text("a,b,y\n1,2,same\n")
-    with pytest.raises(UserError, match=message) as found:
+    with pytest.raises(UserError, match=message) as error:
         describe(tmp_path)
-    assert "\n" not in str(found.value)
+    assert "\n" not in str(error.value)
 
 
 def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:
     assert set(ended[0].body["evaluations"][0]) >= {"f1", "accuracy"}
     assert ended[0].body["data"]["sizes"] == {"train": 32, "validation": 24}
     assert str(tmp_path) not in json.dumps(ended[0].body)
-    found = recipe.load(tmp_path / "recipe.yaml")
-    assert set(records.states([p.run for p in plan.expand(found)], tmp_path / "results").values()) == {"completed"}
-    assert parameter_rows.rows(found)[0]["head"] == 2 * 16 + 2
-    shown = json.loads(reporting.report(found, tmp_path / "results", "json", False, False))
+    loaded = recipe.load(tmp_path / "recipe.yaml")
+    assert set(records.states([p.run for p in plan.expand(loaded)], tmp_path / "results").values()) == {"completed"}
+    assert parameter_rows.rows(loaded)[0]["head"] == 2 * 16 + 2
+    shown = json.loads(reporting.report(loaded, tmp_path / "results", "json", False, False))
     best = max(
         np.mean([r.body["evaluations"][-1]["f1"] for r in ended if r.body["run"]["learning_rate"] == rate])
         for rate in (1e-3, 1e-2)

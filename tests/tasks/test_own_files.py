@@ -14,8 +14,8 @@ def test_a_single_file_holds_a_tenth_out(tmp_path: Path) -> None:
     rows = [{"a": f"t{at}", "b": "x", "y": at % 2} for at in range(50)]
     write_table(tmp_path / "mine.csv", rows)
     described = describe(tmp_path, data="mine.csv")
-    found = loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
-    texts = {split: own.columns["a"] for split, own in found.items()}
+    splits = loading.read(own_data.task("mine", described), tmp_path / "mine.csv").rows
+    texts = {split: rows.columns["a"] for split, rows in splits.items()}
     assert (len(texts["train"]), len(texts["validation"])) == (45, 5)
     assert {*texts["train"], *texts["validation"]} == {row["a"] for row in rows}
     assert (
