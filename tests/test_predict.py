@@ -138,16 +138,6 @@ def test_the_glue_server_s_file(name: str, base: Path, tmp_path: Path) -> None:
             written(beside.delta(record.path), base, tmp_path / "x", split="test", data_dir=tmp_path)
 
 
-def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
-    from peftcli.deltas.predicting import Prediction
-
-    wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
-    assert command.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"
-    assert command.table(tasks.get("rte"), wnli) == "index\tprediction\n3\tentailment\n4\tnot_entailment\n"
-    scores = [Prediction(0, -1.5, None), Prediction(1, 6.0, None), Prediction(2, 2.25, None)]
-    assert command.table(tasks.get("stsb"), scores) == "index\tprediction\n0\t0.000000\n1\t5.000000\n2\t2.250000\n"
-
-
 def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trained.write_rows(tmp_path / "mine")
     source = tmp_path / "mine" / "validation.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from peftcli.cli.options import AllowOtherData, DataDir, Only, Output, RecipeNam
 from peftcli.errors import unknown
 
 if TYPE_CHECKING:
+    from peftcli.experiment.recipe import Recipe
     from peftcli.experiment.run import Run
     from peftcli.launchers.launch import Launch
     from peftcli.runner.work import SweepSettings
@@ -42,12 +44,10 @@ def sweep(
     detach: options.Detach = False,
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
-    from peftcli.experiment import plan
     from peftcli.experiment.recipe import find, load, parse_set
     from peftcli.launchers.launch import choose
     from peftcli.runner import tracking
     from peftcli.runner.work import SweepSettings
-    from peftcli.tasks import own_data
 
     if retry not in (None, "failed"):
         raise unknown("value of --retry", retry, ["failed"])
@@ -57,30 +57,30 @@ def sweep(
     })  # fmt: skip
     tracking.check(track)
     loaded = load(find(recipe), parse_set(overrides))
-    planned = plan.expand(loaded)
-    described = own_data.locations(loaded.path, [(name, entry.options) for name, entry in loaded.tasks])
-    settings = SweepSettings(
-        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, own_data=described, track=track
-    )
-    runs, chosen = [p.run for p in planned], [p.run for p in plan.select(planned, only)]
-    return _run(loaded.title, runs, chosen, settings, cohort=cohort, retry_failed=retry == "failed", launch=launch)
+    settings = SweepSettings(loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track)
+    return _run(loaded, settings, launch, cohort=cohort, only=only, retry_failed=retry == "failed")
 
 
 def _run(
-    title: str, runs: list[Run], chosen: list[Run], settings: SweepSettings, *,
-    cohort: int | None, retry_failed: bool, launch: Launch,
-) -> int:  # fmt: skip
-    """Run what is missing of the `chosen` ones among a recipe's runs; return the exit code: 1 where one did not complete.
+    recipe: Recipe, settings: SweepSettings, launch: Launch, *, cohort: int | None, only: list[str], retry_failed: bool
+) -> int:
+    """Run what is missing of a recipe's chosen runs; return the exit code: 1 where one did not complete.
 
     Where nothing is missing neither the model nor the data nor torch is asked for.
     """
+    from peftcli.experiment import plan
     from peftcli.runner import work
+    from peftcli.tasks import own_data
 
+    planned = plan.expand(recipe)
+    described = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
+    settings = replace(settings, own_data=described)
+    runs, chosen = [p.run for p in planned], [p.run for p in plan.select(planned, only)]
     # All runs are looked at, not only the chosen ones: a damaged record is better named early.
     wanted = work.missing(runs, settings, retry_failed) & {run.id for run in chosen}
     recorded = len(chosen) - len(wanted)
     more = " (no deltas are written of those)" if settings.save_delta and recorded else ""
-    summary = f"{title}: {len(chosen)} runs, {recorded} recorded already{more}"
+    summary = f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}"
     if not wanted:
         print(summary, file=sys.stderr)
         return _end(chosen, settings.output)
@@ -91,8 +91,8 @@ def _run(
     # Cohorts are made of the whole recipe, whatever is chosen or recorded: a run's company is always the same.
     cohorts = work.cohorts(runs, settings, cohort)
     print(summary, file=sys.stderr)
-    pinned = cohort_size.sweep_id(runs) if cohort is None else None
-    complaints = launch(work.WorkUnit(tuple(cohorts), wanted, pinned), settings, retry_failed)
+    unit = work.WorkUnit(tuple(cohorts), wanted, cohort_size.sweep_id(runs) if cohort is None else None)
+    complaints = launch(unit, settings, retry_failed)
     if complaints is None:  # submitted, and nobody waits
         return 0
     print("\n".join(complaints), file=sys.stderr, end="\n" if complaints else "")

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from peftcli.cli import deltas as command
+from peftcli.deltas.predicting import Prediction
 from peftcli.records import beside
+from peftcli.tasks import registry as tasks
 from tests import commandline, folders, trained
 from tests.commandline import Command
 
@@ -85,3 +88,11 @@ def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
         ended = peftcli(*arguments)
         assert ended.is_one_line
         assert words in ended.err
+
+
+def test_numbers_labels_and_limits_as_the_server_takes_them() -> None:
+    wnli = [Prediction(3, "entailment", None), Prediction(4, "not_entailment", None)]
+    assert command.table(tasks.get("wnli"), wnli) == "index\tprediction\n3\t1\n4\t0\n"
+    assert command.table(tasks.get("rte"), wnli) == "index\tprediction\n3\tentailment\n4\tnot_entailment\n"
+    scores = [Prediction(0, -1.5, None), Prediction(1, 6.0, None), Prediction(2, 2.25, None)]
+    assert command.table(tasks.get("stsb"), scores) == "index\tprediction\n0\t0.000000\n1\t5.000000\n2\t2.250000\n"
