@@ -146,7 +146,7 @@ def test_bytes_are_the_same_in_another_process_and_under_other_settings(tmp_path
         "print(hashlib.sha256(d.svg + d.png).hexdigest())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "5", "SOURCE_DATE_EPOCH": "1"}
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[3]
     command = [sys.executable, "-c", program, str(tmp_path)]
     printed = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout
     assert printed.strip() == hashlib.sha256(first[1].svg + first[1].png).hexdigest()
