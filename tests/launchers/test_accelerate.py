@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from peftcli import records, stopping
 from peftcli.cli import sweep as command
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
+from peftcli.launchers import accelerate
 from peftcli.records import merge
 from peftcli.runner import work
+from peftcli.runner.work import SweepSettings
 from tests import folders
 
 SHORT = {
@@ -56,28 +59,42 @@ def gone(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def alone(environment: dict[str, str], tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The records of one process."""
-    folder = tmp_path_factory.mktemp("alone")
-    process = sweep(
-        environment, folders.recipe(folder / "r.yaml", tiny_folder, **SHORT), folder / "out", "--cohort", "1"
-    )
-    assert process.wait(120) == 0
-    return contents(folder / "out")
+def recipe(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.recipe(tmp_path_factory.mktemp("recipes") / "r.yaml", tiny_folder, **SHORT)
 
 
-@pytest.mark.parametrize("processes", [1, 2, pytest.param(4, marks=pytest.mark.chaos)])
-def test_the_same_records_by_any_number_of_processes(
-    processes, alone, environment, tiny_folder, tmp_path, monkeypatch, capfd
-):
-    from peftcli.launchers import accelerate
-    from peftcli.runner.work import SweepSettings
+@pytest.fixture(scope="module")
+def alone(environment: dict[str, str], recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The records of one process, which is this one."""
+    output = tmp_path_factory.mktemp("alone")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes have it, whose records are compared bit by bit
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            settle(patch, environment)
+            assert command.sweep(str(recipe), output, cohort=1) == 0
+    finally:
+        torch.set_num_threads(threads)
+    return contents(output)
 
+
+def settle(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """Give this process, and those that it starts, an environment."""
     for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    recipe = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT), {})
-    runs = [planned.run for planned in plan.expand(recipe)]
-    settings = SweepSettings(recipe.model, tmp_path / "out")
+        patch.setenv(name, value)
+
+
+# One process is started as several are; that it is alone, tests of the command line show too.
+@pytest.mark.parametrize(
+    "processes", [pytest.param(1, marks=pytest.mark.whole), 2, pytest.param(4, marks=pytest.mark.chaos)]
+)
+def test_the_same_records_by_any_number_of_processes(
+    processes, alone, recipe, environment, tmp_path, monkeypatch, capfd
+):
+    settle(monkeypatch, environment)
+    loaded = load(recipe, {})
+    runs = [planned.run for planned in plan.expand(loaded)]
+    settings = SweepSettings(loaded.model, tmp_path / "out")
     unit = work.WorkUnit(tuple(work.cohorts(runs, settings, 1)), frozenset(run.id for run in runs))
     assert accelerate.run(unit, settings, processes, 1) == []
     assert contents(tmp_path / "out") == alone
@@ -85,8 +102,7 @@ def test_the_same_records_by_any_number_of_processes(
 
 
 @pytest.mark.chaos
-def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, environment, tiny_folder, tmp_path):
-    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **SHORT)
+def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, recipe, environment, tmp_path):
     options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
     process = sweep(environment, recipe, tmp_path / "out", *options)
     os.kill(children(process, 2)[0], signal.SIGKILL)
@@ -101,12 +117,12 @@ def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, envir
 
 
 def test_two_processes_that_train_each_run_together_find_the_same(environment, tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("PEFTCLI_CACHE_DIR", environment["PEFTCLI_CACHE_DIR"])
+    settle(monkeypatch, environment)
     exact = {**SHORT, "training": {**SHORT["training"], "precision": "float64"}}
-    recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact)
-    assert command.sweep(str(recipe), tmp_path / "one", cohort=2, predictions=False) == 0
-    options = ["--cohort", "2", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
-    assert sweep(environment, recipe, tmp_path / "two", *options).wait(120) == 0
+    recipe = str(folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact))
+    assert command.sweep(recipe, tmp_path / "one", cohort=2) == 0
+    together = {"launcher": "accelerate", "processes": 2, "processes_per_run": 2}
+    assert command.sweep(recipe, tmp_path / "two", cohort=2, **together) == 0
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert one.keys() == two.keys()
     assert len(one) == 4
@@ -177,8 +193,6 @@ def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(environment,
 
 
 def test_processes_have_to_be_a_multiple(monkeypatch):
-    from peftcli.launchers import accelerate
-
     monkeypatch.setattr(accelerate, "_gpus", list)
     assert accelerate.check(4, 2) == 4
     with pytest.raises(UserError, match="--processes 3 is no multiple of --processes-per-run 2"):

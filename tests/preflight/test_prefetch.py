@@ -131,7 +131,7 @@ def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
         "    except UserError as error: print(time.perf_counter() - start, error)\n"
     )
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     begun = time.perf_counter()
     said = subprocess.run(
         [sys.executable, "-c", code], env={**clean, **nowhere, "HF_HOME": str(tmp_path), "PYTHONPATH": root},
@@ -149,7 +149,7 @@ def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
 def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: Path) -> None:
     folders.bert(tmp_path / "model")
     (tmp_path / "other").mkdir()
-    root = str(Path(__file__).parent.parent)
+    root = str(Path(__file__).parents[2])
     arguments = ("--model", "someone/tiny", "--task", "demo", "--strategy", "layernorm", "--max-train-samples", "8")
     code = "from peftcli.models import catalogue, files\n"
     code += "print(files.fetch_config('someone/tiny')['hidden_size'])\n"

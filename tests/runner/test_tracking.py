@@ -104,11 +104,11 @@ def test_a_resumed_run_has_every_step_once(recipe, tmp_path, monkeypatch):
     assert not tracking.folder(settings.output, chosen[3]).exists()  # trained along, not asked for
 
 
-def test_processes_that_train_a_run_together_write_its_curves_once(recipe, environment, tmp_path):
-    options = ["--cohort", "2", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
-    given = [str(recipe), "--output", str(tmp_path / "out"), "--track", "tensorboard"]
-    done = subprocess.run([sys.executable, "-m", "peftcli", "sweep", *given, *options], env=environment, check=False)
-    assert done.returncode == 0
+def test_processes_that_train_a_run_together_write_its_curves_once(recipe, environment, tmp_path, monkeypatch):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    together = {"launcher": "accelerate", "processes": 2, "processes_per_run": 2}
+    assert command.sweep(str(recipe), tmp_path / "out", cohort=2, track="tensorboard", **together) == 0
     for run in runs(recipe):
         assert_same(tmp_path / "out", run)
 
