@@ -10,22 +10,22 @@ from tests.written_records import fill, runs, score_of, small, tabulate, unsynce
 
 
 def test_the_frame_gives_the_tables_numbers(tmp_path: Path) -> None:
-    made = small(seeds=4)
-    fill(made, tmp_path, score_of)
+    recipe = small(seeds=4)
+    fill(recipe, tmp_path, score_of)
     frame = peftcli.load_records(tmp_path)
-    assert len(frame) == len(runs(made)) == 32
+    assert len(frame) == len(runs(recipe)) == 32
     chosen = frame[frame.counts].assign(score=frame.matthews.where(frame.task == "cola", frame.accuracy))
     means = chosen.groupby(["strategy", "task", "learning_rate"]).score.agg(["mean", "std"]) * 100
-    for cell in tabulate(made, tmp_path).cells():
-        own = means.loc[(cell.strategy, cell.task)]
-        assert own["mean"].idxmax() == cell.learning_rate
-        assert cell.mean == pytest.approx(own["mean"].max())
-        assert cell.std == pytest.approx(own["std"][cell.learning_rate])
+    for cell in tabulate(recipe, tmp_path).cells():
+        by_rate = means.loc[(cell.strategy, cell.task)]
+        assert by_rate["mean"].idxmax() == cell.learning_rate
+        assert cell.mean == pytest.approx(by_rate["mean"].max())
+        assert cell.std == pytest.approx(by_rate["std"][cell.learning_rate])
 
 
 def test_every_evaluation_is_a_row_and_one_counts(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], strategies=[{"layernorm": {"layers": [1, 2]}}], training={"restore_best": True})
-    run = runs(made)[0]
+    recipe = small(tasks=["rte"], strategies=[{"layernorm": {"layers": [1, 2]}}], training={"restore_best": True})
+    run = runs(recipe)[0]
     scores = [0.5, 0.7, 0.6]
     evaluations = [
         {"step": at, "epoch": float(at), "split": "validation", "loss": 0.1, "accuracy": a}

@@ -16,12 +16,12 @@ def rows(name: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def test_table_1_stands_beside_what_was_printed() -> None:
-    found = rows("transferability/table1")
-    assert [row["published_percent"] for row in found] == [100, 51.76, 25.89, 0.03, 0.02, 0.02, 0.12, 0.03, 0]
-    for row in found:
+    counted = rows("transferability/table1")
+    assert [row["published_percent"] for row in counted] == [100, 51.76, 25.89, 0.03, 0.02, 0.02, 0.12, 0.03, 0]
+    for row in counted:
         if row["strategy"] != "bitfit":
             assert round(row["trainable_percent"], 2) == row["published_percent"], row
-    bitfit = found[6]
+    bitfit = counted[6]
     assert round(bitfit["trainable_percent"], 2) == 0.09
     assert "30,522" in bitfit["note"]
     assert round(100 * (bitfit["trainable"] + 30_522) / bitfit["total"], 2) == 0.12
@@ -29,22 +29,22 @@ def test_table_1_stands_beside_what_was_printed() -> None:
 
 @pytest.mark.parametrize(("name", "digits"), [("table2", 2), ("table3", 3), ("table4", 4)])
 def test_other_transferability_tables_print_the_paper_s_shares(name: str, digits: int) -> None:
-    found = [row for row in rows(f"transferability/{name}") if row["strategy"] != "bitfit"]
-    assert len(found) > 3
-    for row in found:
+    counted = [row for row in rows(f"transferability/{name}") if row["strategy"] != "bitfit"]
+    assert len(counted) > 3
+    for row in counted:
         assert round(row["trainable_percent"], digits) == row["published_percent"], row
 
 
 def test_freezing_counts_the_classifier_s_elements_in_random() -> None:
-    found = {row["strategy"]: row for row in rows("freezing/table1")}
-    assert found["random"]["trainable_with_head"] == 108_311
-    assert found["random"]["head"] == 1_538
-    assert found["layernorm"]["trainable"] == 38_400
-    assert found["layernorm"]["total"] == 108_310_272
-    assert f"{found['layernorm']['trainable_percent']:.2f}" == "0.04"
-    assert found["layernorm"]["published_percent"] == 0.4
-    assert found["bitfit"]["trainable"] == found["initbias_bitfit"]["trainable"] == 102_912
-    assert found["random"]["trainable_with_head"] == int(0.001 * (108_310_272 + 1_538))
+    counted = {row["strategy"]: row for row in rows("freezing/table1")}
+    assert counted["random"]["trainable_with_head"] == 108_311
+    assert counted["random"]["head"] == 1_538
+    assert counted["layernorm"]["trainable"] == 38_400
+    assert counted["layernorm"]["total"] == 108_310_272
+    assert f"{counted['layernorm']['trainable_percent']:.2f}" == "0.04"
+    assert counted["layernorm"]["published_percent"] == 0.4
+    assert counted["bitfit"]["trainable"] == counted["initbias_bitfit"]["trainable"] == 102_912
+    assert counted["random"]["trainable_with_head"] == int(0.001 * (108_310_272 + 1_538))
 
 
 SPAFIT = {
@@ -55,11 +55,11 @@ SPAFIT = {
 
 
 def test_spafit_with_a_three_label_head_prints_the_paper_s_millions() -> None:
-    found = {row["label"]: row for row in rows("spafit/table2")}
-    assert {label: found[label]["trainable_with_head"] for label in SPAFIT} == SPAFIT
+    counted = {row["label"]: row for row in rows("spafit/table2")}
+    assert {label: counted[label]["trainable_with_head"] for label in SPAFIT} == SPAFIT
     for label in SPAFIT:
-        assert round(found[label]["trainable_with_head"] / 1e6, 2) == found[label]["published_millions"], label
-    bitfit = found["Full BitFit"]
+        assert round(counted[label]["trainable_with_head"] / 1e6, 2) == counted[label]["published_millions"], label
+    bitfit = counted["Full BitFit"]
     assert (bitfit["trainable"], bitfit["head"]) == (24 * 11_264, 3_075)
     assert bitfit["published_millions"] == 31.52
     assert "270,336" in bitfit["note"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan, recipe
+from peftcli.experiment import plan
+from peftcli.experiment import recipe as recipes
 from peftcli.report import report as reporting
 from peftcli.report import summary
 from peftcli.report.formats import data
@@ -21,10 +22,10 @@ def test_an_unknown_format_is_told(tmp_path: Path) -> None:
 
 
 def test_notes_are_the_tables(tmp_path: Path) -> None:
-    made = small()
-    fill(made, tmp_path, score_of)
-    notes = reporting.notes(made, tmp_path)
-    assert notes == summary.summarise(made, tmp_path, False).table.notes
+    recipe = small()
+    fill(recipe, tmp_path, score_of)
+    notes = reporting.notes(recipe, tmp_path)
+    assert notes == summary.summarise(recipe, tmp_path, False).table.notes
     assert any("ddof 1" in note for note in notes)
     assert any(note.startswith("That choice flatters: the chosen rate's mean is") for note in notes)
 
@@ -37,23 +38,23 @@ def test_a_page_has_the_recipes_figures_and_a_mistake_in_one_is_told(tmp_path: P
 
 
 def test_the_same_records_give_the_same_bytes_wherever_recipe_and_results_lie(tmp_path: Path) -> None:
-    recipes = [tmp_path / folder / "mine.yaml" for folder in ("here", "elsewhere")]
-    for file in recipes:
+    files = [tmp_path / folder / "mine.yaml" for folder in ("here", "elsewhere")]
+    for file in files:
         file.parent.mkdir()
         file.write_text(
             json.dumps({**SMALL, "strategies": ["full"], "figures": [{"name": "bars-of-all", "kind": "bars"}]})
         )
-        fill(recipe.load(file), file.parent / "results", score_of)
+        fill(recipes.load(file), file.parent / "results", score_of)
     for form in reporting.FORMATS:
-        here, elsewhere = (reporting.report(recipe.load(file), file.parent / "results", form) for file in recipes)
+        here, elsewhere = (reporting.report(recipes.load(file), file.parent / "results", form) for file in files)
         assert here == elsewhere
         assert str(tmp_path) not in here
 
 
 def test_json_has_the_shipped_name_of_a_recipe_or_the_files(tmp_path: Path) -> None:
-    file = recipe.find("transferability/table2")
+    file = recipes.find("transferability/table2")
     for path in (file, file.parent / ".." / "transferability" / "table2.yaml"):
-        report = summary.summarise(recipe.load(path), tmp_path, False)
+        report = summary.summarise(recipes.load(path), tmp_path, False)
         assert json.loads(data.to_json(report))["recipe"] == "transferability/table2"
     assert json.loads(data.to_json(summary.summarise(small(), tmp_path, False)))["recipe"] == "small.yaml"
 
@@ -61,9 +62,9 @@ def test_json_has_the_shipped_name_of_a_recipe_or_the_files(tmp_path: Path) -> N
 LIGHT = """
 import sys
 from pathlib import Path
-from peftcli.experiment import recipe
+from peftcli.experiment import recipe as recipes
 from peftcli.report import report as reporting
-text = reporting.report(recipe.load(recipe.find("transferability/table1")), Path(sys.argv[1]), "terminal", True)
+text = reporting.report(recipes.load(recipes.find("transferability/table1")), Path(sys.argv[1]), "terminal", True)
 assert "missing" in text
 heavy = {"torch", "transformers", "pandas", "scipy", "numpy", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy
@@ -78,10 +79,10 @@ LARGE = """
 import resource, sys, time
 started = time.perf_counter()
 from pathlib import Path
-from peftcli.experiment import recipe
+from peftcli.experiment import recipe as recipes
 from peftcli.report import report as reporting
-made = recipe.load(recipe.find("transferability/table1"), {"seeds": 10})
-text = reporting.report(made, Path(sys.argv[1]), sys.argv[2], True)
+recipe = recipes.load(recipes.find("transferability/table1"), {"seeds": 10})
+text = reporting.report(recipe, Path(sys.argv[1]), sys.argv[2], True)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 print(time.perf_counter() - started, peak)
 """
@@ -90,9 +91,9 @@ print(time.perf_counter() - started, peak)
 @pytest.mark.bench
 @pytest.mark.parametrize("form", ["terminal", "json"])
 def test_five_thousand_records_take_five_seconds_and_500_mb(tmp_path: Path, form: str) -> None:
-    made = recipe.load(recipe.find("transferability/table1"), {"seeds": 10})
-    from_published(made, tmp_path)
-    assert len(plan.expand(made)) == 5040
+    recipe = recipes.load(recipes.find("transferability/table1"), {"seeds": 10})
+    from_published(recipe, tmp_path)
+    assert len(plan.expand(recipe)) == 5040
     command = [sys.executable, "-c", LARGE, str(tmp_path), form]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     seconds, peak = map(float, done.stdout.split())

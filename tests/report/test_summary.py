@@ -1,4 +1,4 @@
-"""A report as data: runs by state, what went wrong, what it cost, what the records were made with."""
+"""A report as data: runs by state, what went wrong, what it cost, what the records were recipe with."""
 
 from pathlib import Path
 
@@ -9,26 +9,26 @@ from tests.written_records import body, runs, small, unsynced, write
 
 
 def test_costs_of_a_cohort_are_shared(tmp_path: Path) -> None:
-    made = small()
+    recipe = small()
     cost = {"seconds": 7200.0, "steps": 10, "tokens": 24000, "peak_memory_bytes": 5, "cohort": 24}
     with unsynced():
-        for run in runs(made):
+        for run in runs(recipe):
             write(tmp_path, run, {"validation": {"accuracy": 0.5}}, cost=cost)
-    found = summary.summarise(made, tmp_path, False)
-    assert found.cost.hours == pytest.approx(2.0)
-    assert (found.cost.tokens, found.cost.peak_memory_bytes, found.cost.devices) == (24000, 5, ("cpu",))
-    assert len(found.environments) == 1
+    report = summary.summarise(recipe, tmp_path, False)
+    assert report.cost.hours == pytest.approx(2.0)
+    assert (report.cost.tokens, report.cost.peak_memory_bytes, report.cost.devices) == (24000, 5, ("cpu",))
+    assert len(report.environments) == 1
 
 
 def test_runs_are_counted_by_state_and_troubles_say_why(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=5)
-    done, diverged, failed, damaged, _ = runs(made)
+    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=5)
+    done, diverged, failed, damaged, _ = runs(recipe)
     with unsynced():
         write(tmp_path, done, {"validation": {"accuracy": 0.5}})
         write(tmp_path, diverged, {}, "diverged")
         write(tmp_path, failed, {}, "failed", error="OutOfMemoryError: no")
         write(tmp_path, damaged, {}).write_text("{")
-    report = summary.summarise(made, tmp_path, False)
+    report = summary.summarise(recipe, tmp_path, False)
     assert report.counts == {"completed": 1, "diverged": 1, "failed": 1, "damaged": 1, "missing": 1}
     assert report.troubles == (
         "rte full lr=0.001 seed=1: diverged: loss or weights not finite at step 3",
@@ -38,15 +38,17 @@ def test_runs_are_counted_by_state_and_troubles_say_why(tmp_path: Path) -> None:
 
 
 def test_distinct_environments_stand_once_and_memory_is_the_most_of_any(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=4)
+    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=4)
     usual = body({})["environment"]
     gpu = {**usual, "device": "NVIDIA H100"}
     cost = body({})["cost"]
     with unsynced():
-        for run, environment, peak in zip(runs(made), (usual, gpu, dict(usual), gpu), (None, 7, None, 9), strict=True):
+        for run, environment, peak in zip(
+            runs(recipe), (usual, gpu, dict(usual), gpu), (None, 7, None, 9), strict=True
+        ):
             changes = {"environment": environment, "cost": {**cost, "peak_memory_bytes": peak}}
             write(tmp_path, run, {"validation": {"accuracy": 0.5}}, **changes)
-    report = summary.summarise(made, tmp_path, False)
+    report = summary.summarise(recipe, tmp_path, False)
     assert report.environments == (usual, gpu)
     assert report.cost.devices == ("cpu", "NVIDIA H100")
     assert report.cost.peak_memory_bytes == 9

@@ -25,8 +25,8 @@ def test_importing_the_report_side_needs_no_numerical_library() -> None:
     heavy = "{'numpy', 'scipy', 'pandas', 'torch'}"
     modules = "peftcli.report.statistics.describe, peftcli.report.statistics.significance"
     code = f"import sys, {modules}; print({heavy} & {{*sys.modules}})"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
 
 
 @given(SCORES)
@@ -36,11 +36,11 @@ def test_mean_and_std_equal_exact_arithmetic(values: list[float]) -> None:
     squares = sum((value - centre) ** 2 for value in exact)
     assert describe.mean(values) == pytest.approx(float(centre), rel=1e-15, abs=1e-17)
     for ddof in (0, 1):
-        found = describe.std(values, ddof)
+        result = describe.std(values, ddof)
         if len(values) <= ddof:
-            assert found is None
+            assert result is None
         else:
-            assert found == pytest.approx(math.sqrt(squares / (len(exact) - ddof)), rel=1e-9, abs=1e-16)
+            assert result == pytest.approx(math.sqrt(squares / (len(exact) - ddof)), rel=1e-9, abs=1e-16)
 
 
 def test_std_survives_a_large_offset() -> None:
@@ -129,10 +129,10 @@ def test_bootstrap_interval_nears_the_one_over_all_resamples(
 ) -> None:
     # With 9,999 resamples an end of the wider interval still scatters by 0.01.
     monkeypatch.setattr(describe, "RESAMPLES", 200_000)
-    found = describe.bootstrap_interval([*values, None], level)
-    assert (found.low, found.high) == pytest.approx(_exhaustive_bca(values, level), abs=0.005)
-    assert (found.n, found.level) == (len(values), level)
-    assert found.note == f"n = {len(values)}: so few values make a bootstrap interval too narrow"
+    result = describe.bootstrap_interval([*values, None], level)
+    assert (result.low, result.high) == pytest.approx(_exhaustive_bca(values, level), abs=0.005)
+    assert (result.n, result.level) == (len(values), level)
+    assert result.note == f"n = {len(values)}: so few values make a bootstrap interval too narrow"
 
 
 def test_bootstrap_interval_depends_on_its_seed_alone() -> None:

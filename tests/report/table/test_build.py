@@ -15,12 +15,12 @@ from tests.written_records import TABLES, fill, from_published, load, runs, smal
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
-    found = {}
+    tables = {}
     for name in TABLES:
-        made, output = load(name), tmp_path_factory.mktemp("records")
-        from_published(made, output)
-        found[name] = tabulate(made, output)
-    return found
+        recipe, output = load(name), tmp_path_factory.mktemp("records")
+        from_published(recipe, output)
+        tables[name] = tabulate(recipe, output)
+    return tables
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -30,8 +30,8 @@ def test_every_printed_cell_comes_out_as_printed(tables: dict[str, Table], name:
     with open(load(name).path.with_suffix(".csv"), newline="") as stream:
         wanted = [row for row in csv.DictReader(stream) if row["task"] != "average"]
     cells = list(table.cells())
-    found = {id(cell.published): cell for cell in cells if cell.published is not None}
-    assert len(cells) == len(found) == len(wanted), "each printed cell has its place, and none is used twice"
+    by_printed = {id(cell.published): cell for cell in cells if cell.published is not None}
+    assert len(cells) == len(by_printed) == len(wanted), "each printed cell has its place, and none is used twice"
     for cell in cells:
         assert cell.published is not None
         assert cell.state == "complete"
@@ -97,21 +97,21 @@ def test_millions_count_the_head_of_the_papers_labels(tables: dict[str, Table], 
 
 
 def test_an_average_lacking_a_column_is_not_printed(tmp_path: Path) -> None:
-    made = small(table={"average": True})
+    recipe = small(table={"average": True})
     with unsynced():
-        for run in runs(made, task="rte"):
+        for run in runs(recipe, task="rte"):
             write(tmp_path, run, {"validation": {"accuracy": 0.5}})
-    average = tabulate(made, tmp_path).rows[0].average
+    average = tabulate(recipe, tmp_path).rows[0].average
     assert average is not None
     assert (average.mean, average.columns, average.planned, average.incomplete) == (None, 1, 2, True)
 
 
 def test_an_average_of_incomplete_cells_says_so(tmp_path: Path) -> None:
-    made = small(table={"average": True})
-    fill(made, tmp_path, lambda run: 0.5)
-    run = runs(made, task="rte", strategy="full")[0]
+    recipe = small(table={"average": True})
+    fill(recipe, tmp_path, lambda run: 0.5)
+    run = runs(recipe, task="rte", strategy="full")[0]
     next(tmp_path.glob(f"rte/full-{run.id}.json")).unlink()
-    rows = tabulate(made, tmp_path).rows
+    rows = tabulate(recipe, tmp_path).rows
     assert [row.average.incomplete for row in rows if row.average] == [True, False]
 
 

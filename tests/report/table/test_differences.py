@@ -13,57 +13,57 @@ TABLE = {"reference": "full"}
 
 
 def test_equal_seeds_are_tested_in_pairs(tmp_path: Path) -> None:
-    made = small(seeds=7, learning_rates=[1e-3], table=TABLE)
-    fill(made, tmp_path, score_of)
-    grid = differences.from_reference(tabulate(made, tmp_path))
+    recipe = small(seeds=7, learning_rates=[1e-3], table=TABLE)
+    fill(recipe, tmp_path, score_of)
+    grid = differences.from_reference(tabulate(recipe, tmp_path))
     assert grid is not None
     assert grid[0] == (None, None), "the reference itself"
-    for found, task in zip(grid[1], ("rte", "cola"), strict=True):
-        ours, theirs = ([100 * score_of(r) for r in runs(made, task=task, strategy=s)] for s in ("layernorm", "full"))
-        assert found is not None
-        assert found.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
-        assert found.test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
+    for difference, task in zip(grid[1], ("rte", "cola"), strict=True):
+        ours, theirs = ([100 * score_of(r) for r in runs(recipe, task=task, strategy=s)] for s in ("layernorm", "full"))
+        assert difference is not None
+        assert difference.difference == pytest.approx(np.mean(ours) - np.mean(theirs))
+        assert difference.test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
 
 
 def test_other_seeds_are_tested_by_welch(tmp_path: Path) -> None:
     strategies = ["full", {"layernorm": {"seeds": [5, 6, 7, 8]}}]
-    made = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies, table=TABLE)
-    fill(made, tmp_path, score_of)
-    grid = differences.from_reference(tabulate(made, tmp_path))
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies, table=TABLE)
+    fill(recipe, tmp_path, score_of)
+    grid = differences.from_reference(tabulate(recipe, tmp_path))
     assert grid is not None
-    ours, theirs = ([100 * score_of(run) for run in runs(made, strategy=s)] for s in ("layernorm", "full"))
+    ours, theirs = ([100 * score_of(run) for run in runs(recipe, strategy=s)] for s in ("layernorm", "full"))
     assert grid[1][0] is not None
     assert grid[1][0].test.name == "Welch t"
     assert grid[1][0].test.p_value == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
 
 
 def test_a_missing_run_unpairs_no_other(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=6, table=TABLE)
-    fill(made, tmp_path, score_of)
-    lost = runs(made, strategy="full")[2]
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], seeds=6, table=TABLE)
+    fill(recipe, tmp_path, score_of)
+    lost = runs(recipe, strategy="full")[2]
     next(tmp_path.glob(f"rte/full-{lost.id}.json")).unlink()
-    grid = differences.from_reference(tabulate(made, tmp_path))
+    grid = differences.from_reference(tabulate(recipe, tmp_path))
     assert grid is not None
     assert grid[1][0] is not None
     test = grid[1][0].test
-    ours, theirs = ([score_of(r) for r in runs(made, strategy=s) if r.seed != 2] for s in ("layernorm", "full"))
+    ours, theirs = ([score_of(r) for r in runs(recipe, strategy=s) if r.seed != 2] for s in ("layernorm", "full"))
     assert (test.name, test.n) == ("Wilcoxon signed-rank", 5)
     assert test.p_value == pytest.approx(stats.wilcoxon(ours, theirs, method="exact").pvalue)
 
 
 def test_the_best_of_several_reference_rows_is_compared_with(tmp_path: Path) -> None:
     table = {"rows": ["strategy", "learning_rate"], "select": "every learning rate", **TABLE}
-    made = small(tasks=["rte"], table=table)
-    fill(made, tmp_path, score_of)
-    grid = differences.from_reference(tabulate(made, tmp_path))
+    recipe = small(tasks=["rte"], table=table)
+    fill(recipe, tmp_path, score_of)
+    grid = differences.from_reference(tabulate(recipe, tmp_path))
     assert grid is not None
     means = [
-        np.mean([100 * score_of(run) for run in runs(made, strategy="full", learning_rate=r)]) for r in (1e-4, 1e-3)
+        np.mean([100 * score_of(run) for run in runs(recipe, strategy="full", learning_rate=r)]) for r in (1e-4, 1e-3)
     ]
-    found = grid[2][0]
-    assert found is not None
-    ours = np.mean([100 * score_of(run) for run in runs(made, task="rte", strategy="layernorm", learning_rate=1e-4)])
-    assert found.difference == pytest.approx(ours - max(means))
+    difference = grid[2][0]
+    assert difference is not None
+    ours = np.mean([100 * score_of(run) for run in runs(recipe, task="rte", strategy="layernorm", learning_rate=1e-4)])
+    assert difference.difference == pytest.approx(ours - max(means))
 
 
 def test_no_reference_no_differences(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_no_reference_no_differences(tmp_path: Path) -> None:
 
 
 def test_the_notes_say_what_few_seeds_cannot_show(tmp_path: Path) -> None:
-    made = small(table=TABLE)
-    fill(made, tmp_path, score_of)
-    table = tabulate(made, tmp_path)
+    recipe = small(table=TABLE)
+    fill(recipe, tmp_path, score_of)
+    table = tabulate(recipe, tmp_path)
     grid = differences.from_reference(table)
     assert grid is not None
     assert (

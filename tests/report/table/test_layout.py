@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan, recipe
+from peftcli.experiment import plan
+from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.table import layout, selection, spec
 from peftcli.report.table.layout import Layout
@@ -14,24 +15,24 @@ from tests.written_records import small
 NOWHERE = Path("nowhere")
 
 
-def lay_out(made: Recipe) -> Layout:
-    return layout.lay_out(made, spec.read(made), selection.outcomes(plan.expand(made), NOWHERE))
+def lay_out(recipe: Recipe) -> Layout:
+    return layout.lay_out(recipe, spec.read(recipe), selection.outcomes(plan.expand(recipe), NOWHERE))
 
 
 def test_table_4_has_a_row_for_each_n_and_two_columns_a_task() -> None:
-    laid = lay_out(recipe.load(recipe.find("transferability/table4")))
+    laid = lay_out(recipes.load(recipes.find("transferability/table4")))
     assert laid.rows == (("256",), ("64",), ("16",), ("4",))
     tasks = ("CoLA", "MRPC", "STS-B", "RTE")
     assert laid.columns == tuple((task, kind) for task in tasks for kind in ("Outlier", "Random"))
-    place = laid.cells[("16",), ("STS-B", "Random")]
-    assert {(o.run.strategy, o.run.options["n"], o.run.task) for o in place.outcomes} == {
+    cell = laid.cells[("16",), ("STS-B", "Random")]
+    assert {(o.run.strategy, o.run.options["n"], o.run.task) for o in cell.outcomes} == {
         ("layernorm_random", 16, "stsb")
     }
-    assert len(place.outcomes) == 21, "seven learning rates, three seeds"
+    assert len(cell.outcomes) == 21, "seven learning rates, three seeds"
 
 
 def test_one_mnli_run_fills_two_columns() -> None:
-    laid = lay_out(recipe.load(recipe.find("transferability/table1")))
+    laid = lay_out(recipes.load(recipes.find("transferability/table1")))
     assert [column[0] for column in laid.columns] == [
         "CoLA",
         "SST-2",
@@ -50,17 +51,17 @@ def test_one_mnli_run_fills_two_columns() -> None:
 
 
 def test_learning_rates_stand_ascending_below_their_strategy() -> None:
-    laid = lay_out(recipe.load(recipe.find("freezing/table1")))
+    laid = lay_out(recipes.load(recipes.find("freezing/table1")))
     assert laid.rows[:4] == (("Full", "3e-5"), ("BitFit", "1e-4"), ("BitFit", "5e-4"), ("BitFit", "1e-3"))
     assert (("Random", "5e-4"), ("QNLI",)) not in laid.cells, "not planned"
 
 
 def test_training_settings_make_columns() -> None:
-    laid = lay_out(recipe.load(recipe.find("freezing/table2")))
+    laid = lay_out(recipes.load(recipes.find("freezing/table2")))
     assert [column[0] for column in laid.columns][:2] == ["All (100%)", "5000 (58%)"]
-    place = laid.cells[("BitFit", "1e-3"), ("100 (1%)",)]
-    assert place.setting == {"train_size": 100, "learning_rate": 1e-3}
-    assert {o.run.protocol.train_size for o in place.outcomes} == {100}
+    cell = laid.cells[("BitFit", "1e-3"), ("100 (1%)",)]
+    assert cell.setting == {"train_size": 100, "learning_rate": 1e-3}
+    assert {o.run.protocol.train_size for o in cell.outcomes} == {100}
 
 
 def test_two_strategies_in_one_cell_are_refused() -> None:
@@ -79,8 +80,8 @@ def test_a_column_that_no_task_has_is_refused() -> None:
 
 
 def test_words_come_from_labels_options_and_rates() -> None:
-    made = small(strategies=["full", {"layernorm": {"layers": [1, 2]}}], table={"labels": {"rte": "RTE"}})
-    laid = lay_out(made)
+    recipe = small(strategies=["full", {"layernorm": {"layers": [1, 2]}}], table={"labels": {"rte": "RTE"}})
+    laid = lay_out(recipe)
     assert laid.rows == (("full",), ("layernorm:layers=1+2",))
     assert laid.columns == (("RTE",), ("cola",))
     assert [layout.rate_text(rate) for rate in (1e-4, 2.5e-5, 3e-5, 0.01, 1.0)] == [

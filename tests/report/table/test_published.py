@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.experiment import plan, recipe
+from peftcli.experiment import plan
+from peftcli.experiment import recipe as recipes
 from peftcli.experiment.run import Run
 from peftcli.report.table import published
 from tests.written_records import TABLES, load
@@ -14,17 +15,17 @@ from tests.written_records import TABLES, load
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_printed_cell_belongs_to_one_strategy_of_its_recipe(name: str) -> None:
-    made = load(name)
-    file = made.path.with_suffix(".csv")
+    recipe = load(name)
+    file = recipe.path.with_suffix(".csv")
     cells = published.read(file)
     with open(file, newline="") as stream:
         assert len(cells) == len(list(csv.DictReader(stream)))
-    runs = {(p.strategy, p.task): p.run for p in plan.expand(recipe.load(made.path))}.values()
+    runs = {(p.strategy, p.task): p.run for p in plan.expand(recipes.load(recipe.path))}.values()
     for cell in cells:
         fitting = {(run.strategy, str(run.options)) for run in runs if run.strategy == cell.strategy}
-        own = [run for run in runs if run.strategy == cell.strategy and _fits_but_rate(cell.setting, run)]
+        of_cell = [run for run in runs if run.strategy == cell.strategy and _fits_but_rate(cell.setting, run)]
         assert fitting
-        assert len({str(run.options) for run in own}) == 1, cell
+        assert len({str(run.options) for run in of_cell}) == 1, cell
 
 
 def _fits_but_rate(setting: dict[str, object], run: Run) -> bool:
@@ -32,7 +33,7 @@ def _fits_but_rate(setting: dict[str, object], run: Run) -> bool:
 
 
 def test_numbers_and_settings_are_read() -> None:
-    cells = published.read(recipe.find("transferability/table1").with_suffix(".csv"))
+    cells = published.read(recipes.find("transferability/table1").with_suffix(".csv"))
     copied = [cell for cell in cells if cell.copied_from]
     assert [(c.strategy, c.task) for c in copied] == [
         ("bitfit", t) for t in ("mnli_matched", "mnli_mismatched", "qnli")

@@ -12,15 +12,17 @@ from tests.written_records import fill, from_published, load, small, tabulate
 @pytest.fixture(scope="module")
 def effectiveness(tmp_path_factory: pytest.TempPathFactory) -> Table:
     output = tmp_path_factory.mktemp("effectiveness")
-    made = load("effectiveness/table1")
-    from_published(made, output)
-    return tabulate(made, output)
+    recipe = load("effectiveness/table1")
+    from_published(recipe, output)
+    return tabulate(recipe, output)
 
 
 def test_ranks_are_those_of_pandas(effectiveness: Table) -> None:
     frame = pandas.DataFrame([vars(cell) for cell in effectiveness.cells()])
-    by_mean = frame.groupby("column")["mean"].transform(lambda own: own.round(2).rank(ascending=False, method="min"))
-    by_std = frame.groupby("column")["std"].transform(lambda own: own.round(2).rank(method="min"))
+    by_mean = frame.groupby("column")["mean"].transform(
+        lambda column: column.round(2).rank(ascending=False, method="min")
+    )
+    by_std = frame.groupby("column")["std"].transform(lambda column: column.round(2).rank(method="min"))
     assert (frame["rank"] == by_mean).all()
     assert (frame["std_rank"] == by_std).all()
 
@@ -43,17 +45,17 @@ def test_the_brackets_of_the_paper_come_out(effectiveness: Table) -> None:
 
 
 def test_unranked_strategies_take_no_place_and_within_ranks_apart(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], learning_rates=[1e-3], table={"ranks": "best", "unranked": ["full"]})
-    fill(made, tmp_path, lambda run: 0.9 if run.strategy == "full" else 0.5)
-    assert [row.cells[0].rank for row in tabulate(made, tmp_path).rows if row.cells[0]] == [None, 1]
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], table={"ranks": "best", "unranked": ["full"]})
+    fill(recipe, tmp_path, lambda run: 0.9 if run.strategy == "full" else 0.5)
+    assert [row.cells[0].rank for row in tabulate(recipe, tmp_path).rows if row.cells[0]] == [None, 1]
     fours = [{name: {"n": n}} for n in (4, 16) for name in ("layernorm_outlier", "layernorm_random")]
     table = {"ranks": "best", "within": "n"}
-    made = small(tasks=["rte"], learning_rates=[1e-3], strategies=fours, table=table)
-    fill(made, tmp_path, lambda run: run.options["n"] / 100 + (run.strategy == "layernorm_outlier") / 1000)
-    assert [row.cells[0].rank for row in tabulate(made, tmp_path).rows if row.cells[0]] == [1, 2, 1, 2]
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], strategies=fours, table=table)
+    fill(recipe, tmp_path, lambda run: run.options["n"] / 100 + (run.strategy == "layernorm_outlier") / 1000)
+    assert [row.cells[0].rank for row in tabulate(recipe, tmp_path).rows if row.cells[0]] == [1, 2, 1, 2]
 
 
 def test_equal_as_printed_is_equal(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], learning_rates=[1e-3], table={"ranks": "best"})
-    fill(made, tmp_path, lambda run: 0.50004 if run.strategy == "full" else 0.5)
-    assert [row.cells[0].rank for row in tabulate(made, tmp_path).rows if row.cells[0]] == [1, 1]
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], table={"ranks": "best"})
+    fill(recipe, tmp_path, lambda run: 0.50004 if run.strategy == "full" else 0.5)
+    assert [row.cells[0].rank for row in tabulate(recipe, tmp_path).rows if row.cells[0]] == [1, 1]

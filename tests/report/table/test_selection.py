@@ -44,8 +44,8 @@ def test_the_test_split_counts_where_the_best_validation_is() -> None:
         *EVALUATIONS[:4],
         *({"step": n, "split": "test", "accuracy": n / 10} for n in (1, 2, 3, 4)),
     ]
-    found = selection.counted(both, planned(restore_best=True).run.protocol, "accuracy")
-    assert found["test"]["accuracy"] == 0.2, "chosen by validation, not by test"
+    counting = selection.counted(both, planned(restore_best=True).run.protocol, "accuracy")
+    assert counting["test"]["accuracy"] == 0.2, "chosen by validation, not by test"
 
 
 def test_the_official_set_is_the_test_set_where_validation_is_held_out() -> None:
@@ -82,20 +82,20 @@ def test_the_held_out_part_can_choose() -> None:
 
 
 def test_every_state_is_told(tmp_path: Path) -> None:
-    made = small()
-    done, diverged, failed, damaged, *_ = runs(made)
+    recipe = small()
+    done, diverged, failed, damaged, *_ = runs(recipe)
     write(tmp_path, done, {"validation": {"accuracy": 0.6, "collapsed": True}})
     write(tmp_path, diverged, {}, "diverged")
     write(tmp_path, failed, {}, "failed", parameters=None, cost=None, environment=None, error="OutOfMemoryError: no")
     file = write(tmp_path, damaged, {"validation": {"accuracy": 0.6}})
     file.write_bytes(file.read_bytes().replace(b"0.6", b"0.9"))
-    found = selection.outcomes(plan.expand(made), tmp_path)
-    assert [o.state for o in found[:5]] == ["completed", "diverged", "failed", "damaged", "missing"]
-    assert found[0].value("validation", "accuracy") == 0.6
-    assert found[0].collapsed == {"validation"}
-    assert [o.value("validation", "accuracy") for o in found[1:5]] == [None] * 4
-    assert "checksum" in found[3].error
-    assert found[2].error == "OutOfMemoryError: no"
+    outcomes = selection.outcomes(plan.expand(recipe), tmp_path)
+    assert [o.state for o in outcomes[:5]] == ["completed", "diverged", "failed", "damaged", "missing"]
+    assert outcomes[0].value("validation", "accuracy") == 0.6
+    assert outcomes[0].collapsed == {"validation"}
+    assert [o.value("validation", "accuracy") for o in outcomes[1:5]] == [None] * 4
+    assert "checksum" in outcomes[3].error
+    assert outcomes[2].error == "OutOfMemoryError: no"
 
 
 def test_a_record_that_bears_another_runs_id_is_damaged(tmp_path: Path) -> None:
@@ -118,5 +118,5 @@ def test_a_run_that_did_not_complete_has_no_value_even_with_evaluations(tmp_path
     run = runs(small())[0]
     evaluation = {"step": 1, "epoch": 1.0, "split": "validation", "loss": 0.1, "accuracy": 0.9}
     write(tmp_path, run, {}, status, evaluations=[evaluation])
-    found = selection.outcomes(plan.expand(small()), tmp_path)[0]
-    assert (found.state, found.value("validation", "accuracy")) == (status, None)
+    outcome = selection.outcomes(plan.expand(small()), tmp_path)[0]
+    assert (outcome.state, outcome.value("validation", "accuracy")) == (status, None)
