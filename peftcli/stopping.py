@@ -22,6 +22,8 @@ class Stopped(SystemExit):
         super().__init__(STOPPED)
 
 
+# One process has one set of handlers, so that what they know is the module's. `asked`: a handler has run. `heard`: a signal
+# has come, which the watching thread knows before Python gets round to running the handler.
 _state = {"asked": False, "deferred": False, "heard": False}
 _rescue: list[Callable[[], None]] = []  # what saves the progress while the code below `deferred` is at work
 
@@ -36,9 +38,9 @@ def install() -> None:
 
 @contextlib.contextmanager
 def deferred(rescue: Callable[[], None]) -> Iterator[None]:
-    """Inside, a signal only asks to stop, and the code looks at `asked` between its steps; at the end it is raised.
+    """A context in which a signal only asks to stop: the code looks at `asked` between its steps; leaving it raises Stopped.
 
-    Where a step lasts too long for that, `rescue` is called from another thread, and must save the progress.
+    Where a step takes longer than PATIENCE, `rescue` is called from another thread, and must save the progress.
     """
     _rescue[:] = [rescue]
     _state["deferred"] = True
@@ -52,13 +54,15 @@ def deferred(rescue: Callable[[], None]) -> Iterator[None]:
 
 
 def settle() -> None:
-    """Let no signal change the exit code once it is decided: Python would drop its handlers first when it ends."""
+    """Ignore signals from here on, so that none changes the exit code once it is decided."""
+    # When the interpreter ends it drops Python's handlers first: a late signal would end the process by its own number.
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 def leave() -> None:
-    """End the program as stopped, without the second that the interpreter takes to end: all is saved and unwound."""
+    """End the program as stopped, once all is saved and unwound."""
+    # Not by sys.exit: the interpreter's own end takes a second with torch loaded, and hears no second signal.
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # whoever read it may be gone
             stream.flush()
@@ -71,12 +75,12 @@ def asked() -> bool:
 
 
 def heard() -> bool:
-    """Whether a signal came, be it that the code has not seen it yet."""
+    """Whether a signal came, even where its handler has not run yet."""
     return _state["heard"]
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    if _state["asked"]:
+    if _state["asked"]:  # the second signal: whoever sends it does not want to wait
         os._exit(STOPPED)
     _state["asked"] = True
     if not _state["deferred"]:
@@ -84,7 +88,7 @@ def _handle(number: int, frame: FrameType | None) -> None:
 
 
 def _hold() -> None:
-    """Keep signals waiting while a process forks, so that a child hears of its own, and its parent of none of them."""
+    """Hold signals back while the process forks: until the child has a pipe of its own it would write into its parent's."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
 
@@ -93,12 +97,13 @@ def _release() -> None:
 
 
 def _begin_child() -> None:
-    _watch()
+    _watch()  # threads do not survive a fork: the child needs its own
     _release()
 
 
 def _watch() -> None:
-    """Start a thread that hears of signals at once: handlers wait until a long computation gives way to Python."""
+    """Start a thread that hears of signals at once; a handler waits until a long computation gives way to Python."""
+    # The interpreter writes each signal's number into this pipe from C, whatever the main thread is doing.
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -106,6 +111,7 @@ def _watch() -> None:
 
 
 def _wait(reading: int) -> None:
+    """At the first signal give the main thread time to stop by itself, then save what there is and end the process."""
     _hear(reading)
     _state["heard"] = True
     threading.Thread(target=_end_on_second, args=(reading,), daemon=True).start()
@@ -113,7 +119,7 @@ def _wait(reading: int) -> None:
     try:
         for rescue in tuple(_rescue):
             rescue()
-    finally:
+    finally:  # a rescue that fails must not keep the process alive
         os._exit(STOPPED)
 
 
@@ -123,5 +129,6 @@ def _end_on_second(reading: int) -> None:
 
 
 def _hear(reading: int) -> None:
+    """Block until one of SIGNALS comes; others that have handlers are written into the pipe too."""
     while os.read(reading, 1)[0] not in SIGNALS:
         pass
