@@ -29,7 +29,7 @@ def run() -> NoReturn:
         code = app(standalone_mode=False)
     except UserError as error:
         _fail(str(error))
-    except typer.Abort:
+    except typer.Abort:  # what the library makes of Ctrl-C
         sys.exit(STOPPED)
     except UsageError as error:
         _fail(_usage_message(error))
@@ -57,7 +57,7 @@ def _version(asked: bool) -> None:
         from importlib.metadata import version
 
         print(f"peftcli {version('peftcli')}")
-        raise typer.Exit
+        raise typer.Exit  # before the library misses a command
 
 
 @app.callback()

@@ -32,6 +32,7 @@ def apply(
     """Write a saved delta on its base as a transformers folder, or a lora as an adapter of the peft package."""
     if form not in FOLDERS:
         raise unknown("value of --format", form, FOLDERS)
+    # Imported from here on, since it takes torch: a mistake in the options is told at once.
     from peftcli.deltas import export, file
 
     saved = file.read(delta)
@@ -78,6 +79,7 @@ def predict(
     """Write a saved delta's predictions on a file, or on a split as the GLUE server takes them."""
     if (source is None) == (split is None):
         raise UserError("predict takes --input FILE or --split NAME, one of them")
+    # The suffix says what the reader expects, unless --format says otherwise.
     form = form or ("jsonl" if to is not None and to.suffix in (".jsonl", ".ndjson") else "tsv")
     if form not in TEXTS:
         raise unknown("value of --format", form, TEXTS)
@@ -113,6 +115,7 @@ def table(task: Task, predictions: Sequence[Prediction]) -> str:
             # The server refuses a score outside STS-B's range, where a regression may well end.
             word = f"{min(max(value, LOWEST), HIGHEST) if task.data == registry.GLUE else value:.6f}"
         else:
+            # The data set's own order of labels is the one whose numbers the server knows.
             word = str(task.labels.index(value)) if task.submitted_as == "number" else value
         lines.append(f"{prediction.index}\t{word}")
     return "".join(f"{line}\n" for line in lines)

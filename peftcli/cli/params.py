@@ -21,6 +21,7 @@ def params(
     from peftcli.experiment.recipe import find, load, parse_set
     from peftcli.report import parameters
 
+    # Exactly one of the two ways; with one of --model and --strategy the other has a default.
     if (recipe is None) == (model is None and strategy is None):
         raise UserError("params takes a RECIPE, or --model and --strategy")
     if recipe is not None:

@@ -28,6 +28,7 @@ def report(
     # Colours are for eyes: neither a file nor a pipe gets any.
     styled = to is None and sys.stdout.isatty()
     text = render(load(find(recipe), parse_set(overrides)), output, form, against == "paper", styled)
+    # On stdout the text is the only thing there is, so that it can be piped; that a file was written is told on stderr.
     if to is None:
         print(text)
     else:

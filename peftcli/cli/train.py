@@ -109,14 +109,13 @@ def _trains_whole_matrices(model: str, run: Run) -> bool:
 
 
 def _moves_whole(config: dict[str, Any], run: Run) -> bool:
+    from peftcli.experiment import parameters
     from peftcli.experiment.run import task_of
-    from peftcli.models import anatomy, heads
     from peftcli.strategies import registry
     from peftcli.strategies.tuning import trains_whole_matrices
 
-    task, style = task_of(run), run.protocol.head
-    head = heads.parameters(config, task.kind, max(len(task.labels), 1), style)
-    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, task.kind, style))
+    task = task_of(run)
+    structure = parameters.with_head(config, task.kind, max(len(task.labels), 1), run.protocol.head)
     return trains_whole_matrices(registry.get(run.strategy).tune(structure, run.options), structure)
 
 
@@ -153,6 +152,7 @@ def _text(record: Record) -> str:
     # Evaluations are in order, so that of each split the last one stays.
     last = {entry["split"]: entry for entry in record.body["evaluations"]}
     lines = [head]
+    # Metrics are fractions here, as in the record itself; reports multiply by 100 where a paper does.
     for split, entry in last.items():
         metrics = {key: value for key, value in entry.items() if key not in ("step", "epoch", "split", "collapsed")}
         numbers = "  ".join(f"{key} {value:.4f}" for key, value in metrics.items())

@@ -28,6 +28,12 @@ class Counts:
     trainable_percent: float
 
 
+def with_head(config: dict[str, Any], kind: str, labels: int, style: Style) -> Anatomy:
+    """Return the anatomy of a model with these sizes and a head for a task of this kind, as strategies are shown it."""
+    head = heads.parameters(config, kind, labels, style)
+    return anatomy.anatomy(config, head, heads.uses_pooler(config, kind, style))
+
+
 def count(
     model: str, strategy: str, options: Mapping[str, Any], kind: str, labels: int, head_style: Style = "stock"
 ) -> Counts:
@@ -35,9 +41,7 @@ def count(
 
     Raises UserError for a model, strategy or option that does not exist, or one that selects nothing.
     """
-    config = catalogue.config(model)
-    head = heads.parameters(config, kind, labels, head_style)
-    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
+    structure = with_head(catalogue.config(model), kind, labels, head_style)
     method = registry.get(strategy)
     tuning = method.tune(structure, method.options(options))
     moving = round(trainable(structure, tuning))
@@ -63,9 +67,7 @@ def columns(
     model: str, strategy: str, options: Mapping[str, Any], kind: str, labels: int, head_style: Style = "stock"
 ) -> int:
     """Count the numbers one run trains, head and training aids included: what its optimizer keeps moments of."""
-    config = catalogue.config(model)
-    head = heads.parameters(config, kind, labels, head_style)
-    structure = anatomy.anatomy(config, head, heads.uses_pooler(config, kind, head_style))
+    structure = with_head(catalogue.config(model), kind, labels, head_style)
     tuning = registry.get(strategy).tune(structure, options)
     # Unlike `trainable`: a projected strategy trains every element until it projects, and each has moments.
     masked = sum(e.count if isinstance(e, Elements) else structure.by_name[e].size for e in tuning.mask)
