@@ -1,0 +1,1 @@
+"""Tests of deltas: written, put back, predicted with, exported."""
