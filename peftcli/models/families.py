@@ -7,11 +7,6 @@ from collections.abc import Callable
 
 from peftcli.models.parts import Architecture, Config, Head, Part, embedding, embeddings, layernorm, linear
 
-
-def _widened(config: Config, layer: int) -> bool:
-    return bool(config["embedding_size"] != config["hidden_size"])
-
-
 _BERT_LAYER = {
     "query": linear("attention.self.query"),
     "key": linear("attention.self.key"),
@@ -34,13 +29,20 @@ _ROBERTA = Architecture(
     Head(dense="tanh", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
     first_position="after padding",
 )
+# Its embeddings may be narrower than its layers; then a projection stands between.
 _ELECTRA = Architecture(
     "encoder.layer.{}.",
-    embeddings("embedding_size") | {"projection": linear("embeddings_project", inputs="embedding_size", when=_widened)},
+    embeddings("embedding_size")
+    | {
+        "projection": linear(
+            "embeddings_project", inputs="embedding_size", when=lambda c, _: c["embedding_size"] != c["hidden_size"]
+        )
+    },
     _BERT_LAYER,
     None,
     Head(dense="gelu", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
 )
+# BERT's layers under other names, without token types and pooler.
 _DISTILBERT = Architecture(
     "transformer.layer.{}.",
     {
@@ -81,19 +83,22 @@ _ALBERT = Architecture(
     linear("pooler"),
     Head(dropout=("classifier_dropout_prob",)),
     shared=True,
-    layers="num_hidden_groups",
+    layers="num_hidden_groups",  # each group's one set of tensors is run in several layers
     defaults={"classifier_dropout_prob": 0.1, "num_hidden_groups": 1, "inner_group_num": 1},
     note="its layers share their weights: they count once, and what is trained is trained in every layer of a group",
 )
 
 
 def _distances(config: Config) -> int:
-    """How many relative distances DeBERTa tells apart, both directions together."""
+    """The number of relative distances DeBERTa tells apart, both directions together."""
+    # As its own code reads them: -1 stands for "as far as positions go", and for "no buckets".
     furthest = int(config["max_relative_positions"])
     furthest = furthest if furthest >= 1 else int(config["max_position_embeddings"])
     return 2 * (int(config["position_buckets"]) if int(config["position_buckets"]) > 0 else furthest)
 
 
+# DeBERTa scores a pair by content alone and by content against relative position, either way (c2p, p2c). The latter have
+# projections of their own unless `share_att_key`. `pos_att_type` is a list or, in published configs, joined by `|`.
 def _relates(kind: str) -> Callable[[Config, int], bool]:
     def has(config: Config, layer: int) -> bool:
         return bool(config["relative_attention"] and not config["share_att_key"] and kind in config["pos_att_type"])
@@ -166,6 +171,7 @@ _DEBERTA = Architecture(
     },
     note="its attention looks at relative positions: it runs padded, a cohort's runs one after another",
 )
+# Rotary positions, so no position embeddings; LayerNorms before each sub-layer, so one more behind the last layer.
 _MODERNBERT = Architecture(
     "layers.{}.",
     {
@@ -173,10 +179,12 @@ _MODERNBERT = Architecture(
         "embedding_layernorm": layernorm("embeddings.norm", bias="norm_bias"),
     },
     {
+        # Layer 1 reads the embeddings' LayerNorm, and so has none of its own.
         "attention_layernorm": layernorm("attn_norm", bias="norm_bias", when=lambda _, layer: layer > 1),
         "query_key_value": linear("attn.Wqkv", lambda c: 3 * c["hidden_size"], bias="attention_bias"),
         "attention_output": linear("attn.Wo", bias="attention_bias"),
         "ffn_layernorm": layernorm("mlp_norm", bias="norm_bias"),
+        # Gated: one matrix makes both the input and the gate, so twice the width.
         "intermediate": linear("mlp.Wi", lambda c: 2 * c["intermediate_size"], bias="mlp_bias"),
         "output": linear("mlp.Wo", "hidden_size", "intermediate_size", bias="mlp_bias"),
     },

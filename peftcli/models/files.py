@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from peftcli import files
-from peftcli.errors import UserError
+from peftcli.errors import UserError, first_line
 from peftcli.models import catalogue, hub
 
 # What a model is read from: its config, its tokenizer, and safetensors where there are any.
@@ -19,24 +19,25 @@ WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.b
 
 
 def at_commit(name: str, commit: str) -> Path:
-    """Give the folder with a model's files at a commit, fetched where they are not in the local cache.
+    """The folder with a model's files at a commit, fetched where they are not in the local cache.
 
     Raises UserError where they cannot be had.
     """
-    found = cached(name, commit)
-    if found is not None:
-        return found
+    folder = cached(name, commit)
+    if folder is not None:
+        return folder
     if not hub.reachable():
         raise UserError(f"model {name!r} at {commit} is not in the local hub cache: {catalogue.OFFLINE_HELP}")
     return fetch_model(name, commit)
 
 
 def cached(name: str, commit: str) -> Path | None:
-    """Give the folder with a model's config, weights and tokenizer at a commit, None where one of them is not there."""
+    """The folder with a model's config, weights and tokenizer at a commit, None where one of them is not there."""
     config = hub.cached_file(name, "config.json", commit)
     if config is None:
         return None
     folder = config.parent
+    # A download that was cut short leaves the config alone, which comes first.
     weights = any(list(folder.glob(pattern)) for pattern in (SAFETENSORS[0], PICKLED[0]))
     tokenizer = any(list(folder.glob(pattern)) for pattern in ("tokenizer.json", "vocab*", "*.model"))
     return folder if weights and tokenizer else None
@@ -47,6 +48,7 @@ def fetch_model(name: str, revision: str | None) -> Path:
 
     Raises UserError where the hub's client fails.
     """
+    # Two rounds, since many repositories have the same weights in both formats.
     folder = fetch_repository("model", name, revision, [*READ, *SAFETENSORS])
     if not list(folder.glob("model*.safetensors")):
         folder = fetch_repository("model", name, revision, [*READ, *PICKLED])
@@ -65,18 +67,21 @@ def fetch_repository(kind: str, name: str, revision: str | None, patterns: Seque
         with contextlib.nullcontext() if sys.stderr.isatty() else hub.quiet():
             return Path(snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # its client, and what that is built on, raise many kinds
-        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise UserError(f"cannot download {kind} {name!r}: {first[:200]}") from None
+        raise UserError(f"cannot download {kind} {name!r}: {first_line(error, 200)}") from None
 
 
 def locate(model: str) -> str:
-    """Give what transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum.
+    """What transformers loads a model by: a folder, or a hub id. Checks the packaged model's checksum.
 
     A model that is pinned to a commit is a folder of the local hub cache, fetched where it is not there.
     """
     if model == "minilm":
         folder = catalogue.minilm_folder()
-        _check_minilm(folder)
+        # A package can be rebuilt with other weights under the same version; a run's name would not show it.
+        if files.sha256(folder / "model.safetensors") != catalogue.MINILM_SHA256:
+            raise UserError(
+                f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package"
+            )
         return str(folder)
     path = Path(model).expanduser()
     if path.is_dir():
@@ -88,7 +93,7 @@ def locate(model: str) -> str:
 
 
 def fetch_config(model: str) -> dict[str, Any]:
-    """Give a model's config numbers, a hub model's downloaded where they are not in the cache.
+    """A model's config numbers, a hub model's downloaded where they are not in the cache.
 
     Raises UserError, at once where there is no network.
     """
@@ -104,11 +109,7 @@ def fetch_config(model: str) -> dict[str, Any]:
         with hub.quiet():
             hf_hub_download(source, "config.json")
     except Exception as error:  # its client, and what that is built on, raise many kinds
-        first = (str(error).strip() or type(error).__name__).partition("\n")[0]
-        raise UserError(f"cannot download model {model!r}: {first[:200]} ({catalogue.OFFLINE_HELP})") from None
+        raise UserError(
+            f"cannot download model {model!r}: {first_line(error, 200)} ({catalogue.OFFLINE_HELP})"
+        ) from None
     return catalogue.config(model)
-
-
-def _check_minilm(folder: Path) -> None:
-    if files.sha256(folder / "model.safetensors") != catalogue.MINILM_SHA256:
-        raise UserError(f"{folder / 'model.safetensors'} is not the published all-MiniLM-L6-v2: reinstall the package")

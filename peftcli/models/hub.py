@@ -19,7 +19,7 @@ PATIENCE = 1.5  # seconds; the hub's own client tries for a quarter of a minute
 
 @cache
 def reachable() -> bool:
-    """Say whether the hub can be asked: it answers within `PATIENCE`, and HF_HUB_OFFLINE is not set.
+    """Whether the hub can be asked: it answers within `PATIENCE`, and HF_HUB_OFFLINE is not set.
 
     Asked once per process. A proxy, where one is set, is asked in its place.
     """
@@ -28,6 +28,7 @@ def reachable() -> bool:
     if is_offline_mode():
         return False
     address = urlsplit(constants.ENDPOINT)
+    # Behind a proxy a machine cannot look the hub's name up itself.
     proxy = getproxies().get(address.scheme)
     if proxy and not proxy_bypass(address.hostname or ""):
         address = urlsplit(proxy if "//" in proxy else f"//{proxy}")
@@ -60,13 +61,13 @@ def cached_file(model: str, name: str, commit: str | None = None) -> Path | None
 
 
 def cached(repository: str, revision: str | None, patterns: Sequence[str]) -> Path | None:
-    """Give the folder that holds a data set repository's files in the local hub cache, None where it is not there."""
+    """The folder that holds a data set repository's files in the local hub cache, None where it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         with quiet():
-            found = snapshot_download(
+            folder = snapshot_download(
                 repository,
                 repo_type="dataset",
                 revision=revision,
@@ -75,35 +76,35 @@ def cached(repository: str, revision: str | None, patterns: Sequence[str]) -> Pa
             )
     except LocalEntryNotFoundError:
         return None
-    return Path(found)
+    return Path(folder)
 
 
 def download(repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
-    """Download a data set repository's files that fit the patterns into the hub cache and give their folder.
+    """Download a data set repository's files that fit the patterns into the hub cache, and return their folder.
 
     Raises whatever the hub's client raises.
     """
     from huggingface_hub import snapshot_download
 
     with quiet():
-        found = snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns))
-    return Path(found)
+        folder = snapshot_download(repository, repo_type="dataset", revision=revision, allow_patterns=list(patterns))
+    return Path(folder)
 
 
 def prepared(repository: str, subset: str | None) -> "dict[str, pa.Table] | None":
-    """Give the splits that `datasets.load_dataset` once put into its Arrow cache, None where it has not."""
+    """The splits that `datasets.load_dataset` once put into its Arrow cache, None where it has not."""
     import datasets
 
     with offline(), quiet(), _quiet_datasets():
         try:
-            found = datasets.load_dataset(repository, subset)
+            splits = datasets.load_dataset(repository, subset)
         except (ConnectionError, ValueError, OSError):  # how it says that the cache has no such data set or subset
             return None
-    return {str(split): _table(data) for split, data in found.items()}
-
-
-def _table(data: "datasets.Dataset") -> "pa.Table":  # type: ignore[name-defined]  # noqa: F821
-    return data.with_format("arrow")[:].replace_schema_metadata(data.features.arrow_schema.metadata)
+    # The library's own metadata (label names among it) is put back, which reading as Arrow leaves out.
+    return {
+        str(split): data.with_format("arrow")[:].replace_schema_metadata(data.features.arrow_schema.metadata)
+        for split, data in splits.items()
+    }
 
 
 @contextlib.contextmanager
@@ -112,6 +113,7 @@ def offline() -> Iterator[None]:
     import datasets
     from huggingface_hub import constants
 
+    # Both libraries read the environment once, when they are imported; after that their own switch counts.
     before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
     try:

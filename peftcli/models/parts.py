@@ -9,10 +9,6 @@ Kind = Literal["embedding", "linear", "layernorm", "convolution"]
 Size = str | int | Callable[[Config], int]  # a key of the config, a number, or what is worked out from the config
 
 
-def _always(config: Config, layer: int) -> bool:
-    return True
-
-
 @dataclass(frozen=True)
 class Part:
     """One module: its name, kind and sizes, the output's first.
@@ -25,7 +21,7 @@ class Part:
     kind: Kind
     sizes: tuple[Size, ...]
     bias: bool | str = True
-    when: Callable[[Config, int], bool] = _always
+    when: Callable[[Config, int], bool] = lambda config, layer: True
 
 
 @dataclass(frozen=True)
@@ -75,22 +71,22 @@ class Architecture:
 
 
 def linear(module: str, outputs: Size = "hidden_size", inputs: Size = "hidden_size", **more: Any) -> Part:
-    """Describe a linear layer."""
+    """A linear layer."""
     return Part(module, "linear", (outputs, inputs), **more)
 
 
 def layernorm(module: str, size: Size = "hidden_size", **more: Any) -> Part:
-    """Describe a LayerNorm."""
+    """A LayerNorm."""
     return Part(module, "layernorm", (size,), **more)
 
 
 def embedding(module: str, rows: Size, width: Size = "hidden_size", **more: Any) -> Part:
-    """Describe an embedding."""
+    """An embedding, which never has a bias."""
     return Part(module, "embedding", (rows, width), bias=False, **more)
 
 
 def embeddings(width: Size) -> dict[str, Part]:
-    """Describe BERT's embeddings, of a width that may be another than the layers'."""
+    """BERT's embeddings, of a width that may be another than the layers'."""
     return {
         "word_embeddings": embedding("embeddings.word_embeddings", "vocab_size", width),
         "position_embeddings": embedding("embeddings.position_embeddings", "max_position_embeddings", width),

@@ -20,6 +20,7 @@ ATTENTION = (
     "position_key",  # DeBERTa projects relative positions too
     "position_query",
 )
+# The two matrices of the feed-forward: hidden to intermediate size, and back.
 FEEDFORWARD = ("intermediate", "output")
 LAYERNORMS = ("attention_layernorm", "ffn_layernorm")
 EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings", "embedding_layernorm", "projection")
@@ -42,33 +43,35 @@ class Parameter:
 
 
 def architecture(model_type: str) -> Architecture:
-    """Give an architecture's row. Raises UserError for one that is not known."""
+    """An architecture's row. Raises UserError for one that is not known."""
     if model_type not in FAMILIES:
         raise unknown("architecture", model_type, FAMILIES)
     return FAMILIES[model_type]
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what published configs of this architecture leave out. Raises UserError for one that is not known."""
+    """The config, with what published ones leave out filled in. Raises UserError for an architecture that is not known."""
     return {**architecture(str(config.get("model_type"))).defaults, **config}
 
 
 def pretrained_parameters(config: dict[str, Any], pooler: bool) -> tuple[Parameter, ...]:
-    """List the pre-trained model's tensors in their order, from its config's numbers; the pooler's only if asked for."""
+    """The pre-trained model's tensors in their order, from its config's numbers; the pooler's only if asked for."""
     config = complete(config)
     row = architecture(config["model_type"])
-    found = [p for role, part in row.embeddings.items() for p in tensors(role, 0, "", part, config)]
+    listed = [p for role, part in row.embeddings.items() for p in tensors(role, 0, "", part, config)]
+    # Names count layers from 0, strategies from 1; 0 is what lies outside the layers.
     for layer in range(size(config, row.layers)):
         prefix = row.prefix.format(layer)
-        found += [p for role, part in row.layer.items() for p in tensors(role, layer + 1, prefix, part, config)]
-    found += [p for role, part in row.outside.items() for p in tensors(role, 0, "", part, config)]
+        listed += [p for role, part in row.layer.items() for p in tensors(role, layer + 1, prefix, part, config)]
+    listed += [p for role, part in row.outside.items() for p in tensors(role, 0, "", part, config)]
+    # Last, as transformers has it: the order decides where an element of the whole model lies.
     if pooler and row.pooler:
-        found += tensors("pooler", 0, "", row.pooler, config)
-    return tuple(found)
+        listed += tensors("pooler", 0, "", row.pooler, config)
+    return tuple(listed)
 
 
 def size(config: dict[str, Any], asked: Size) -> int:
-    """Give a size: a number, a key of the config, or what is worked out from it. Raises UserError."""
+    """A size: a number, a key of the config, or what is worked out from it. Raises UserError."""
     if callable(asked):
         return asked(config)
     return asked if isinstance(asked, int) else number(config, asked)
@@ -77,21 +80,23 @@ def size(config: dict[str, Any], asked: Size) -> int:
 def number(config: dict[str, Any], key: str) -> int:
     """Read a size from a model's config. Raises UserError where it is missing or no positive whole number."""
     value = config.get(key)
+    # JSON's true would pass for 1.
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(f"the model's config gives {key} as {value!r}, not a positive whole number")
     return value
 
 
 def tensors(role: str, layer: int, prefix: str, part: Part, config: dict[str, Any]) -> list[Parameter]:
-    """List a part's tensors; none where this config's model does not have it. Raises UserError for a config with gaps."""
+    """A part's tensors; none where this config's model does not have it. Raises UserError for a config with gaps."""
     try:
         if not part.when(config, layer):
             return []
         shape = tuple(size(config, asked) for asked in part.sizes)
     except KeyError as missing:
         raise UserError(f"the model's config gives no {missing.args[0]}") from None
+    # Sizes are the output's first, which is also the bias's.
     name = prefix + part.module
-    found = [Parameter(f"{name}.weight", shape, role, layer)]
+    listed = [Parameter(f"{name}.weight", shape, role, layer)]
     if config[part.bias] if isinstance(part.bias, str) else part.bias:
-        found.append(Parameter(f"{name}.bias", shape[:1], role, layer))
-    return found
+        listed.append(Parameter(f"{name}.bias", shape[:1], role, layer))
+    return listed

@@ -43,6 +43,7 @@ def diffpruning(
     masked = shares(model, model.over(over), share)
     head = {p.name: part(share, p.size) for p in model.head} if include_head else {}
     counts = masked | head
+    # A trained log alpha for each element, so what moves takes twice the room while it trains.
     gates = {GATE + name: (model.by_name[name].shape, gate_start) for name in counts}
     return Tuning(
         mask=tuple(masked),
@@ -67,6 +68,7 @@ def _gated(names: tuple[str, ...], values: Values, start: Values, moment: Moment
 
     weights = {name: value for name, value in values.items() if not name.startswith(GATE)}
     for site, name in enumerate(names):
+        # One gate an element, [runs, *shape]; noise differs by tensor (site) and by element.
         log_alpha = values[GATE + name]
         noise = uniform(moment.keys, site, log_alpha[0].numel()).view_as(log_alpha) if moment.training else None
         weights[name] = start[name] + gate(log_alpha, noise) * (values[name] - start[name])
@@ -77,6 +79,7 @@ def _expected_open(names: tuple[str, ...], weight: float, values: Values, moment
     """The expected share of open gates: P(gate > 0) = sigmoid(log alpha - log(3 / 3)), the mean over all elements."""
     import torch
 
+    # P(gate > 0) is sigmoid(log alpha), as the stretch is symmetric.
     size = sum(values[name][0].numel() for name in names)
     return weight / size * torch.stack([values[GATE + name].sigmoid().flatten(1).sum(1) for name in names]).sum(0)
 
@@ -92,7 +95,8 @@ def _choose(
     moment: Moment,
 ) -> None:
     """Decide every gate at the end of the burn-in: what is kept trains on, the rest stands at its pre-trained value."""
-    updates = moment.step + 1
+    updates = moment.step + 1  # this one included
+    # Figure 3 of the paper: gates fill anew, weights stay.
     if again and updates % again == 0:
         for name in counts:
             values[GATE + name].fill_(gate_start)
@@ -100,6 +104,7 @@ def _choose(
         return
     for name, count in counts.items():
         log_alpha = values[GATE + name]
+        # [runs, elements]; far below zero is closed, far above is open, near zero undecided.
         score = (log_alpha if keep == "open" else log_alpha.abs()).flatten(1)
         kept = score.topk(count, dim=1).indices
         chosen = score.new_full(score.shape, -OPEN).scatter_(1, kept, OPEN).view_as(log_alpha)

@@ -46,9 +46,11 @@ def adapter(
 
     `size` is the bottleneck's width, by default the hidden size over `reduction`.
     """
+    # Houlsby et al. (2019), Figure 2; Pfeiffer et al. (2021) keep the one behind the feed-forward.
     roles = ("attention_output", "output") if placement == "houlsby" else ("output",)
     activation = "swish" if placement == "houlsby" else "relu"
     modules = model.modules(roles)
+    # By the output size, which is the hidden size for both modules.
     width = size or model.by_name[f"{modules[0]}.weight"].shape[0] // reduction
     if width < 1:
         raise UserError(f"reduction = {reduction} leaves a bottleneck of nothing")
@@ -71,6 +73,7 @@ def spafit(
     which gives every printed parameter count; `described` takes them as the last frozen and the last bias-only layer,
     from 1.
     """
+    # Printed 4-9: layers 1 to 5 frozen (numbers 0 to 4), 6 to 10 biases, 11 and 12 LoRA, as counted from 0.
     shift = 1 if numbering == "released" else 0
     first, second = (number + shift for number in groups)
     if not first < second < model.layers:
@@ -78,6 +81,7 @@ def spafit(
         raise UserError(f"groups {groups} must rise and leave an upper group: legal are 0 to {last}, e.g. 4-{last}")
     middle = range(first + 1, second + 1)
     upper = range(second + 1, model.layers + 1)
+    # Feed-forward biases and the LayerNorm behind it; the attention's own biases are frozen there.
     biases = (
         *model.names(LAYER, middle, "bias"),
         *model.names(("intermediate", "output", "ffn_layernorm"), upper, "bias"),

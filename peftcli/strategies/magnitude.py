@@ -32,12 +32,15 @@ def magpruning(
     With `burn_in` (released: 500) everything trains for so many updates; then the elements that are largest by now
     train on, and the rest stays where it has drifted to.
     """
+    # Effectiveness ranks |w| within each tensor, so that every tensor trains the same share.
     names = model.over(over)
     counts = shares(model, names, share)
+    # As described the choice is made once, before training, so it is a mask like any other.
     if burn_in is None:
         return tuple(Elements((name,), k, partial(_largest, name, k)) for name, k in counts.items())
     if not sum(counts.values()):
         raise UserError(f"strategy magpruning with share = {share} selects nothing to train after the burn-in")
+    # As released everything moves at first, so the choice cannot be a mask: an anchor an element holds it later.
     return Tuning(
         mask=names,
         extra={ANCHOR + name: (model.by_name[name].shape, FREE) for name in names},
@@ -54,6 +57,7 @@ def _held(names: Sequence[str], values: Values, start: Values, moment: Moment) -
     """Put every element that is held at its anchor, so that neither gradient nor momentum nor decay reaches it."""
     weights = {name: value for name, value in values.items() if not name.startswith(ANCHOR)}
     for name in names:
+        # No gradient reaches an anchor: it is set, not trained.
         anchor = values[ANCHOR + name].detach()
         weights[name] = values[name].where(anchor == FREE, anchor)
     return weights
@@ -63,6 +67,7 @@ def _hold(counts: Mapping[str, int], burn_in: int, values: Values, start: Values
     """At the end of the burn-in anchor all elements but the largest ones where they are."""
     if moment.step + 1 != burn_in:
         return
+    # The largest elements' anchors stay FREE; every other anchor takes what its element is now, and holds it there.
     for name, count in counts.items():
         row = values[name].flatten(1)
         largest = row.abs().topk(count, dim=1).indices

@@ -11,6 +11,7 @@ def _layers(value: Any) -> Any:
         return [value]
     if not isinstance(value, str):
         return value
+    # What is no number stays as it is, for the check to name; a range of a thousand would be a slip.
     numbers: list[Any] = []
     for part in value.split("+"):
         first, dash, last = part.partition("-")
@@ -34,6 +35,7 @@ Groups = Annotated[
     Field(min_length=2, max_length=2),
     BeforeValidator(_groups, json_schema_input_type=list[int] | str),
 ]
+# Strict types, so `yes` is no boolean and 7.0 no count; `Share` is of elements, `Rate` of dropout or mixing.
 Layers = Annotated[
     list[Layer], Field(min_length=1), BeforeValidator(_layers, json_schema_input_type=Layer | str | list[Layer])
 ]

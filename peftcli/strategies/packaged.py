@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator
 
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, first_line, unknown
 from peftcli.models.anatomy import Anatomy
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.tuning import Injection, Tuning
@@ -34,8 +34,7 @@ OURS = (
     "base_model_name_or_path",
     "revision",
 )
-
-
+# Methods that the engine cannot carry out, with the reason as the error says it.
 REFUSED = {
     "ADALORA": "it moves its ranks about while it trains",
     "OSF": "it projects gradients before every update",
@@ -55,10 +54,11 @@ def peft(model: Anatomy, type: Type, **settings: Any) -> Tuning:
 
 
 def injection(config: Mapping[str, Any], kind: str, settings: Mapping[str, Any]) -> Injection:
-    """Give what a method of the `peft` package (`LORA`, `IA3`, …) puts into a model with this config.
+    """What a method of the `peft` package (`LORA`, `IA3`, …) puts into a model with this config.
 
     Shapes come from a model without weights. Raises UserError: no such method or setting, or not for this model.
     """
+    # JSON, so that the shapes of one configuration are worked out once: a cache needs keys that hash.
     shapes = _shapes(json.dumps(dict(config), sort_keys=True, default=str), kind, json.dumps(settings, sort_keys=True))
     return Injection(f"peft type {kind} with {dict(settings)}", shapes, partial(_wrap, kind, dict(settings)))
 
@@ -69,7 +69,7 @@ def configure(kind: str, settings: Mapping[str, Any]) -> PeftConfig:
         from peft import PEFT_TYPE_TO_CONFIG_MAPPING
     except ImportError:
         raise UserError("strategy peft needs the package peft: pip install 'peftcli[peft]'") from None
-    classes = {str(name.value): found for name, found in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
+    classes = {str(name.value): config for name, config in PEFT_TYPE_TO_CONFIG_MAPPING.items()}
     if kind not in classes:
         raise unknown("peft type", kind, sorted(set(classes) - set(REFUSED)))
     if kind in REFUSED:
@@ -78,9 +78,9 @@ def configure(kind: str, settings: Mapping[str, Any]) -> PeftConfig:
     for name in settings:
         if name not in fields:
             raise unknown(f"option of peft type {kind}", name, sorted(fields))
-    given = {name: _listed(value, fields[name]) for name, value in settings.items()}
+    arguments = {name: _listed(value, fields[name]) for name, value in settings.items()}
     try:
-        return classes[kind](task_type="FEATURE_EXTRACTION", **given)
+        return classes[kind](task_type="FEATURE_EXTRACTION", **arguments)
     except (ValueError, TypeError, KeyError) as error:
         raise _error(kind, error) from None
 
@@ -97,13 +97,13 @@ def _shapes(config: str, kind: str, settings: str) -> dict[str, tuple[int, ...]]
     from transformers import CONFIG_MAPPING, AutoModel
 
     document = json.loads(config)
-    known = CONFIG_MAPPING[document["model_type"]].from_dict(document)
+    model_config = CONFIG_MAPPING[document["model_type"]].from_dict(document)
     try:
         with torch.device("meta"):
-            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(known))
+            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(model_config))
     except RuntimeError:  # a method that works something out of the weights cannot start without any
         try:
-            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(known))
+            wrapped = _wrap(kind, json.loads(settings), AutoModel.from_config(model_config))
         except RuntimeError as error:
             raise _error(kind, error) from None
     return {name: tuple(p.shape) for name, p in wrapped.named_parameters() if p.requires_grad}
@@ -114,8 +114,10 @@ def _wrap(kind: str, settings: Mapping[str, Any], backbone: nn.Module, seed: int
     import torch
     from peft import get_peft_model
 
+    # Head and pooler are ours; the package sees the backbone alone.
     backbone._modules["pooler"] = None
     backbone.requires_grad_(False)
+    # The package draws from the global stream: seeded for this run, and put back for all others.
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
@@ -129,4 +131,4 @@ def _wrap(kind: str, settings: Mapping[str, Any], backbone: nn.Module, seed: int
 
 
 def _error(kind: str, error: Exception) -> UserError:
-    return UserError(f"peft type {kind}: {(str(error).strip() or type(error).__name__).partition(chr(10))[0][:300]}")
+    return UserError(f"peft type {kind}: {first_line(error, 300)}")

@@ -31,9 +31,10 @@ class Pretrained:
 
 
 def generator(seed: int, name: str) -> torch.Generator:
-    """Give a run's named random stream, on the CPU whatever the device."""
+    """A run's named random stream, on the CPU whatever the device."""
     import torch
 
+    # Named, so that masks, heads and injected modules draw independently; 63 bits, so that no seed is negative.
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
@@ -47,7 +48,8 @@ def draw(name: str, like: Tensor, source: torch.Generator, config: Mapping[str, 
     if like.ndim == 1:
         return torch.ones_like(like)
     deviation = float(config.get("initializer_range", 0.02))
+    # Drawn in float32 on the CPU, so that the values are the same whatever the precision and device.
     drawn = torch.empty(like.shape, dtype=torch.float32).normal_(0, deviation, generator=source)
     if name.endswith("word_embeddings.weight") and config.get("pad_token_id") is not None:
-        drawn[int(config["pad_token_id"])] = 0
+        drawn[int(config["pad_token_id"])] = 0  # as nn.Embedding has it at its padding index
     return drawn.to(like)

@@ -33,6 +33,7 @@ class Strategy:
     @cached_property
     def option_model(self) -> type[BaseModel]:
         """The options with their types and defaults, as a model that checks them."""
+        # The first parameter is the model; the others are options, with their types as they are checked.
         hints = typing.get_type_hints(self.function, include_extras=True)
         signature = list(inspect.signature(self.function).parameters.values())[1:]
         fields: dict[str, Any] = {
@@ -49,17 +50,19 @@ class Strategy:
         """The options this strategy takes."""
         return tuple(self.option_model.model_fields)
 
-    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def options(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Check options and fill in defaults. Raises UserError naming the bad option or value."""
         try:
-            return self.option_model.model_validate(dict(given)).model_dump()
+            return self.option_model.model_validate(dict(settings)).model_dump()
         except ValidationError as error:
             raise first_error(error, f"strategy {self.name}", "option", self.option_names) from None
 
     def tune(self, model: Anatomy, options: Mapping[str, Any]) -> Tuning:
         """Ask the strategy what may move. Raises UserError for options that this model cannot satisfy."""
-        given = self.function(model, **options)
-        tuning = given if isinstance(given, Tuning) else Tuning(mask=tuple(given))
+        # Most strategies only select, and return a bare mask.
+        answer = self.function(model, **options)
+        tuning = answer if isinstance(answer, Tuning) else Tuning(mask=tuple(answer))
+        # A share of a small model may round down to nothing: training only the head would pass for the strategy.
         counts = [entry.count for entry in tuning.mask if isinstance(entry, Elements)]
         if any(count <= 0 for count in counts) or (tuning.kept and not sum(tuning.kept.values())):
             raise UserError(f"strategy {self.name} with {dict(options)} selects nothing to train")
@@ -76,7 +79,7 @@ def strategy(function: Callable[..., Tuning | Mask]) -> Callable[..., Tuning | M
 
 
 def get(name: str) -> Strategy:
-    """Give a strategy by name. Raises UserError with the nearest name for one that does not exist."""
+    """A strategy by name. Raises UserError with the nearest name for one that does not exist."""
     import peftcli.strategies  # noqa: F401  (fills the registry)
 
     if name not in STRATEGIES:

@@ -45,6 +45,7 @@ def mixout(
     fine-tuned weight; `evaluation` is the released code of effectiveness, which resets only when evaluating.
     """
     names = model.over(over)
+    # As released, the weights that are evaluated have that many elements at their pre-trained value; as described none.
     kept = {name: (1 - share) * model.by_name[name].size for name in names} if when == "evaluation" else {}
     return Tuning(mask=names, tensors=partial(_mix, share, when), kept=kept)
 
@@ -76,10 +77,12 @@ def _mix(share: float, when: str, values: Values, start: Values, moment: Moment)
     mixed = {}
     for site, (name, value) in enumerate(values.items()):
         pretrained = start.get(name)
+        # The head has no pre-trained value to go back to.
         if pretrained is None or name.startswith("head."):
             mixed[name] = value
             continue
         reset = (uniform(moment.keys, site, value[0].numel()) < share).view_as(value)
+        # Lee et al. (2020): u + ((1 - M)(w - u)) / (1 - share), with u pre-trained and M the mask.
         moved = (value - pretrained).masked_fill(reset, 0)
         mixed[name] = pretrained + (moved / (1 - share) if when == "training" else moved)
     return mixed
@@ -89,6 +92,7 @@ def _keep_most_moved(counts: Mapping[str, int], every: int, values: Values, star
     if (moment.step + 1) % every:
         return
     for name, count in counts.items():
+        # |w - w0| of each run, ranked within the tensor: [runs, elements].
         moved = (values[name] - start[name]).flatten(1)
         kept = moved.abs().topk(count, dim=1).indices
         keep = moved.new_zeros(moved.shape).scatter_(1, kept, 1).bool().view_as(values[name])

@@ -43,8 +43,10 @@ def random(
         count = model.size(model.names(LAYERNORMS))
     asked = part(share, size) if share is not None else count or 0
     if draw == "bernoulli":
+        # The number drawn differs by run, so what is counted is its expectation.
         probability = share if share is not None else asked / size
         return Tuning((Elements(names, probability * (size - head), partial(_bernoulli, names, probability)),))
+    # The head trains whole whatever is drawn, so it takes up its part of the number first.
     wanted = _within(asked - head, size - head, "count", head)
     return Tuning((Elements(names, wanted, partial(_draw, names, wanted)),))
 
@@ -85,6 +87,7 @@ def sam(
 
 def part(share: float, size: int) -> int:
     """How many elements a share of `size` is: rounded down, the share read as the decimal it was written as."""
+    # 0.29 * 100 is 28.999… in binary.
     return int(Decimal(str(share)) * size)
 
 
@@ -98,7 +101,7 @@ def _each_layernorm(model: Anatomy, n: int, of: str, choose: Callable[..., Tenso
     chosen: list[Elements] = []
     for module in model.modules(LAYERNORMS):
         names = [f"{module}.{kind}" for kind in (("weight", "bias") if of == "both" else ("weight",))]
-        names = [name for name in names if name in model.by_name]
+        names = [name for name in names if name in model.by_name]  # ModernBERT's have no bias
         _within(n, model.size(names), "n")
         chosen.append(Elements(tuple(names), n, partial(choose, tuple(names), n)))
     return chosen
@@ -126,6 +129,7 @@ def _draw(names: Sequence[str], count: int, model: Pretrained) -> Tensor:
     import torch
 
     size = sum(model.weights[name].numel() for name in names)
+    # Drawing with repeats left out is slow only where most of it is selected.
     if 2 * count > size:
         return torch.randperm(size, generator=model.generator)[:count].sort().values
     drawn = torch.empty(0, dtype=torch.int64)
@@ -133,6 +137,7 @@ def _draw(names: Sequence[str], count: int, model: Pretrained) -> Tensor:
         drawn = torch.cat([drawn, torch.randint(size, (count + 16,), generator=model.generator)])
         order = torch.argsort(drawn, stable=True)
         ascending = drawn[order]
+        # Of equal draws, which now lie next to each other in the order drawn, the first one counts.
         first = torch.ones_like(ascending, dtype=torch.bool)
         first[1:] = ascending[1:] != ascending[:-1]
         kept = order[first].sort().values
@@ -147,10 +152,12 @@ def _row(names: Sequence[str], tensors: dict[str, Tensor]) -> Tensor:
 
 
 def _farthest(names: Sequence[str], count: int, model: Pretrained) -> Tensor:
+    # In float64, so that rounding makes no ties, which would go by position.
     row = _row(names, dict(model.weights)).double()
     return (row - row.mean()).abs().topk(count).indices.sort().values
 
 
 def _steepest(names: Sequence[str], count: int, batches: int | None, model: Pretrained) -> Tensor:
+    # Ranking g² is ranking |g|.
     row = _row(names, model.gradient(batches))
     return row.abs().topk(count).indices.sort().values

@@ -1,4 +1,4 @@
-"""What a strategy gives back: which weights may move and how, as data that the engine applies. No torch."""
+"""What a strategy returns: which weights may move and how, as data that the engine applies. No torch."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ class Lora:
     dropout: float = 0.0
 
     def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Give the inserted tensors' names and shapes for a linear layer of these sizes."""
+        """The inserted tensors' names and shapes for a linear layer of these sizes."""
+        # A [rank, inputs] is drawn, B [outputs, rank] is zero at the start.
         return {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
 
 
@@ -66,7 +67,7 @@ class Bottleneck:
     activation: str = "relu"
 
     def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
-        """Give the inserted tensors' names and shapes behind a linear layer with these output and input sizes."""
+        """The inserted tensors' names and shapes behind a linear layer with these output and input sizes."""
         return {
             "adapter_down": (self.size, outputs),
             "adapter_down_bias": (self.size,),
@@ -116,4 +117,5 @@ class Tuning:
 
 def trains_whole_matrices(tuning: Tuning, model: Anatomy) -> bool:
     """Whether some weight matrix moves as a whole, so that a learning rate as small as full fine-tuning's is wanted."""
+    # LayerNorm gains and biases have one dimension; `Elements` move parts of a matrix, which bear larger rates.
     return any(isinstance(entry, str) and len(model.by_name[entry].shape) >= 2 for entry in tuning.mask)

@@ -36,6 +36,7 @@ def feedforward(model: Anatomy, layers: Layers | None = None) -> Mask:
 @strategy
 def layernorm(model: Anatomy, layers: Layers | None = None, embedding: bool = False) -> Mask:
     """The LayerNorms of the encoder's layers; with `embedding` the embeddings' too (transferability; freezing)."""
+    # The paper trains the LayerNorms of the layers; freezing also counts the one behind the embeddings.
     return (*(model.names(("embedding_layernorm",)) if embedding else ()), *model.names(LAYERNORMS, layers))
 
 
