@@ -18,7 +18,7 @@ GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (me
 
 
 def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
-    """Turn modules into the class that computes what is inserted, and placeholders for the tensors it needs.
+    """Turn modules into the class that computes what is inserted, with placeholders for the tensors it needs.
 
     `index` by name: positions [runs, elements] of the elements that train.
     """
