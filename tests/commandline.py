@@ -9,8 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pytest
+import typer
 
 from peftcli.cli import app
+
+COMMAND = typer.main.get_command(
+    app.app
+)  # made once: reading every command's signature takes longer than most commands
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
     def run(*arguments: object) -> Ended:
         monkeypatch.setattr(sys, "argv", ["peftcli", *map(str, arguments)])
+        monkeypatch.setattr(app, "app", COMMAND)
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             app.run()

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import yaml
 from peftcli.errors import UserError
 from peftcli.experiment import protocols, recipe
 from peftcli.experiment.plan import defaults
-from peftcli.experiment.protocols import Override, Setting
+from peftcli.experiment.protocols import Override, Protocol, Setting
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.strategies import registry
 from peftcli.tasks.registry import TASKS
@@ -23,16 +24,21 @@ def file(paper: str) -> Path:
     return recipe.root() / paper / "protocol.yaml"
 
 
+@functools.cache  # a protocol takes a while to read, and is looked at for every task of every recipe
+def load(paper: str, reading: str) -> Protocol:
+    return protocols.load(file(paper), reading)
+
+
 def value(paper: str, reading: str, setting: str, task: str = "rte", strategy: str = "layernorm") -> Any:
-    found: dict[str, Setting] = {}
-    for _, training, options in protocols.load(file(paper), reading).layers(reading, task, strategy):
-        found |= training | options
-    return found[setting].value
+    settings: dict[str, Setting] = {}
+    for _, training, options in load(paper, reading).layers(reading, task, strategy):
+        settings |= training | options
+    return settings[setting].value
 
 
 @pytest.mark.parametrize(("paper", "reading"), READINGS)
 def test_every_setting_has_a_value_and_a_source(paper: str, reading: str) -> None:
-    protocol = protocols.load(file(paper), reading)
+    protocol = load(paper, reading)
     assert set(protocol.training) == set(NAMES)
     assert protocol.paper == paper
     values = {name: setting.value for name, setting in protocol.training.items()}
@@ -42,7 +48,7 @@ def test_every_setting_has_a_value_and_a_source(paper: str, reading: str) -> Non
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_every_guess_and_every_reading_of_the_text_says_why(paper: str) -> None:
-    protocol = protocols.load(file(paper), "described")
+    protocol = load(paper, "described")
     overrides = [*protocol.overrides, *(o for v in protocol.variants.values() for o in v.overrides)]
     blocks = [protocol.training, *(o.training for o in overrides), *(o.options for o in overrides)]
     for block in [*blocks, *(v.training for v in protocol.variants.values())]:
@@ -53,7 +59,7 @@ def test_every_guess_and_every_reading_of_the_text_says_why(paper: str) -> None:
 
 @pytest.mark.parametrize("paper", PAPERS)
 def test_overrides_name_tasks_strategies_and_options_that_exist(paper: str) -> None:
-    protocol = protocols.load(file(paper), "described")
+    protocol = load(paper, "described")
     for override in [*protocol.overrides, *(o for v in protocol.variants.values() for o in v.overrides)]:
         assert override.tasks or override.strategies
         assert override.training or override.options

@@ -182,8 +182,8 @@ values = st.recursive(
 @given(st.dictionaries(st.sampled_from(recipe.KEYS), values, max_size=3))
 def test_malformed_recipes_give_user_errors_and_nothing_else(changes: dict[str, Any]) -> None:
     seeds = changes.get("seeds")
-    if isinstance(seeds, int) and seeds > 50:
-        changes["seeds"] = 50
+    if isinstance(seeds, int) and seeds > 5:  # a hundred thousand runs are legal, and take their time
+        changes["seeds"] = 5
     with contextlib.suppress(UserError):
         planned = plan.expand(recipe.build({**SMALL, **changes}, Path("nowhere/x.yaml"), {}))
         assert all(p.run.id for p in planned)
