@@ -157,8 +157,9 @@ def _complaint(error: ValidationError) -> str:
         return f"its {key} is not one that this version knows"
     if key == "evaluations" and inside[1:] == ["split"]:
         return "its evaluations do not say of what"
-    if inside and key in ("training", "evaluations"):
+    deeper = bool(inside) or finding["type"] == "value_error"  # the latter is raised on a whole list or mapping
+    if deeper and key in ("training", "evaluations"):
         return f"its {key} are not steps with numbers"
-    if (inside and key in ("parameters", "cost")) or finding["type"] == "value_error":
+    if deeper and key in ("parameters", "cost"):
         return f"its {key} are not numbers"
     return f"its {key} is not of the kind that records have"
