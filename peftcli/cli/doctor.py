@@ -26,7 +26,7 @@ def doctor(
 
     report: dict[str, Any] = {"machine": examination.machine(output)}
     if loaded is not None:
-        report["ready"] = [asdict(item) for item in offline.take(loaded, data_dir)]
+        report["ready"] = [asdict(item) for item in offline.check(loaded, data_dir)]
         described = {name for name, entry in loaded.tasks if entry.options}
         # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
         if all(item["ready"] for item in report["ready"] if item["name"] in described):

@@ -32,7 +32,7 @@ class Item:
     on_hub: bool = True
 
 
-def take(recipe: Recipe, data_dir: Path | None) -> list[Item]:
+def check(recipe: Recipe, data_dir: Path | None) -> list[Item]:
     """Read the model's files, the tokenizer and every task's data with the network off, and say what is there."""
     kinds = {
         tasks.TASKS[name].kind if name in tasks.TASKS else entry.options.get("kind") for name, entry in recipe.tasks

@@ -6,7 +6,7 @@ import pytest
 
 from peftcli.experiment import recipe
 from peftcli.models import hub
-from peftcli.preflight import offline as inventory
+from peftcli.preflight import offline
 from tests import folders
 
 
@@ -17,11 +17,11 @@ def small(tmp_path: Path) -> Path:
 
 
 def test_a_local_recipe_is_ready_offline(small: Path) -> None:
-    items = inventory.take(recipe.load(small / "recipe.yaml"), None)
+    items = offline.check(recipe.load(small / "recipe.yaml"), None)
     assert [(item.kind, item.ready) for item in items] == [("model", True), ("tokenizer", True), ("data", True)]
     (small / "model" / "tokenizer.json").unlink()
     (small / "model" / "model.safetensors").unlink()
-    items = inventory.take(recipe.load(small / "recipe.yaml"), None)
+    items = offline.check(recipe.load(small / "recipe.yaml"), None)
     assert [item.ready for item in items] == [False, False, True]
 
 
@@ -29,6 +29,6 @@ def test_looking_without_a_network_leaves_the_network_on(small: Path, monkeypatc
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    inventory.take(recipe.load(small / "recipe.yaml"), None)
+    offline.check(recipe.load(small / "recipe.yaml"), None)
     assert constants.HF_HUB_OFFLINE is False
     assert hub.reachable.cache_info().currsize == 0
