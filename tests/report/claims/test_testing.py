@@ -1,0 +1,52 @@
+"""Checks that test: Welch and Spearman against scipy, and runs that are too few."""
+
+from pathlib import Path
+from typing import Any
+
+from scipy import stats
+
+from peftcli.experiment.recipe import Recipe
+from peftcli.report import summary
+from peftcli.report.claims.verdicts import Judged
+from tests.written_records import fill, small
+
+CLAIM = {"claim": "-", "where": "-"}
+
+
+def judge(tmp_path: Path, made: Recipe, *checks: dict[str, Any]) -> Judged:
+    claims = [{**CLAIM, "checks": list(checks)}]
+    return summary.summarise(made.model_copy(update={"claims": claims}), tmp_path, False).claims[0]
+
+
+BETTER = {"kind": "better", "strategies": "layernorm", "than": "full"}
+
+
+def test_one_seed_is_not_enough_for_a_deviation(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=1, table={"ddof": 0})
+    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
+    assert judge(tmp_path, made, BETTER).verdict == "holds"
+    assert judge(tmp_path, made, BETTER | {"measure": "std"}).verdict == "not enough runs"
+    welch = {"kind": "welch", "strategies": "layernorm", "than": "full", "is": "higher"}
+    assert judge(tmp_path, made, welch).verdict == "not enough runs"
+
+
+def test_welch_equals_scipy(tmp_path: Path) -> None:
+    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=5)
+    ours, theirs = [0.61, 0.62, 0.60, 0.63, 0.60], [0.58, 0.62, 0.57, 0.60, 0.59]
+    fill(made, tmp_path, lambda run: (ours if run.strategy == "layernorm" else theirs)[run.seed])
+    p_value = stats.ttest_ind(ours, theirs, equal_var=False).pvalue
+    for wanted, holds in (("higher", p_value < 0.05), ("lower", False), ("not different", p_value >= 0.05)):
+        found = judge(tmp_path, made, {"kind": "welch", "strategies": "layernorm", "than": "full", "is": wanted})
+        assert found.verdict == ("holds" if holds else "does not hold")
+        assert found.findings[0].steps[0].text.endswith(f"p = {p_value:.2g}")
+
+
+def test_a_trend_over_an_option_is_spearmans(tmp_path: Path) -> None:
+    strategies = [{"magpruning": {"share": share}} for share in (0.001, 0.01, 0.05, 0.1, 0.2)]
+    made = small(tasks=["rte"], learning_rates=[1e-3], strategies=strategies)
+    fill(made, tmp_path, lambda run: 0.5 + run.options["share"])
+    check = {"kind": "trend", "strategy": "magpruning", "option": "share", "direction": "rises"}
+    found = judge(tmp_path, made, check)
+    assert found.verdict == "holds"
+    assert found.findings[0].steps[0].text.startswith("rte: mean and share: rho = 1.000, p = 0.017, n = 5")
+    assert judge(tmp_path, made, check | {"direction": "falls"}).verdict == "does not hold"

@@ -1,0 +1,47 @@
+"""Curves: what the records hold, run by run."""
+
+from pathlib import Path
+from typing import Any
+
+from peftcli.report.figures import (
+    curves,
+)
+from tests.drawn import entry, odd, study_of
+
+
+def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
+    study = study_of(tmp_path, odd)
+    found = curves.panels(entry("curves", learning_rate=1e-3, tasks=["rte"], strategies=["layernorm"]), study)
+    assert [panel.title for panel in found] == ["RTE, LayerNorm"]
+    lines = found[0].quantities[curves.TRAINING]
+    assert ([line.seed for line in lines], found[0].expected) == ([0, 1, 3], 4)
+    for line in lines:
+        body = next(study.body(o) for o in study.outcomes if _is(o, "layernorm", "rte", 1e-3, line.seed))
+        assert body is not None
+        assert line.values == tuple(e["loss"] for e in body["training"])
+        assert line.steps == tuple(e["step"] for e in body["training"])
+    assert lines[1].ended == "diverged after step 500"
+    assert curves.notes(found) == [
+        "Fewer curves than runs: RTE, LayerNorm: 3 of 4.",
+        "Ended early: RTE, LayerNorm: seed 1 diverged after step 500.",
+    ]
+
+
+def _is(outcome: Any, strategy: str, task: str, rate: float, seed: int) -> bool:
+    run = outcome.run
+    return (run.strategy, run.task, run.learning_rate, run.seed) == (strategy, task, rate, seed)
+
+
+def test_metric_curves_are_times_100_and_of_the_split_that_chooses(tmp_path: Path) -> None:
+    study = study_of(tmp_path, training={"validation_share": 0.2, "restore_best": True})
+    found = curves.panels(entry("curves", show="metric", tasks=["cola"], strategies=["full"]), study)
+    line = found[0].quantities["matthews"][0]
+    body = study.body(next(o for o in study.outcomes if _is(o, "full", "cola", 1e-5, 0)))
+    assert body is not None
+    assert line.values == tuple(100 * e["matthews"] for e in body["evaluations"] if e["split"] == "validation")
+
+
+def test_a_regression_s_loss_is_not_in_nats(tmp_path: Path) -> None:
+    study = study_of(tmp_path, lambda planned: "missing", tasks=["stsb", "rte"])
+    found = curves.panels(entry("curves"), study)
+    assert {panel.column: panel.unit for panel in found} == {"stsb": "squared error", "rte": "nats"}
