@@ -29,6 +29,7 @@ LISTS = ("missing", "failed", "damaged", "diverged", "collapsed")
 def to_csv(report: Report) -> str:
     """Write a line a cell, averages included; runs without a value are counted, and named in the JSON."""
     stream = io.StringIO()
+    # The same line ends on every machine.
     writer = csv.DictWriter(stream, CSV_KEYS, lineterminator="\n")
     writer.writeheader()
     for row in cells(report.table):
@@ -57,6 +58,7 @@ def to_json(report: Report) -> str:
         "cost": asdict(report.cost),
         "environments": report.environments,
     }
+    # NaN is no JSON: a missing number is null, and any other would be a mistake of ours.
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -70,7 +72,7 @@ def recipe_name(path: Path) -> str:
 
 
 def cells(table: Table) -> Iterator[dict[str, Any]]:
-    """Give every cell of a table, then its row's average, as a flat dictionary in the table's unit."""
+    """Yield every cell of a table, then its row's average, as a flat dictionary in the table's unit."""
     for row in table.rows:
         for cell, column in zip(row.cells, table.columns, strict=True):
             if cell is not None:
@@ -80,20 +82,20 @@ def cells(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def differences(report: Report) -> Iterator[dict[str, Any]]:
-    """Give every cell's difference from the reference strategy with its test, and McNemar's by seed on the examples."""
+    """Yield every cell's difference from the reference strategy with its test, and McNemar's by seed on the examples."""
     grid = from_reference(report.table)
-    for row, own in zip(report.table.rows, grid or (), strict=False):
-        for cell, found in zip(row.cells, own, strict=True):
-            if cell is not None and found is not None:
-                by_seed = agreement.compare(cell, found.reference, report.output)
+    for row, differences_of_row in zip(report.table.rows, grid or (), strict=False):  # without a reference: none
+        for cell, difference in zip(row.cells, differences_of_row, strict=True):
+            if cell is not None and difference is not None:
+                by_seed = agreement.compare(cell, difference.reference, report.output)
                 yield {
                     "row": " / ".join(row.path),
                     "strategy": cell.strategy,
                     "column": cell.column,
                     "metric": cell.metric,
-                    "reference": found.reference.strategy,
-                    "difference": found.difference,
-                    "test": asdict(found.test),
+                    "reference": difference.reference.strategy,
+                    "difference": difference.difference,
+                    "test": asdict(difference.test),
                     "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
                 }
 
@@ -103,14 +105,15 @@ def _common(table: Table, row: Row) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    own = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
+    fields = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
     theirs = cell.published
     interval = describe.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
-    return own | {
+    return fields | {
         "low": interval.low,
         "high": interval.high,
         "interval": f"95 % of the mean, bootstrap{f'; {interval.note}' if interval.note else ''}",
         "state": cell.state,
+        # JSON's keys are text.
         "files": {str(seed): file for seed, file in cell.files.items()},
         "values": {str(seed): value for seed, value in cell.values.items()},
         "by_rate": {str(rate): value for rate, value in cell.by_rate.items()},
@@ -148,8 +151,9 @@ def _average(row: Row, average: RowAverage) -> dict[str, Any]:
 
 
 def _plain(key: str, value: Any) -> Any:
+    """A value as a CSV holds it: lists counted, mappings in a line, every digit of a number, nothing for None."""
     if key in LISTS:
         return len(value or ())
     if isinstance(value, dict):
-        return ";".join(f"{name}={'all' if own is None else own}" for name, own in value.items())
+        return ";".join(f"{name}={'all' if each is None else each}" for name, each in value.items())
     return "" if value is None else repr(value) if isinstance(value, float) else value

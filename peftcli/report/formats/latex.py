@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
+# What LaTeX reads as a command, and what a plain engine has no letter for: the output is ASCII.
 SIGNS = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -21,7 +22,7 @@ SIGNS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "*": "{*}",
+    "*": "{*}",  # behind the end of a row, `\\*` and `\\[` would be commands
     "[": "{[}",
     "]": "{]}",
     '"': "''",
@@ -43,38 +44,39 @@ SIGNS = {
 
 def render(report: Report) -> str:
     """Write the report; it needs \\usepackage{booktabs} and nothing else."""
-    made, differences = sheet.make(report.table, report.against), sheet.differences(report.table)
-    below = [*made.legend, *made.notes, *filter(None, [words.runs(report), words.cost(report)])]
-    lines = [r"% needs \usepackage{booktabs}", *_float(made, below)]
+    sheet, differences = text_table.make(report.table, report.against), text_table.differences(report.table)
+    below = [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])]
+    lines = [r"% needs \usepackage{booktabs}", *_float(sheet, below)]
     if differences is not None:
         lines += _float(differences, differences.notes)
     return "\n".join([*lines, *_claims(report)]) + "\n"
 
 
-def _float(made: Sheet, below: Sequence[str]) -> Iterator[str]:
+def _float(sheet: Sheet, below: Sequence[str]) -> Iterator[str]:
     yield r"\begin{table}"
     yield r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
-    yield rf"\caption{{{escape(made.title)}}}"
-    yield from table(made)
+    yield rf"\caption{{{escape(sheet.title)}}}"
+    yield from table(sheet)
     yield r"\par\medskip\begin{minipage}{\linewidth}\scriptsize"
     yield from (rf"{escape(line)}\par" for line in below)
     yield r"\end{minipage}"
     yield r"\end{table}"
 
 
-def table(made: Sheet) -> Iterator[str]:
+def table(sheet: Sheet) -> Iterator[str]:
     """Write the tabular: words of the outer levels span the columns that share them."""
-    yield rf"\begin{{tabular}}{{{'l' * len(made.stub)}{'r' * len(made.heads)}}}"
+    yield rf"\begin{{tabular}}{{{'l' * len(sheet.stub)}{'r' * len(sheet.heads)}}}"
     yield r"\toprule"
-    levels = max((len(head) for head in made.heads), default=1)
+    levels = max((len(head) for head in sheet.heads), default=1)
     for level in range(levels - 1):
-        spans = list(_spans([head[level] for head in made.heads]))
-        yield _row([""] * len(made.stub) + [_spanning(word, count) for word, _, count in spans])
-        first = len(made.stub) + 1
+        spans = list(_spans([head[level] for head in sheet.heads]))
+        heads = [rf"\multicolumn{{{count}}}{{c}}{{{escape(word)}}}" for word, _, count in spans]
+        yield _row([""] * len(sheet.stub) + heads)
+        first = len(sheet.stub) + 1  # LaTeX counts columns from 1
         yield "".join(rf"\cmidrule(lr){{{first + at}-{first + at + count - 1}}}" for word, at, count in spans if word)
-    yield _row([*map(escape, made.stub), *(escape(head[levels - 1] or "") for head in made.heads)])
+    yield _row([*map(escape, sheet.stub), *(escape(head[levels - 1] or "") for head in sheet.heads)])
     yield r"\midrule"
-    for line in made.lines:
+    for line in sheet.lines:
         yield _row(_dress(text, line) for text in line.cells)
     yield r"\bottomrule"
     yield r"\end{tabular}"
@@ -85,17 +87,13 @@ def escape(text: str) -> str:
     return "".join(SIGNS.get(sign, sign) for sign in text)
 
 
-def _spans(words_: Sequence[str]) -> Iterator[tuple[str, int, int]]:
-    """Runs of equal words: the word, where it starts, how many columns it covers."""
+def _spans(heads: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Yield each run of equal words: the word, where it starts, how many columns it covers."""
     start = 0
-    for at in range(1, len(words_) + 1):
-        if at == len(words_) or words_[at] != words_[start]:
-            yield words_[start], start, at - start
+    for at in range(1, len(heads) + 1):
+        if at == len(heads) or heads[at] != heads[start]:
+            yield heads[start], start, at - start
             start = at
-
-
-def _spanning(word: str, count: int) -> str:
-    return rf"\multicolumn{{{count}}}{{c}}{{{escape(word)}}}"
 
 
 def _row(cells: Iterable[str]) -> str:
@@ -103,15 +101,16 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _dress(text: Text, line: Line) -> str:
-    found = escape(text.text.strip())
-    if found and line.kind != "ours":
-        found = rf"\emph{{{found}}}"
+    """Write a cell: the paper's lines in italics, the best bold, the second underlined, marks above the line."""
+    dressed = escape(text.text.strip())
+    if dressed and line.kind != "ours":
+        dressed = rf"\emph{{{dressed}}}"
     if text.bold:
-        found = rf"\textbf{{{found}}}"
+        dressed = rf"\textbf{{{dressed}}}"
     elif text.underline:
-        found = rf"\underline{{{found}}}"
+        dressed = rf"\underline{{{dressed}}}"
     marks = ", ".join(map(escape, text.marks))
-    return found + (rf"\textsuperscript{{{marks}}}" if marks else "")
+    return dressed + (rf"\textsuperscript{{{marks}}}" if marks else "")
 
 
 def _claims(report: Report) -> Iterator[str]:

@@ -25,7 +25,7 @@ def cost(report: Report) -> str | None:
 
 
 def claim(judged: Judged) -> Iterator[str]:
-    """The lines of one claim: verdict and sentence, then the numbers of every check."""
+    """Yield the lines of one claim: verdict and sentence, then the numbers of every check."""
     printed = f"; printed cells: {judged.printed}" if judged.printed_findings else ""
     yield f"[{judged.verdict}] {judged.claim} ({judged.where}{printed})"
     if judged.note:
@@ -34,6 +34,7 @@ def claim(judged: Judged) -> Iterator[str]:
         yield f"  {finding.verdict}: {finding.rule}. Test: {finding.test}."
         if steps(finding):
             yield f"    {steps(finding)}"
+    # The printed numbers are worth their lines where they lead to another verdict than ours.
     if judged.printed_findings and judged.printed != judged.verdict:
         for finding in judged.printed_findings:
             yield f"  printed: {finding.verdict}: {finding.rule}"
@@ -42,7 +43,7 @@ def claim(judged: Judged) -> Iterator[str]:
 
 
 def steps(finding: Finding) -> str:
-    """The comparisons of a check in one line, those first that did not come out as claimed."""
+    """Return the comparisons of a check in one line, those first that did not come out as claimed."""
     ordered = sorted(finding.steps, key=lambda each: each.holds is not False)
     shown = [("✗ " if each.holds is False else "") + each.text for each in ordered[:SHOWN]]
     more = [f"and {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []

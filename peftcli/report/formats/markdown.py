@@ -4,19 +4,20 @@ import re
 from collections.abc import Iterable, Iterator
 
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
+# Also `~` (struck out), `$` (a formula on GitHub) and `|`, which would end a cell.
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
 
 def render(report: Report) -> str:
     """Write the report: the best bold, the second underlined (<ins>), marks in <sub>."""
-    made = sheet.make(report.table, report.against)
-    below = [*made.legend, *made.notes, words.runs(report), words.cost(report)]
-    lines = [f"### {escape(made.title)}", "", *table(made), "", *(f"- {escape(line)}" for line in below if line)]
-    differences = sheet.differences(report.table)
+    sheet = text_table.make(report.table, report.against)
+    below = [*sheet.legend, *sheet.notes, words.runs(report), words.cost(report)]
+    lines = [f"### {escape(sheet.title)}", "", *table(sheet), "", *(f"- {escape(line)}" for line in below if line)]
+    differences = text_table.differences(report.table)
     if differences is not None:
         notes = (f"- {escape(line)}" for line in differences.notes)
         lines += ["", f"#### {escape(differences.title)}", "", *table(differences), "", *notes]
@@ -25,12 +26,13 @@ def render(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table(made: Sheet) -> Iterator[str]:
+def table(sheet: Sheet) -> Iterator[str]:
     """Write the table's lines; a heading of several levels becomes one."""
-    heads = [*made.stub, *(" ".join(filter(None, head)) for head in made.heads)]
+    # Markdown has one line of headings.
+    heads = [*sheet.stub, *(" ".join(filter(None, head)) for head in sheet.heads)]
     yield _row(map(escape, heads))
-    yield _row([":--"] * len(made.stub) + ["--:"] * len(made.heads))
-    for line in made.lines:
+    yield _row([":--"] * len(sheet.stub) + ["--:"] * len(sheet.heads))
+    for line in sheet.lines:
         yield _row(_dress(text, line) for text in line.cells)
 
 
@@ -44,17 +46,19 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _dress(text: Text, line: Line) -> str:
-    words_ = escape(text.text.strip())
-    if words_ and line.kind != "ours":
-        words_ = f"*{words_}*"
+    dressed = escape(text.text.strip())
+    # An empty cell would become `**`, which shows.
+    if dressed and line.kind != "ours":
+        dressed = f"*{dressed}*"
     if text.bold:
-        words_ = f"**{words_}**"
+        dressed = f"**{dressed}**"
     elif text.underline:
-        words_ = f"<ins>{words_}</ins>"
-    return words_ + "".join(f" <sub>{escape(mark)}</sub>" for mark in text.marks)
+        dressed = f"<ins>{dressed}</ins>"
+    return dressed + "".join(f" <sub>{escape(mark)}</sub>" for mark in text.marks)
 
 
 def _claims(report: Report) -> Iterator[str]:
+    # A list in a list: the claim, its checks, and the numbers of each check.
     for judged in report.claims:
         first, *rest = words.claim(judged)
         yield f"- {escape(first)}"

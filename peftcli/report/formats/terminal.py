@@ -11,11 +11,11 @@ from rich.table import Table as Grid
 from rich.text import Text as Styled
 
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table as sheet
+from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
-WIDTH = 100  # columns
+WIDTH = 100  # columns, whatever the terminal has: a report in a file is the same
 STYLES = {"holds": "green", "does not hold": "red", "not enough runs": "yellow", "cannot be judged": "yellow"}
 
 
@@ -23,10 +23,10 @@ def render(report: Report, styled: bool) -> str:
     """Write the report; `styled` with colours and bold, which the environment's NO_COLOR takes back."""
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, force_terminal=styled, highlight=False, emoji=False, markup=False)
-    made = sheet.make(report.table, report.against)
-    _print_table(console, made)
-    _print_list(console, [*made.legend, *made.notes, *filter(None, [words.runs(report), words.cost(report)])])
-    differences = sheet.differences(report.table)
+    sheet = text_table.make(report.table, report.against)
+    _print_table(console, sheet)
+    _print_list(console, [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])])
+    differences = text_table.differences(report.table)
     if differences is not None:
         _print_table(console, differences)
         _print_list(console, differences.notes)
@@ -37,15 +37,15 @@ def render(report: Report, styled: bool) -> str:
         console.print(Styled(first, style=STYLES[judged.verdict]))
         for line in rest:
             text = line.lstrip()
-            deep = len(line) - len(text)
+            deep = len(line) - len(text)  # as padding, so that wrapped lines are indented too
             console.print(Padding(Styled(text, style="dim" if deep > 2 else ""), (0, 0, 0, deep)))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
-def _print_table(console: Console, made: Sheet) -> None:
-    console.print(Styled(f"\n{made.title}\n", style="bold"))
-    for group in groups(made):
-        console.print(_grid(made, group))
+def _print_table(console: Console, sheet: Sheet) -> None:
+    console.print(Styled(f"\n{sheet.title}\n", style="bold"))
+    for group in groups(sheet):
+        console.print(_grid(sheet, group))
         console.print()
 
 
@@ -58,10 +58,10 @@ def _print_list(console: Console, lines: Sequence[str]) -> None:
     console.print(grid)
 
 
-def groups(made: Sheet) -> Iterator[range]:
+def groups(sheet: Sheet) -> Iterator[range]:
     """Cut the columns behind the stub into groups whose lines fit, at least one column each."""
-    stub = len(made.stub)
-    widths = [_width(made, at) for at in range(stub + len(made.heads))]
+    stub = len(sheet.stub)  # the leading columns, repeated in every group
+    widths = [_width(sheet, at) for at in range(stub + len(sheet.heads))]
     start, used = stub, sum(widths[:stub])
     for at in range(stub, len(widths)):
         if at > start and used + widths[at] > WIDTH:
@@ -71,35 +71,33 @@ def groups(made: Sheet) -> Iterator[range]:
     yield range(start, len(widths))
 
 
-def _width(made: Sheet, at: int) -> int:
-    stub = len(made.stub)
-    head = [made.stub[at]] if at < stub else list(made.heads[at - stub])
-    texts = [*head, *(part for line in made.lines for part in _parts(line.cells[at]))]
-    return max(Styled(text).cell_len for text in texts) + 2
+def _width(sheet: Sheet, at: int) -> int:
+    stub = len(sheet.stub)
+    head = [sheet.stub[at]] if at < stub else list(sheet.heads[at - stub])
+    texts = list(head)
+    for line in sheet.lines:
+        text, marks = line.cells[at], " ".join(line.cells[at].marks)
+        # Marks get a line of their own unless they are one sign.
+        texts += [f"{text.text} {marks}"] if len(marks) <= 1 else [text.text, marks]
+    return max(Styled(text).cell_len for text in texts) + 2  # a space on either side
 
 
-def _grid(made: Sheet, columns: range) -> Grid:
-    stub = len(made.stub)
+def _grid(sheet: Sheet, columns: range) -> Grid:
+    stub = len(sheet.stub)
     grid = Grid(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-    for word in made.stub:
+    for word in sheet.stub:
         grid.add_column(Styled(word), no_wrap=True)
     for at in columns:
-        grid.add_column(Styled("\n".join(filter(None, made.heads[at - stub]))), justify="right", no_wrap=True)
-    for line in made.lines:
+        grid.add_column(Styled("\n".join(filter(None, sheet.heads[at - stub]))), justify="right", no_wrap=True)
+    for line in sheet.lines:
         grid.add_row(*(_styled(text, line) for text in [*line.cells[:stub], *(line.cells[at] for at in columns)]))
     return grid
 
 
 def _styled(text: Text, line: Line) -> Styled:
     style = Style(bold=text.bold or None, underline=text.underline or None, dim=line.kind != "ours" or None)
-    found = Styled(text.text, style=style)
+    styled = Styled(text.text, style=style)
     if text.marks:
-        found.append("\n" if len(text.plain()) > len(text.text) + 2 else " ")
-        found.append(" ".join(text.marks), style=Style(color="yellow"))
-    return found
-
-
-def _parts(text: Text) -> Sequence[str]:
-    """What stands below each other in a cell: marks get a line of their own unless they are one sign."""
-    marks = " ".join(text.marks)
-    return [f"{text.text} {marks}"] if len(marks) <= 1 else [text.text, marks]
+        styled.append("\n" if len(text.plain()) > len(text.text) + 2 else " ")
+        styled.append(" ".join(text.marks), style=Style(color="yellow"))
+    return styled

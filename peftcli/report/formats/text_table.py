@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from peftcli.report.table.differences import Difference, from_reference
 from peftcli.report.table.differences import notes as difference_notes
 from peftcli.report.table.spec import View
-from peftcli.report.table.table import Cell, Parameters, Row, RowAverage, Table
+from peftcli.report.table.table import Cell, Row, RowAverage, Table
 
 MARKS = {"diverged": "d", "failed": "f", "damaged": "x", "missing": "m", "collapsed": "c"}
 PARAMETERS = {"percent": "% Param.", "millions": "Param. (M)"}
 NOT_PLANNED = "..."
-AVERAGE_SLACK = 0.01 + 1e-9  # papers average digits that they do not print
+AVERAGE_SLACK = 0.01 + 1e-9  # points: papers average digits that they do not print
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,7 @@ def make(table: Table, against: bool) -> Sheet:
     return Sheet(
         title=clean(table.title),
         stub=tuple(map(clean, stub)),
+        # The average's heading has one word; it is filled up to as many levels as the others have.
         heads=tuple(tuple(map(clean, (*head, *[""] * (levels - len(head))))) for head in heads),
         lines=tuple(lines),
         legend=tuple(_legend(lines, against)),
@@ -73,9 +74,12 @@ def differences(table: Table) -> Sheet | None:
         return None
     heads = [column.path for column in table.columns]
     lines = [
-        Line("ours", (*(Text(clean(word)) for word in row.path), *(_tested(each, table.view) for each in own)))
-        for row, own in zip(table.rows, grid, strict=True)
-        if any(each is not None for each in own)
+        Line(
+            "ours",
+            (*(Text(clean(word)) for word in row.path), *(_tested(each, table.view) for each in differences_of_row)),
+        )
+        for row, differences_of_row in zip(table.rows, grid, strict=True)
+        if any(each is not None for each in differences_of_row)
     ]
     if not lines:
         return None
@@ -109,7 +113,11 @@ def _lines(row: Row, view: View, against: bool) -> list[Line]:
             "ours",
             (
                 *stub,
-                *_leading(row.parameters, view),
+                *(
+                    []
+                    if view.parameters == "none"
+                    else [Text(amount(row.parameters.value if row.parameters else None, view))]
+                ),
                 *(_ours(cell, view, against) for cell in row.cells),
                 *_average(row.average, view, row),
             ),
@@ -127,7 +135,9 @@ def _lines(row: Row, view: View, against: bool) -> list[Line]:
             )
         )
         blank = [] if view.parameters == "none" else [Text("")]
-        differences = [_difference(cell, view) for cell in row.cells]
+        differences = [
+            Text("" if cell is None or cell.difference is None else signed(cell.difference, view)) for cell in row.cells
+        ]
         lines.append(
             Line(
                 "difference",
@@ -135,10 +145,6 @@ def _lines(row: Row, view: View, against: bool) -> list[Line]:
             )
         )
     return lines
-
-
-def _leading(parameters: Parameters | None, view: View) -> list[Text]:
-    return [] if view.parameters == "none" else [Text(amount(parameters.value if parameters else None, view))]
 
 
 def amount(value: float | None, view: View) -> str:
@@ -153,6 +159,7 @@ def amount(value: float | None, view: View) -> str:
 def _ours(cell: Cell | None, view: View, against: bool) -> Text:
     if cell is None:
         return Text(NOT_PLANNED)
+    # Whatever makes a number less than a whole cell stands beside it.
     marks = [f"n={cell.n}"] if 0 < cell.n != cell.planned else []
     marks += [f"{sign}{len(runs)}" for name, sign in MARKS.items() if (runs := getattr(cell, name))]
     if cell.outside and against:
@@ -179,7 +186,7 @@ def _average(average: RowAverage | None, view: View, row: Row) -> list[Text]:
     if average is None:
         return []
     if average.mean is None:
-        return [Text(f"{average.columns} of {average.planned}")]
+        return [Text(f"{average.columns} of {average.planned}")]  # an average of other columns would not compare
     bold, underline = emphasis(average.rank, view)
     std = average.std if view.average and view.average.std else None
     text = value(average.mean, std, average.rank, average.std_rank, view)
@@ -194,16 +201,10 @@ def _printed(cell: Cell | None, view: View) -> Text:
     return Text(f"{theirs.shown:.{theirs.decimals}f}{std}", marks=("†",) if theirs.copied_from else ())
 
 
-def _difference(cell: Cell | None, view: View) -> Text:
-    if cell is None or cell.difference is None:
-        return Text("")
-    return Text(signed(cell.difference, view))
-
-
 def signed(difference: float, view: View) -> str:
     """Write a difference with its sign; one that rounds to nothing has none."""
     text = f"{difference:+.{view.decimals}f}"
-    return text if float(text) else text[1:]
+    return text if float(text) else text[1:]  # "-0.0" would claim a direction
 
 
 def _printed_average(average: RowAverage | None, view: View) -> list[Text]:
@@ -222,6 +223,7 @@ def _average_difference(average: RowAverage | None, view: View) -> list[Text]:
     theirs = average.published
     if average.difference is None or average.mean is None or theirs is None or theirs.shown is None:
         return [Text("")]
+    # Against the digits that were printed: within the slack the paper's own rounding explains the difference.
     printed = round(average.mean, max(view.decimals, theirs.decimals)) - theirs.shown
     return [Text(signed(0.0 if abs(printed) < AVERAGE_SLACK else printed, view))]
 
@@ -240,5 +242,6 @@ def _legend(lines: Sequence[Line], against: bool) -> list[str]:
         "†": "†: copied from another paper by the authors, so no difference is taken",
         "‡": "‡: more than two standard errors from the printed value",
     }
-    found = [text for sign, text in words.items() if any(mark.startswith(sign) for mark in marks)]
-    return found + ([f"{NOT_PLANNED}: not part of the recipe"] if NOT_PLANNED in texts else [])
+    # Only what the table at hand has is explained.
+    legend = [text for sign, text in words.items() if any(mark.startswith(sign) for mark in marks)]
+    return legend + ([f"{NOT_PLANNED}: not part of the recipe"] if NOT_PLANNED in texts else [])
