@@ -53,6 +53,7 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         "device": (body["environment"] or {}).get("device"),
     }
     counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
+    # A run without an evaluation keeps a row, so that no run is missing from the frame.
     unevaluated: list[Mapping[str, Any]] = [{"split": None}]
     for evaluation in body["evaluations"] or unevaluated:
         # By identity: two evaluations can have equal scores. Tables read completed runs alone.

@@ -92,6 +92,7 @@ def cost(outcomes: Sequence[Outcome]) -> Cost:
 
 def _judge(recipe: Recipe, table: Table, output: Path) -> list[Judged]:
     """Judge the recipe's claims; those over several tables read the other recipes' records too, each recipe once."""
+    # Beside the recipe's own table, in the order in which a claim names them.
     others: dict[str, Table] = {}
     judged = []
     for claim in claim_spec.read(recipe):
