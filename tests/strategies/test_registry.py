@@ -1,18 +1,22 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import peftcli.strategies
+from peftcli.cli import listing
 from peftcli.errors import UserError
+from peftcli.experiment import parameters as counting
 from peftcli.experiment import plan, recipe
 from peftcli.models.anatomy import Anatomy, anatomy
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
 from peftcli.strategies import STRATEGIES, registry
+from peftcli.strategies.option_types import Layers
 from peftcli.strategies.tuning import Elements, Injection, Mask, Tuning, trains_whole_matrices
-from tests import tiny
+from tests import folders, tiny, trained
 
 SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "experiment/schema.json").read_text())
 NAMES = (
@@ -116,18 +120,34 @@ def test_what_a_model_cannot_satisfy_is_refused(name: str, options: dict[str, An
     assert message in str(caught.value)
 
 
-def test_a_made_up_strategy_is_one_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "STRATEGIES", dict(registry.STRATEGIES))
+def values_only(model: Anatomy, layers: Layers | None = None) -> Mask:
+    """The value layers alone."""
+    return model.names(("value",), layers)
 
-    @registry.strategy
-    def values_only(model: Anatomy, layers: list[int] | None = None) -> Mask:
-        """The value layers alone."""
-        return model.names(("value",), layers)
 
-    made = registry.get("values_only")
-    assert made.options({"layers": [3]}) == {"layers": [3]}
-    tuning = made.tune(bert(), {"layers": [3]})
+@pytest.fixture
+def made_up() -> Iterator[registry.Strategy]:
+    registry.strategy(values_only)
+    yield registry.get("values_only")
+    del registry.STRATEGIES["values_only"]
+
+
+def test_a_made_up_strategy_is_one_function(
+    made_up: registry.Strategy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Registered, it is listed, counted, planned and trained; no other file has heard of it."""
+    assert made_up.options({"layers": "3"}) == {"layers": [3]}
+    tuning = made_up.tune(bert(), {"layers": [3]})
     assert tuning.mask == ("encoder.layer.2.attention.self.value.weight", "encoder.layer.2.attention.self.value.bias")
+    assert counting.count("bert-base-uncased", "values_only", {"layers": [3]}, "pair", 2).trainable == 768 * 768 + 768
+    assert {"name": "values_only", "summary": "The value layers alone."}.items() <= next(
+        row for row in listing.rows("strategies") if row["name"] == "values_only"
+    ).items()
+    base = folders.bert(tmp_path / "base")
+    (record,) = trained.train(tmp_path, base, {"values_only": {"layers": [2]}})
+    assert record.status == "completed"
+    moved = {name for name in trained.delta(record).names() if not name.startswith("head.")}
+    assert moved == {"encoder.layer.1.attention.self.value.weight", "encoder.layer.1.attention.self.value.bias"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,115 @@
+"""A saved delta gives its record's numbers to the last bit, whatever the strategy and the precision."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from peftcli import records
+from peftcli.cli import deltas as command
+from peftcli.deltas import evaluating
+from peftcli.deltas import file as deltas
+from peftcli.errors import UserError
+from peftcli.records import beside
+from tests import folders, tiny, trained
+
+COVERING = ("frozen", "layernorm", "full", "random", "diffpruning", "peft")
+STRATEGIES = (
+    "frozen", "layernorm", "bitfit", "full", "lora", "adapter", "spafit", "random", "sam", "magpruning",
+    "layernorm_outlier", "mixout", "childpruning", "diffpruning", "initbias_bitfit", "reinit_bitfit", "peft",
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "delta-cache"))
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folders.bert(tmp_path_factory.mktemp("delta") / "base", num_hidden_layers=3)
+
+
+@pytest.fixture(scope="module")
+def layernorm(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    record = trained.train(tmp_path_factory.mktemp("layernorm"), base, "layernorm")[0]
+    return beside.delta(record.path)
+
+
+def evaluations(record: records.Record) -> list[dict[str, Any]]:
+    """A record's evaluations that its best weights, or its last, gave."""
+    body = record.body
+    best = max(body["evaluations"], key=lambda e: (e["accuracy"] if e["split"] == "validation" else -1, -e["step"]))
+    restored = body["run"]["protocol"]["restore_best"]
+    step = best["step"] if restored else body["evaluations"][-1]["step"]
+    return [
+        {k: v for k, v in e.items() if k not in ("step", "epoch")} for e in body["evaluations"] if e["step"] == step
+    ]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(name, marks=() if name in COVERING else pytest.mark.whole) for name in STRATEGIES],
+)
+def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base: Path, tmp_path: Path) -> None:
+    entry = {strategy: tiny.OPTIONS.get(strategy, {})}
+    ended = trained.train(tmp_path, base, entry, learning_rates=[5e-3, 2e-2], seeds=[0, 1], cohort=3)
+    assert {record.body["cost"]["cohort"] for record in ended} == {3, 1}
+    for record in ended:
+        assert evaluating.evaluate(trained.delta(record), str(base)) == evaluations(record)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "layernorm",
+        {"mixout": {"share": 0.3, "when": "evaluation"}},
+        {"magpruning": {"share": 0.05, "burn_in": 3}},
+        {"lora": {"rank": 2, "train_head": False}},
+        {"diffpruning": {"share": 0.05, "burn_in": 3, "include_head": True}},
+    ],
+    ids=str,
+)
+def test_restored_best_weights_and_held_out_parts_of_each_seed(strategy: Any, base: Path, tmp_path: Path) -> None:
+    settings = {"epochs": 3, "restore_best": True, "evaluate_every": "2 steps", "max_train_samples": 60}
+    settings |= {"validation_share": 0.3, "validation_split": "per seed"}
+    ended = trained.train(tmp_path, base, strategy, seeds=[0, 1, 2], training=settings)
+    for record in ended:
+        assert evaluating.evaluate(trained.delta(record), str(base)) == evaluations(record)
+    assert len(ended) == 3
+
+
+@pytest.mark.parametrize(
+    ("precision", "strategy"),
+    [
+        ("bfloat16", "layernorm"),
+        ("float64", "random"),
+        *(
+            pytest.param(precision, strategy, marks=pytest.mark.whole)
+            for precision in ("bfloat16", "float64")
+            for strategy in ("layernorm", "full", "lora", "random", "childpruning")
+            if (precision, strategy) not in (("bfloat16", "layernorm"), ("float64", "random"))
+        ),
+    ],
+)
+def test_other_precisions_come_back_to_the_last_bit_too(
+    precision: str, strategy: str, base: Path, tmp_path: Path
+) -> None:
+    entry = {strategy: tiny.OPTIONS.get(strategy, {})}
+    ended = trained.train(tmp_path, base, entry, seeds=[0, 1], training={"precision": precision})
+    for record in ended:
+        delta = trained.delta(record)
+        wide = torch.float64 if precision == "float64" else torch.float32
+        assert {t.dtype for n, t in delta.tensors.items() if not n.endswith(deltas.INDEX)} == {wide}
+        assert evaluating.evaluate(delta, str(base)) == evaluations(record)
+
+
+def test_the_command_line(layernorm: Path, base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.evaluate(layernorm, "demo", str(base), as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    record = records.read(layernorm.with_name(layernorm.name.replace(".delta.safetensors", ".json")))
+    assert shown["evaluations"] == evaluations(record)
+    with pytest.raises(UserError, match="this delta is of task 'demo', not 'rte'"):
+        command.evaluate(layernorm, "rte", str(base))
