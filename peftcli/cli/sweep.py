@@ -45,16 +45,16 @@ def sweep(
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
     from peftcli.experiment.recipe import find, load, parse_set
-    from peftcli.launchers.launch import choose
+    from peftcli.launchers.launch import LauncherOptions, choose
     from peftcli.runner import tracking
     from peftcli.runner.work import SweepSettings
 
     if retry not in (None, "failed"):
         raise unknown("value of --retry", retry, ["failed"])
-    launch = choose(launcher, {
-        "--processes": processes, "--processes-per-run": processes_per_run, "--partition": partition, "--time": walltime,
-        "--gpus": gpus, "--max-jobs": max_jobs, "--account": account, "--slurm": slurm, "--detach": detach,
-    })  # fmt: skip
+    launch = choose(launcher, LauncherOptions(
+        processes=processes, processes_per_run=processes_per_run, partition=partition, time=walltime, gpus=gpus,
+        max_jobs=max_jobs, account=account, slurm=slurm, detach=detach,
+    ))  # fmt: skip
     tracking.check(track)
     loaded = load(find(recipe), parse_set(overrides))
     settings = SweepSettings(loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +31,34 @@ OPTIONS = {
 }
 
 
-def choose(launcher: str, options: Mapping[str, Any]) -> Launch:
-    """The launcher of that name; `options` by their names, None or empty where not set. Raises UserError."""
+@dataclass(frozen=True)
+class LauncherOptions:
+    """The options of all launchers, each a field of its own name (`--max-jobs` is `max_jobs`); None or empty if not set."""
+
+    processes: int | None = None
+    processes_per_run: int | None = None
+    partition: str | None = None
+    time: str | None = None  # a job's walltime, as SLURM writes it
+    gpus: int | None = None
+    max_jobs: int | None = None
+    account: str | None = None
+    slurm: Sequence[str] = ()  # further options of sbatch, key=value
+    detach: bool = False
+
+
+def choose(launcher: str, options: LauncherOptions) -> Launch:
+    """The launcher of that name. Raises UserError for options that it does not take."""
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
-    for option, value in options.items():
+    for name, value in vars(options).items():
+        option = f"--{name.replace('_', '-')}"
         if value and option not in OPTIONS[launcher]:
             wanted = " or ".join(name for name in LAUNCHERS if option in OPTIONS[name])
             raise UserError(f"{option} does nothing with --launcher {launcher}: it is for --launcher {wanted}")
     if launcher == "slurm":
         return partial(_by_slurm, options)
     if launcher == "accelerate":
-        return partial(_by_processes, options["--processes"], options["--processes-per-run"] or 1)
+        return partial(_by_processes, options)
 
     def local(unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
         train_here(unit, settings)
@@ -86,29 +103,26 @@ def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
         backbone.load.cache_clear()  # the file is what counts; the processes have memories of their own
 
 
-def _by_processes(
-    processes: int | None, per_cohort: int, unit: WorkUnit, settings: SweepSettings, retry_failed: bool
-) -> list[str]:
+def _by_processes(options: LauncherOptions, unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
     from peftcli.launchers import accelerate
 
-    count = accelerate.check(processes, per_cohort)
+    per_cohort = options.processes_per_run or 1
+    count = accelerate.check(options.processes, per_cohort)
     warm(unit.runs, settings)
     return accelerate.run(unit, settings, count, per_cohort)
 
 
 def _by_slurm(
-    options: Mapping[str, Any], unit: WorkUnit, settings: SweepSettings, retry_failed: bool
+    options: LauncherOptions, unit: WorkUnit, settings: SweepSettings, retry_failed: bool
 ) -> list[str] | None:
     from peftcli.launchers import assignments, slurm
     from peftcli.launchers.assignments import Assignment
     from peftcli.launchers.slurm_watch import Tally
 
-    request = slurm.request(
-        options["--time"] or "60", options["--partition"], options["--gpus"], options["--account"], options["--slurm"]
-    )
+    request = slurm.request(options.time or "60", options.partition, options.gpus, options.account, options.slurm)
     slurm.check()
-    per_cohort = options["--processes-per-run"] or 1
-    processes = options["--processes"] or max(request.gpus or 1, per_cohort)
+    per_cohort = options.processes_per_run or 1
+    processes = options.processes or max(request.gpus or 1, per_cohort)
     if processes % per_cohort:
         raise UserError(f"--processes {processes} is no multiple of --processes-per-run {per_cohort}")
     runs = unit.runs
@@ -117,12 +131,12 @@ def _by_slurm(
     warm(runs, settings)
     tally = Tally(runs, settings.output)  # before any job can have written a record
     assignment = Assignment(unit, settings, retry_failed, processes, per_cohort)
-    submission = slurm.submit(assignment, request, options["--max-jobs"] or slurm.JOBS)
+    submission = slurm.submit(assignment, request, options.max_jobs or slurm.JOBS)
     print(
         f"array {submission.job}: {len(submission.cohorts)} jobs submitted, messages in {submission.folder}",
         file=sys.stderr,
     )
-    if options["--detach"]:
+    if options.detach:
         return None
     slurm.wait(submission, tally, partial(assignments.cost, settings.model))
     return slurm.unfinished(submission, tally)
