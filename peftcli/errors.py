@@ -16,6 +16,7 @@ class UserError(Exception):
     """A mistake the user can mend: its message is one line, printed to stderr with exit code 2."""
 
     def __init__(self, message: str) -> None:
+        # What is quoted may break lines, and the message is one line whatever it quotes.
         super().__init__(" ".join(str(message).split()))
 
 
@@ -55,6 +56,7 @@ def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[s
     if finding["type"] == "missing":
         return UserError(f"{where}: {kind} {path[-1]!r} is missing")
     if finding["type"] == "literal_error":
+        # pydantic words the choices as "'a', 'b' or 'c'".
         choices = str(finding.get("ctx", {}).get("expected", "")).replace(" or ", ", ").replace("'", "").split(", ")
         return UserError(f"{location}: {unknown('value', value, choices)}")
     if finding["type"] in _BOUNDS:
@@ -65,6 +67,7 @@ def first_error(error: ValidationError, where: str, kind: str, legal: Iterable[s
     return UserError(f"{location}: {str(value)[:80]!r} {message}")
 
 
+# By pydantic's type of finding: under which key of its context the bound is, and the words for what is legal.
 _BOUNDS = {
     "greater_than": ("gt", "more than {}"),
     "greater_than_equal": ("ge", "{} or more"),
@@ -76,5 +79,6 @@ _BOUNDS = {
 def _range(finding: Any) -> str:
     key, words = _BOUNDS[finding["type"]]
     bound = finding["ctx"][key]
+    # A bound that is not legal itself has no nearest legal value.
     nearest = f"the nearest is {bound}; " if key in ("ge", "le") else ""
     return f"{nearest}legal is {words.format(bound)}"

@@ -87,6 +87,7 @@ def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
 
     The grouping looks at the whole recipe, never at what is done already, so the runs a run trains with are always the same.
     """
+    # By key, not by neighbourhood: the recipe's order puts runs that are alike apart where entries repeat.
     alike: dict[str, list[Run]] = {}
     for run in runs:
         alike.setdefault(run.cohort_key(), []).append(run)
@@ -147,6 +148,7 @@ def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strateg
 
 def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None:
     """Read what the recipe says of a task of its own: None for a row of `tasks`, which is not described anew."""
+    # Overrides, `label` and `note` are no options: what is left describes the task.
     if not entry.options:
         tasks.get(task)
         return None

@@ -71,6 +71,7 @@ def recipe_schema() -> Schema:
             **{key: _written_as(recipe[key], written.get(key)) for key in KEYS},
         },
         "additionalProperties": False,
+        # A recipe that extends another may leave the required keys to that one.
         "anyOf": [
             {"required": ["extends"]},
             {"required": [key for key in KEYS if Recipe.model_fields[key].is_required()]},
@@ -110,6 +111,7 @@ def _tasks(entry: Mapping[str, Schema]) -> dict[str, Schema]:
     described = for_task | description["properties"]  # `label` is the labels' column there
     name = {"type": "string", "description": "The task's name."}
     flat = {"type": "object", "properties": {"name": name, **described}, "required": ["name"]}
+    # Of a name that is no known task, only a description is legal.
     named = {
         "type": "object",
         "minProperties": 1,
@@ -126,6 +128,7 @@ def _tasks(entry: Mapping[str, Schema]) -> dict[str, Schema]:
 
 def _strategies(entry: Mapping[str, Schema]) -> dict[str, Schema]:
     """A strategy as written: `name`, `name:option=value`, or its name with its options and what is overridden for it."""
+    # Each strategy lists the overrides beside its own options: only so can any other key be refused.
     overrides = {key: _to("overrides", "properties", key) for key in entry}
     definitions: dict[str, Schema] = {}
     for name, strategy in sorted(registry.STRATEGIES.items()):
