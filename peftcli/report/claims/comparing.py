@@ -41,7 +41,7 @@ def better(check: Better, evidence: Evidence) -> Finding:
     """Judge whether strategies are better than another by a margin."""
 
     def holds(one: float, other: float) -> bool:
-        if check.by:
+        if check.by:  # a margin says itself whether equal is enough
             return one - other >= check.by - SLACK
         return one >= other if check.or_equal else one > other
 
@@ -148,6 +148,7 @@ def mostly(check: Mostly, evidence: Evidence) -> Finding:
     for key in evidence.columns(check.on):
         others = evidence.rows([check.than], key)
         for one in evidence.rows([check.strategy], key):
+            # The counterpart is the other strategy's row with the same options, the best where several are left.
             same = [o for o in others if all(o.options.get(m) == one.options.get(m) for m in check.match)]
             steps.append(step(one, best(same, "mean"), evidence.name(key), "mean", lambda a, b: a > b))
     needed = int(check.share * len(steps)) + 1  # strictly more than the share

@@ -33,6 +33,7 @@ def top(check: Top, evidence: Evidence) -> Finding:
         if number is None or reason is not None:
             steps.append(undecided(evidence.name(key), reason))
             continue
+        # Equal as printed share the better rank: both are among the best.
         ranks = describe.rank([goodness(rival, check.measure) for rival in rivals])
         rank = ranks[rivals.index(number)] or 0
         words = f"{evidence.name(key)}: {number.label} {number.text(check.measure)}, place {rank:.0f} of {len(rivals)}"
@@ -64,6 +65,7 @@ def how_many(check: HowMany, evidence: Evidence) -> Finding:
 
 def _in_column(check: HowMany, evidence: Evidence, key: Key) -> Finding:
     other = best(evidence.rows([check.than], key), check.measure)
+    # A row is not compared with itself: those that the other's name fits take no part.
     others: list[Number | None] = [n for n in evidence.rows(None, key) if not Selector.parse(check.than).fits(n)]
     if check.strategies is not None:
         others = takers(check.strategies, "best", evidence, key, check.measure)

@@ -50,6 +50,7 @@ class Number:
 
     def get(self, measure: Measure) -> float | None:
         """The mean or the deviation as printed: rounded to the table's decimals. None where it has none."""
+        # One run has no deviation, even where a divisor of n would make it 0.
         if measure == "std" and (self.n is not None and self.n < 2):
             return None
         value = self.mean if measure == "mean" else self.std
@@ -122,6 +123,7 @@ class Evidence:
 
 def best(numbers: Sequence[Number], measure: Measure) -> Number | None:
     """Return the best of some numbers, the highest mean or the lowest deviation; an undecided one if there is any."""
+    # A row that is open could turn out the best.
     troubled = next((number for number in numbers if number.undecided(measure)), None)
     if troubled is not None or not numbers:
         return troubled

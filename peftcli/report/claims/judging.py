@@ -24,6 +24,7 @@ def judge(recipe: Recipe, claim: Claim, tables: Sequence[Table]) -> Judged:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
     if tables[0].view.published is None and tables[0].view.model is None:
         printed = ()  # no paper's recipe: there is nothing printed to judge
+    # The numbers are shown all the same where a verdict would be unfair.
     verdict, note = overall(ours), _copied(claim, gather(tables, printed=True))
     if reason := not_the_papers(recipe, tables[0]):
         verdict, note = "cannot be judged", "; ".join(filter(None, (reason, note)))

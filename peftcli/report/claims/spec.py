@@ -70,6 +70,7 @@ def judges(*kinds: type[Check]) -> Callable[[Judge], Judge]:
 
     def register(judge: Judge) -> Judge:
         for options in kinds:
+            # `kind: Literal["better"]`: the model says its word once.
             (word,) = get_args(options.model_fields["kind"].annotation)
             KINDS[word] = Kind(options, judge)
         return judge
@@ -105,6 +106,7 @@ def read(recipe: Recipe) -> list[Claim]:
 
 def parse(entry: dict[str, Any], where: str) -> Claim:
     """Check one entry of a recipe's `claims:`; `where` leads the message. Raises UserError as `read` does."""
+    # An unknown kind is told before anything else: pydantic would list every model's complaints.
     checks = entry.get("checks")
     for check in checks if isinstance(checks, list) else []:
         kind = str(check.get("kind")) if isinstance(check, dict) else ""

@@ -34,6 +34,7 @@ def step(
     """Compare two numbers of a column; `holds` takes them as printed, larger being better."""
     if one is None or other is None:
         return Step(f"{column}: no number to compare", None, "cannot be judged")
+    # The numbers are told even where they decide nothing.
     reason = one.undecided(measure) or other.undecided(measure)
     words = f"{column}: {one.label} {one.text(measure)}, {other.label} {other.text(measure)}"
     if reason is not None:

@@ -61,6 +61,7 @@ def welch(check: Welch, evidence: Evidence) -> Finding:
             return None, "not enough runs" if one.values is not None else "cannot be judged"
         significant = test.p_value < check.level
         lower = one.mean < other.mean
+        # "not different" has no direction: it holds where the test is not significant.
         wanted = {"lower": lower, "higher": not lower, "different": True}.get(check.is_)
         return (not significant if wanted is None else significant and wanted), "holds"
 
@@ -194,6 +195,7 @@ def trend(check: Trend, evidence: Evidence) -> Finding:
         if (reason := why_not(rows, check.measure)) is not None:
             steps.append(undecided(evidence.name(key), reason))
             continue
+        # What is varied may be an option, or a setting of the recipe's tasks and rates.
         values = [{**number.options, **number.setting}.get(check.option) for number in rows]
         test = significance.spearman(values, [number.get(check.measure) for number in rows])
         steps.append(_correlated(test, sign, check.level, f"{evidence.name(key)}: {check.measure} and {check.option}"))

@@ -47,6 +47,7 @@ def paint(spec: Bars, drawn: Sequence[Point]) -> "Figure":
     """Draw the bars side by side, a deviation up and down, the paper's value a diamond; tasks in equal rows."""
     tasks = list(dict.fromkeys(point.group.column for point in drawn))
     labels = list(dict.fromkeys(point.group.label for point in drawn))
+    # Equal rows: a last row of one task would be drawn as wide as the others.
     rows = -(-len(tasks) * len(labels) // WIDEST)
     count = -(-len(tasks) // max(rows, 1))  # tasks in a row
     rows = -(-len(tasks) // count)
@@ -66,7 +67,7 @@ def paint(spec: Bars, drawn: Sequence[Point]) -> "Figure":
 def _paint_row(ax: "Axes", spec: Bars, drawn: Sequence[Point], labels: Sequence[str]) -> None:
     tasks = list(dict.fromkeys(point.group.column for point in drawn))
     width = SHARE / len(labels)
-    ax.grid(False, axis="x")
+    ax.grid(False, axis="x")  # ticks stand at tasks, which are not numbers
     for at, column in enumerate(tasks):
         in_task = [point for point in drawn if point.group.column == column]
         for number, point in enumerate(in_task):

@@ -80,6 +80,7 @@ def outlines(sources: "Sequence[ndarray]", share: float) -> list[Outline]:
     low, high = np.quantile(sources[0], [(1 - share) / 2, (1 + share) / 2])
     if low == high:
         low, high = low - 0.5, high + 0.5  # LayerNorm weights that start all alike
+    # The square root of the count, a common rule for histograms, within bounds.
     bins = min(MOST, max(FEWEST, int(len(sources[0]) ** 0.5)))  # few weights in narrow bins show nothing but chance
     drawn = []
     for values in sources:
@@ -102,6 +103,7 @@ def collect(spec: Density, model: str, after: Mapping[str, Path]) -> "tuple[dict
     states = {"before": weights.by_module(tensors, anatomy, spec.modules)}
     notes = []
     for label, file in after.items():
+        # A figure without a delta is drawn with what there is, and says what is missing.
         if not file.exists():
             notes.append(f"After {label}: no saved weights at {file.name} (train with --save-delta).")
             continue
@@ -116,6 +118,7 @@ def collect(spec: Density, model: str, after: Mapping[str, Path]) -> "tuple[dict
 def paint(spec: Density, states: "Mapping[str, Mapping[str, ndarray]]", notes: Sequence[str]) -> "Figure":
     """Draw a panel for each module, a line for each state of the model."""
     columns = min(2, len(spec.modules))
+    # Inches: two panels side by side fill a page of 7.
     figure, axes = style.grid(-(-len(spec.modules) // columns), columns, 3.4, 2.3)
     flat = [ax for row in axes for ax in row]
     handles = {}

@@ -45,6 +45,7 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
         bodies = [(outcome, study.body(outcome)) for outcome in group.outcomes]
         curves = [training_curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
         lines = tuple(curve for curve in curves if curve is not None)
+        # Marks end where the longest curve ends, not where the plan would have.
         last = int(max((line.steps[-1] for line in lines), default=0))
         changes = steps(group.outcomes[0].run.options, last)
         if changes is not None:
@@ -91,6 +92,7 @@ def paint(drawn: Sequence[Panel]) -> "Figure":
     """Draw a panel for each group, every seed in blue, the median in black where there are several."""
     from matplotlib.lines import Line2D
 
+    # Inches: wide and flat, since thousands of steps go across.
     figure, axes = style.grid(len(drawn), 1, 6.4, 2.9)
     for (ax,), panel in zip(axes, drawn, strict=True):
         ax.set_title(style.escape(panel.title))

@@ -108,6 +108,7 @@ def _collapsed(point: Point) -> str:
 
 def _chosen_without(point: Point) -> str:
     group = point.group
+    # A diverged run is an answer; a missing or failed one could have changed the choice.
     others = [outcome for outcome in group.candidates if outcome not in group.outcomes]
     lost = sum(outcome.state in ("missing", "failed", "damaged") for outcome in others)
     return f"{point.label}: {lost} of {len(group.candidates)}" if lost and point.cell.n else ""

@@ -67,6 +67,7 @@ def correlation(ranked: Sequence[Ranked]) -> Test:
 
 def paint(ranked: Sequence[Ranked], remarks: Sequence[str]) -> "Figure":
     """Draw a disc for every pair of ranks, as large as it is frequent, with its count where it is more than one."""
+    # Inches: a square plot, the rest for the axis's name.
     figure, axes = style.grid(1, 1, 4.6, 4.4)
     ax = axes[0][0]
     counts = Counter((one.stability, one.performance) for one in ranked)

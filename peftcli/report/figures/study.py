@@ -98,6 +98,7 @@ class Study:
         """
         outcomes = self.chosen_outcomes(strategies)
         groups = []
+        # Column by column: the order in which figures are read.
         for column in self.chosen_columns(tasks):
             of_task = [o for o in outcomes if o.planned.task == column.task_entry]
             for entry in dict.fromkeys(o.planned.strategy for o in of_task):

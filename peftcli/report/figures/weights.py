@@ -79,6 +79,7 @@ def by_module(tensors: "Mapping[str, ndarray]", model: Anatomy, modules: Iterabl
 
     weights = {}
     for module in modules:
+        # In double precision, so that bins do not depend on how a file stores its numbers.
         parts = [tensors[name].astype(np.float64).ravel() for name in model.names(ROLES[module]) if name in tensors]
         if parts:
             weights[module] = np.concatenate(parts)
@@ -121,6 +122,7 @@ def _read_file(file: Path, wanted: tuple[str, ...]) -> "Arrays":
 
 def _plain(key: str, wanted: tuple[str, ...]) -> str:
     """Return the architecture's name of a stored tensor: without `bert.` and the like, gain and bias in today's words."""
+    # Checkpoints of 2018 call LayerNorm's weight gamma and its bias beta.
     for new, old in OLD_NAMES.items():
         key = f"{key.removesuffix(old)}{new}" if key.endswith(old) else key
     first, _, rest = key.partition(".")

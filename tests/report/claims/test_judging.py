@@ -134,19 +134,18 @@ def shuffled(cells: Sequence[Published], seed: int) -> tuple[Published, ...]:
     return (*new, *averages)
 
 
-def test_on_shuffled_numbers_most_that_hold_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.whole) for seed in (1, 2))])
+def test_on_shuffled_numbers_most_that_hold_do_not(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     original = published.read
-    held: list[bool] = []
-    for seed in range(3):
-        monkeypatch.setattr(published, "read", lambda path, seed=seed: shuffled(original(path), seed))
+    monkeypatch.setattr(published, "read", lambda path: shuffled(original(path), seed))
 
-        @cache
-        def table(name: str) -> Table:
-            made = load(name)
-            return build.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
+    @cache
+    def table(name: str) -> Table:
+        made = load(name)
+        return build.tabulate(made, selection.outcomes(plan.expand(made), NOWHERE))
 
-        verdicts = [claim for name in TABLES for claim in judged(name, table)]
-        held += [claim.printed == "holds" for claim in verdicts if claim.claim not in FAILING]
+    verdicts = [claim for name in TABLES for claim in judged(name, table)]
+    held = [claim.printed == "holds" for claim in verdicts if claim.claim not in FAILING]
     assert sum(held) < len(held) / 3, f"{sum(held)} of {len(held)}"
 
 
@@ -170,9 +169,13 @@ def test_copied_cells_take_no_place_among_all() -> None:
     assert found.printed_findings[0].steps[0].text == "QNLI: LayerNorms 89.4, place 4 of 8"
 
 
-def test_every_shipped_claim_names_strategies_and_columns_that_are_there() -> None:
-    for name in recipe.shipped():
-        made = recipe.load(recipe.find(name))
-        assert [claim.claim for claim in summary.summarise(made, NOWHERE, False).claims] == [
-            claim["claim"] for claim in made.claims
-        ]
+COVERING = ("demo", "freezing/table2", "spafit/table2", "effectiveness/figure5")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in COVERING else pytest.mark.whole) for n in recipe.shipped()]
+)
+def test_every_shipped_claim_names_strategies_and_columns_that_are_there(name: str) -> None:
+    made = recipe.load(recipe.find(name))
+    claims = summary.summarise(made, NOWHERE, False).claims
+    assert [claim.claim for claim in claims] == [claim["claim"] for claim in made.claims]

@@ -83,7 +83,7 @@ def test_csv_and_json_carry_every_digit(tmp_path: Path) -> None:
         assert cell["values"] == {str(run.seed): pytest.approx(v) for run, v in zip(own, values, strict=True)}
 
 
-@pytest.mark.parametrize("against", [False, True])
+@pytest.mark.parametrize("against", [pytest.param(False, marks=pytest.mark.whole), True])
 @pytest.mark.parametrize("name", ["transferability/table4", "freezing/table1", "effectiveness/table1", "spafit/table2"])
 def test_terminal_lines_fit_100_columns_and_show_all(folders: dict[str, Path], name: str, against: bool) -> None:
     text = reporting.report(load(name), folders[name], "terminal", against)
