@@ -1,0 +1,37 @@
+"""A model as a strategy sees it: names by role, layer and kind, and counts."""
+
+import pytest
+
+from peftcli.errors import UserError
+from peftcli.models.anatomy import Anatomy, anatomy
+from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.heads import parameters
+from peftcli.models.tensors import LAYERNORMS
+
+
+@pytest.fixture(scope="module")
+def bert() -> Anatomy:
+    config = PUBLISHED_SIZES["bert-base-uncased"]
+    return anatomy(config, parameters(config, "pair", 2, "stock"), pooler=True)
+
+
+def test_counts_leave_the_head_out(bert: Anatomy) -> None:
+    assert (bert.layers, bert.total, bert.head_total) == (12, 109_482_240, 2 * 768 + 2)
+    assert bert.size(bert.names(LAYERNORMS)) == 12 * 4 * 768
+    assert bert.size(bert.over("all")) == bert.total
+    embeddings = (30_522 + 512 + 2 + 2) * 768  # words, positions, token types, and a LayerNorm
+    assert bert.size(bert.over("encoder")) == bert.total - embeddings - (768 * 768 + 768)
+
+
+def test_names_are_chosen_by_role_layer_and_kind(bert: Anatomy) -> None:
+    assert bert.names(("value",), [3], "bias") == ("encoder.layer.2.attention.self.value.bias",)
+    assert bert.modules(("query",), [1]) == ("encoder.layer.0.attention.self.query",)
+    assert bert.by_name["head.out.weight"].shape == (2, 768)
+    assert not any(name.startswith("head.") for name in bert.names())
+
+
+def test_a_layer_or_a_role_that_is_not_there_is_refused(bert: Anatomy) -> None:
+    with pytest.raises(UserError, match="layer 13 does not exist: the nearest is 12; layers are 1 to 12"):
+        bert.names(LAYERNORMS, [13])
+    with pytest.raises(UserError, match="no weight position_key to train"):
+        bert.modules(("position_key",))
