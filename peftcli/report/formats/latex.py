@@ -54,6 +54,7 @@ def render(report: Report) -> str:
 
 def _float(sheet: Sheet, below: Sequence[str]) -> Iterator[str]:
     yield r"\begin{table}"
+    # 3 points between columns and footnotes' size: ten tasks fit a page's width.
     yield r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
     yield rf"\caption{{{escape(sheet.title)}}}"
     yield from table(sheet)

@@ -45,6 +45,7 @@ def claim(judged: Judged) -> Iterator[str]:
 def steps(finding: Finding) -> str:
     """Return the comparisons of a check in one line, those first that did not come out as claimed."""
     ordered = sorted(finding.steps, key=lambda each: each.holds is not False)
+    # The failing ones lead: they are what a reader looks for.
     shown = [("✗ " if each.holds is False else "") + each.text for each in ordered[:SHOWN]]
     more = [f"and {len(ordered) - SHOWN} more"] if len(ordered) > SHOWN else []
     return "; ".join([*shown, *more])

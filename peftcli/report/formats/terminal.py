@@ -50,6 +50,7 @@ def _print_table(console: Console, sheet: Sheet) -> None:
 
 
 def _print_list(console: Console, lines: Sequence[str]) -> None:
+    # A grid keeps wrapped lines of a note to the right of its dash.
     grid = Grid.grid()
     grid.add_column(width=2)
     grid.add_column()

@@ -124,6 +124,7 @@ def _lines(row: Row, view: View, against: bool) -> list[Line]:
         )
     ]
     if against and any(cell is not None and cell.published is not None for cell in row.cells):
+        # The words that head a row stand once, above the lines of the paper.
         empty = [Text("")] * (len(row.path) - 1)
         printed = row.parameters.published if row.parameters else None
         parameters = [] if view.parameters == "none" else [Text(amount(printed, view))]
@@ -187,6 +188,7 @@ def _average(average: RowAverage | None, view: View, row: Row) -> list[Text]:
         return []
     if average.mean is None:
         return [Text(f"{average.columns} of {average.planned}")]  # an average of other columns would not compare
+    # An average that lacks cells of the paper's columns is marked, not hidden.
     bold, underline = emphasis(average.rank, view)
     std = average.std if view.average and view.average.std else None
     text = value(average.mean, std, average.rank, average.std_rank, view)
@@ -196,6 +198,7 @@ def _average(average: RowAverage | None, view: View, row: Row) -> list[Text]:
 def _printed(cell: Cell | None, view: View) -> Text:
     if cell is None or cell.published is None or cell.published.shown is None:
         return Text("" if cell is None else "-")
+    # With as many digits as the paper printed, however many the view has.
     theirs = cell.published
     std = "" if theirs.std is None else f"±{theirs.std:.{view.decimals}f}"
     return Text(f"{theirs.shown:.{theirs.decimals}f}{std}", marks=("†",) if theirs.copied_from else ())

@@ -15,7 +15,7 @@ def render(drawings: Sequence[Drawing]) -> Markup:
     parts, used = [], 0
     for drawing in drawings:
         picture = _picture(drawing)
-        used += len(picture.encode())
+        used += len(picture.encode())  # UTF-8, as the page is written
         shown: str = picture
         if used > ROOM:
             used -= len(picture.encode())
@@ -38,6 +38,7 @@ def _picture(drawing: Drawing) -> Markup:
     inner = re.sub(r"<metadata>.*?</metadata>|<style\b.*?</style>|<!--.*?-->", "", inner, flags=re.DOTALL)
     # Two figures of one page may not share an id: each gets its figure's name in front, where it is named and used.
     inner = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{drawing.name}-", inner)
+    # Line breaks of the SVG mean nothing, and make the page larger.
     inner = re.sub(r"\s*\n\s*", " ", inner)
     width, _, box = outer.groups()
     named = f"{drawing.name}-title"

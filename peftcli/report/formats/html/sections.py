@@ -106,6 +106,7 @@ def missing(report: Report) -> Markup:
     counts = pairs([(state, f"{count} of {total}") for state, count in report.counts.items()])
     parts: list[str] = [counts]
     for kind in KINDS:
+        # A run that several metrics or averages read is named once.
         runs = list(dict.fromkeys(run for cell in report.table.cells() for run in getattr(cell, kind)))
         if runs:
             parts.append(fold(f"{len(runs)} {kind}", bullets(_cut(runs))))
@@ -119,6 +120,7 @@ def missing(report: Report) -> Markup:
 def cost(report: Report) -> Markup:
     """Say what the recorded runs took."""
     spent = report.cost
+    # Hours on a CPU are no GPU hours: papers count the latter.
     on_gpu = any(device != "cpu" for device in spent.devices)
     rows = [
         ("GPU hours" if on_gpu else "hours of computing", f"{spent.hours:.3g}"),
