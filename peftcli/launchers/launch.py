@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     # wrong, or None where nobody waited for the end.
     Launch = Callable[[WorkUnit, SweepSettings, bool], list[str] | None]
 
-# What an option does nothing for is refused, rather than ignored.
-LAUNCHERS = ("local", "accelerate", "slurm")
-OPTIONS = {
-    "local": (),
-    "accelerate": ("--processes", "--processes-per-run"),
-    "slurm": (
-        *("--processes", "--processes-per-run", "--partition", "--time", "--gpus", "--max-jobs", "--account"),
-        *("--slurm", "--detach"),
-    ),
-}
-
 
 @dataclass(frozen=True)
 class LauncherOptions:
@@ -50,21 +39,13 @@ def choose(launcher: str, options: LauncherOptions) -> Launch:
     """The launcher of that name. Raises UserError for options that it does not take."""
     if launcher not in LAUNCHERS:
         raise unknown("launcher", launcher, LAUNCHERS)
+    # What an option does nothing for is refused, rather than ignored.
     for name, value in vars(options).items():
-        option = f"--{name.replace('_', '-')}"
-        if value and option not in OPTIONS[launcher]:
-            wanted = " or ".join(name for name in LAUNCHERS if option in OPTIONS[name])
+        if value and name not in LAUNCHERS[launcher].takes:
+            option = f"--{name.replace('_', '-')}"
+            wanted = " or ".join(other for other, row in LAUNCHERS.items() if name in row.takes)
             raise UserError(f"{option} does nothing with --launcher {launcher}: it is for --launcher {wanted}")
-    if launcher == "slurm":
-        return partial(_by_slurm, options)
-    if launcher == "accelerate":
-        return partial(_by_processes, options)
-
-    def local(unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
-        train_here(unit, settings)
-        return []
-
-    return local
+    return partial(LAUNCHERS[launcher].start, options)
 
 
 def train_here(unit: WorkUnit, settings: SweepSettings) -> None:
@@ -101,6 +82,11 @@ def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
     if distinct and not catalogue.is_local(settings.model):
         backbone.load(settings.model, False, torch.float32, torch.device("cpu"))
         backbone.load.cache_clear()  # the file is what counts; the processes have memories of their own
+
+
+def _here(options: LauncherOptions, unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
+    train_here(unit, settings)
+    return []
 
 
 def _by_processes(options: LauncherOptions, unit: WorkUnit, settings: SweepSettings, retry_failed: bool) -> list[str]:
@@ -140,3 +126,20 @@ def _by_slurm(
         return None
     slurm.wait(submission, tally, partial(assignments.cost, settings.model))
     return slurm.unfinished(submission, tally)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """A launcher: the function that trains a unit, and the fields of `LauncherOptions` that it takes."""
+
+    start: Callable[[LauncherOptions, WorkUnit, SweepSettings, bool], list[str] | None]
+    takes: tuple[str, ...] = ()
+
+
+_PROCESSES = ("processes", "processes_per_run")
+_JOBS = ("partition", "time", "gpus", "max_jobs", "account", "slurm", "detach")
+LAUNCHERS = {
+    "local": Launcher(_here),
+    "accelerate": Launcher(_by_processes, _PROCESSES),
+    "slurm": Launcher(_by_slurm, (*_PROCESSES, *_JOBS)),
+}
