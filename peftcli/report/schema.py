@@ -33,17 +33,7 @@ def recipe_schema() -> Schema:
     It knows each setting, option, figure and claim by itself; what only holds of several together (an average needs
     columns over tasks alone, a seed stands once) is checked when the recipe is read.
     """
-    definitions: dict[str, Schema] = {}
-    models = {
-        "training": Training,
-        "table": View,
-        "claim": claim_model(),
-        **{f"figure_{word}": kind.options for word, kind in figures.KINDS.items()},
-    }
-    for name, model in models.items():
-        definitions[name] = _of(model, definitions)
-    del definitions["training"]["required"]  # what a recipe leaves out comes from its protocol, or the defaults
-    recipe, entry = _of(Recipe, {})["properties"], _of(Entry, {})["properties"]
+    recipe = _of(Recipe, {})["properties"]
     # Seeds, tasks and strategies can be written in more ways than the models hold them.
     seeds = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100_000}, recipe["seeds"]]}
     written: dict[str, Schema] = {
@@ -55,9 +45,6 @@ def recipe_schema() -> Schema:
         "figures": {"type": "array", "items": {"anyOf": [_to(f"figure_{kind}") for kind in figures.KINDS]}},
         "claims": {"type": "array", "items": _to("claim")},
     }
-    overrides = {"training": _to("training"), "seeds": {"anyOf": [seeds, {"type": "null"}]}}
-    definitions["overrides"] = _closed({key: _written_as(entry[key], overrides.get(key)) for key in entry})
-    definitions |= _tasks(entry) | _strategies(entry)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A recipe of peftcli",
@@ -76,8 +63,26 @@ def recipe_schema() -> Schema:
             {"required": ["extends"]},
             {"required": [key for key in KEYS if Recipe.model_fields[key].is_required()]},
         ],
-        "$defs": dict(sorted(definitions.items())),
+        "$defs": dict(sorted(_definitions(seeds).items())),
     }
+
+
+def _definitions(seeds: Schema) -> dict[str, Schema]:
+    """What the recipe's keys refer to: the models, and what an entry of tasks or strategies may say; `seeds` as written."""
+    definitions: dict[str, Schema] = {}
+    models = {
+        "training": Training,
+        "table": View,
+        "claim": claim_model(),
+        **{f"figure_{word}": kind.options for word, kind in figures.KINDS.items()},
+    }
+    for name, model in models.items():
+        definitions[name] = _of(model, definitions)
+    del definitions["training"]["required"]  # what a recipe leaves out comes from its protocol, or the defaults
+    entry = _of(Entry, {})["properties"]
+    overrides = {"training": _to("training"), "seeds": {"anyOf": [seeds, {"type": "null"}]}}
+    definitions["overrides"] = _closed({key: _written_as(entry[key], overrides.get(key)) for key in entry})
+    return definitions | _tasks(entry) | _strategies(entry)
 
 
 def _of(model: Any, definitions: dict[str, Schema]) -> Schema:
