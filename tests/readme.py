@@ -24,6 +24,7 @@ FREEZING = f"{SMALL} --set tasks=[rte] --set strategies=[layernorm] --cohort 1"
 ADDED = {
     "list ": "",
     "params ": "",
+    "schema ": "",
     "train ": "--epochs 1 --max-train-samples 8 --max-length 32",
     "plan transferability/table3": SMALL,
     "sweep transferability/table3": f"{SMALL} --only task=rte --only seed=0 --only learning_rate=1e-3",
@@ -62,7 +63,10 @@ def groups() -> dict[str, list[Block]]:
     bare = FENCE.sub(lambda match: "".ljust(len(match[0])), TEXT)  # a line in a block is no head
     heads = [(match.start(), match["section"] or match["part"]) for match in HEAD.finditer(bare)]
     for match in FENCE.finditer(TEXT):
-        name = [name for start, name in heads if start < match.start()][-1]
+        above = [name for start, name in heads if start < match.start()]
+        if not above:  # the table on the front page: shown, not run
+            continue
+        name = above[-1]
         found.setdefault(name, []).append(Block(match[1], match[2]))
     return found
 

@@ -1,4 +1,4 @@
-"""Every command in the README runs, on small things by the rules of `tests/readme.py`; its tree names every module once."""
+"""Every command in the README runs, on small things by the rules of `tests/readme.py`."""
 
 import re
 import shlex
@@ -214,10 +214,3 @@ def test_the_strategy_shown_is_a_strategy() -> None:
     finally:
         for name in set(registry.STRATEGIES) - before:
             del registry.STRATEGIES[name]
-
-
-def test_the_tree_names_every_module() -> None:
-    tree = (ROOT / "README.md").read_text().partition("## Where things are")[2].partition("## How it computes")[0]
-    named = [line.split()[0] for line in tree.splitlines() if line.startswith("peftcli/")]
-    there = [str(file.relative_to(ROOT)) for file in (ROOT / "peftcli").rglob("*.py")]
-    assert sorted(named) == sorted(name for name in there if name != "peftcli/__init__.py")

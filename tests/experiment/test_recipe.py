@@ -1,5 +1,3 @@
-"""Recipes are read in every way they may be written; a bad one is refused in one line that names the bad value."""
-
 import contextlib
 from pathlib import Path
 from typing import Any

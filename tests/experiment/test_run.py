@@ -1,5 +1,3 @@
-"""A run's id follows from all that describes it, from nothing else, and stays the same for good."""
-
 import json
 from typing import Any
 
