@@ -16,6 +16,7 @@ SHORT = {
 }
 
 
+@pytest.mark.whole  # a sweep of two processes, fetched, checked and reported by the script
 def test_a_recipe_on_several_processes_from_nothing_to_its_table(tiny_folder, environment, tmp_path):
     recipe = folders.recipe(tmp_path / "recipe.yaml", tiny_folder, **SHORT)
     clusters.command(tmp_path / "bin")

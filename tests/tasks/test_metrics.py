@@ -251,6 +251,7 @@ metrics.compute([n for n in metrics.NAMES if metrics.takes(n) == "numbers"], np.
 """
 
 
+@pytest.mark.whole  # a process that imports every metric anew
 def test_neither_files_nor_network_nor_warnings(tmp_path):
     folders = {name: str(tmp_path) for name in ("HOME", "TMPDIR", "HF_HOME", "XDG_CACHE_HOME")}
     command = [sys.executable, "-W", "always::RuntimeWarning", "-W", "always::UserWarning", "-c", QUIET]
