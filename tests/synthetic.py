@@ -19,11 +19,12 @@ STATES = ("completed", "diverged", "failed", "missing", "collapsed")
 
 def write_all(recipe: Recipe, output: Path, state: Callable[[Planned], str] | None = None, points: int = 40) -> None:
     """Write a record of every run; `state` gives each run's state (completed where not given)."""
-    for planned in plan.expand(recipe):
-        ending = state(planned) if state else "completed"
-        assert ending in STATES
-        if ending != "missing":
-            records.write(output, planned.run, _body(planned, ending, points))
+    with written_records.unsynced():
+        for planned in plan.expand(recipe):
+            ending = state(planned) if state else "completed"
+            assert ending in STATES
+            if ending != "missing":
+                records.write(output, planned.run, _body(planned, ending, points))
 
 
 def level(planned: Planned) -> float:

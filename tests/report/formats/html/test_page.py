@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from peftcli.experiment import recipe as recipes
-from peftcli.experiment.plan import Planned
-from peftcli.report import figures, summary
-from peftcli.report.figures import Drawing
+from peftcli.report import figures
 from peftcli.report.formats import html
-from peftcli.report.formats.html import elements, pictures
+from peftcli.report.formats.html import elements
 from tests import synthetic, written_records
 from tests.outline import Outline
+from tests.report.formats.html import pages
+from tests.report.formats.html.pages import page_of
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)> & $x$ \x1b[31m"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -24,35 +24,6 @@ FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--allow-file-access-from-files"),
 )
-
-
-def page_of(recipe: recipes.Recipe, output: Path) -> str:
-    return html.render(summary.summarise(recipe, output, True), figures.draw_all(figures.study(recipe, output)))
-
-
-def printed_recipe() -> recipes.Recipe:
-    """Freezing's Table I with few seeds, where a paper's numbers, figures and claims come together."""
-    return recipes.load(recipes.find("freezing/table1"), {"seeds": 2})
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report of a whole recipe in which some runs are missing, failed, diverged or collapsed."""
-    folder = tmp_path_factory.mktemp("page")
-    recipe = printed_recipe()
-    synthetic.write_all(recipe, folder, _odd, points=20)
-    return page_of(recipe, folder)
-
-
-def _odd(planned: Planned) -> str:
-    at = (planned.strategy, planned.task, planned.run.seed)
-    return {
-        (1, 1, 0): "diverged",
-        (2, 0, 1): "failed",
-        (3, 2, 0): "missing",
-        (3, 2, 1): "missing",
-        (4, 0, 0): "collapsed",
-    }.get(at, "completed")
 
 
 def test_a_page_is_sound_and_needs_nothing_else(page: str) -> None:
@@ -97,34 +68,14 @@ def test_tables_and_figures_can_be_read_by_ear(page: str) -> None:
     assert all(a.get("aria-label") and a.get("tabindex") == "0" for a in regions)
 
 
-def test_printed_numbers_stand_beside_ours(tmp_path: Path) -> None:
-    recipe = recipes.load(recipes.find("transferability/table4"))
-    written_records.from_published(recipe, tmp_path)
-    report = summary.summarise(recipe, tmp_path, False)
-    page = html.render(report, [])
-    rows = re.findall(r"<tr>(.*?)</tr>", page.split("<tbody>")[1].split("</tbody>")[0])
-    assert len(rows) == len(report.table.rows)
-    for row, wanted in zip(rows, report.table.rows, strict=True):
-        cells = re.findall(r"<td>(.*?)</td>", row)[1:]
-        for text, cell in zip(cells, wanted.cells, strict=True):
-            assert cell is not None
-            assert cell.published is not None
-            words = re.sub(r"<[^>]+>", "", text)
-            printed = f"{cell.published.mean:.1f}±{cell.published.std:.1f}"
-            assert words == f"{cell.mean:.1f}±{cell.std:.1f}printed {printed}difference 0.0"
-
-
-def test_what_is_incomplete_shows(page: str) -> None:
-    words = Outline(page).words
-    assert "99 of 104 planned runs completed" in words or re.search(r"\d+ of \d+ planned runs completed", words)
-    for state in ("completed", "diverged", "failed", "damaged", "missing"):
-        assert re.search(rf"{state} \d+ of \d+", words)
-    assert "rte bitfit lr=0.0001 seed=0: diverged: loss or weights not finite at step 500" in words
-    assert "RuntimeError: <b>no</b> memory & more" in words  # as text
-    assert "<b>no</b>" not in page
-    assert "sst2 random" in words
-    assert "runs that collapsed to one answer" in words
-    assert "Fewer values than runs" in words
+@pytest.mark.whole
+def test_a_page_with_every_panel_is_sound_too(tmp_path: Path) -> None:
+    recipe = pages.printed_recipe(every_panel=True)
+    synthetic.write_all(recipe, tmp_path, pages.odd, points=20)
+    page = page_of(recipe, tmp_path)
+    test_a_page_is_sound_and_needs_nothing_else(page)
+    test_ids_are_unique_and_every_reference_is_there(page)
+    test_tables_and_figures_can_be_read_by_ear(page)
 
 
 def test_an_empty_folder_gives_a_page_that_says_so(tmp_path: Path) -> None:
@@ -133,15 +84,6 @@ def test_an_empty_folder_gives_a_page_that_says_so(tmp_path: Path) -> None:
     assert re.search(r": 0 of (\d+) planned runs completed", words)
     assert "No record says." in words
     assert "not enough runs" in words
-
-
-def test_claims_have_verdicts_and_numbers(page: str) -> None:
-    words = Outline(page).words
-    report = recipes.load(recipes.find("freezing/table1"))
-    for claim in report.claims:
-        assert claim["claim"] in words
-    assert page.count('class="badge ') == len(report.claims)
-    assert "On the paper's printed numbers: does not hold." in words
 
 
 def test_nothing_from_a_recipe_or_record_becomes_markup(tmp_path: Path) -> None:
@@ -178,28 +120,10 @@ def test_nothing_from_a_recipe_or_record_becomes_markup(tmp_path: Path) -> None:
     assert "<script>alert(2)</script>" in outline.words
 
 
-def test_elements_escape_text_and_attributes_but_not_markup() -> None:
-    inner = elements.tag("b", "a & b")
-    assert elements.tag("p", inner, "<i>", class_='"x"', open=None) == (
-        '<p class="&quot;x&quot;"><b>a &amp; b</b>&lt;i&gt;</p>'
-    )
-    assert elements.preformatted("a <b>\n  c").count("\n") == 1
-
-
 def test_the_frame_escapes_what_nobody_escaped() -> None:
     """Whoever forgets to escape a word for the page has it shown, not run."""
     page = html._template().render(title="<i>a</i>", lead="b", css=elements.Markup("a > b {}"), sections=[])
     assert "<title>&lt;i&gt;a&lt;/i&gt;</title><style>a > b {}</style>" in page
-
-
-def test_a_figure_without_room_is_named_instead() -> None:
-    small = b'<svg width="10pt" height="10pt" viewBox="0 0 10 10" version="1.1"><path d="M 0 0"/></svg>'
-    large = small.replace(b"M 0 0", b"M 0 0 " * 500_000)
-    drawings = [Drawing(name, name, "", "", svg, b"") for name, svg in (("a", small), ("b", large), ("c", small))]
-    page = pictures.render(drawings)
-    assert len(page) < 3_000_000
-    assert "b is left out here" in page
-    assert page.count("<svg") == 2
 
 
 def test_the_same_records_give_the_same_page(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Differences in the HTML report: every number in them equals one counted by hand, and scipy's."""
+"""The page's parts beside table and figures: differences equal scipy's, what is incomplete shows, claims have numbers."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from scipy import stats
 
+from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import beside
 from peftcli.report import summary
@@ -84,3 +85,25 @@ def test_a_page_says_where_there_is_nothing_to_compare(tmp_path: Path) -> None:
     assert 'href="#differences"' in page
     alone = page_of(filled(tmp_path / "b"), tmp_path / "b")
     assert 'href="#differences"' not in alone
+
+
+def test_what_is_incomplete_shows(page: str) -> None:
+    words = Outline(page).words
+    assert "99 of 104 planned runs completed" in words or re.search(r"\d+ of \d+ planned runs completed", words)
+    for state in ("completed", "diverged", "failed", "damaged", "missing"):
+        assert re.search(rf"{state} \d+ of \d+", words)
+    assert "rte bitfit lr=0.0001 seed=0: diverged: loss or weights not finite at step 500" in words
+    assert "RuntimeError: <b>no</b> memory & more" in words  # as text
+    assert "<b>no</b>" not in page
+    assert "sst2 random" in words
+    assert "runs that collapsed to one answer" in words
+    assert "Fewer values than runs" in words
+
+
+def test_claims_have_verdicts_and_numbers(page: str) -> None:
+    words = Outline(page).words
+    report = recipes.load(recipes.find("freezing/table1"))
+    for claim in report.claims:
+        assert claim["claim"] in words
+    assert page.count('class="badge ') == len(report.claims)
+    assert "On the paper's printed numbers: does not hold." in words
