@@ -12,7 +12,6 @@ from peftcli.experiment import plan
 from peftcli.experiment import recipe as recipes
 from peftcli.report import report as reporting
 from peftcli.report import summary
-from peftcli.report.formats import data
 from tests.written_records import SMALL, fill, from_published, score_of, small
 
 
@@ -49,14 +48,6 @@ def test_the_same_records_give_the_same_bytes_wherever_recipe_and_results_lie(tm
         here, elsewhere = (reporting.report(recipes.load(file), file.parent / "results", form) for file in files)
         assert here == elsewhere
         assert str(tmp_path) not in here
-
-
-def test_json_has_the_shipped_name_of_a_recipe_or_the_files(tmp_path: Path) -> None:
-    file = recipes.find("transferability/table2")
-    for path in (file, file.parent / ".." / "transferability" / "table2.yaml"):
-        report = summary.summarise(recipes.load(path), tmp_path, False)
-        assert json.loads(data.to_json(report))["recipe"] == "transferability/table2"
-    assert json.loads(data.to_json(summary.summarise(small(), tmp_path, False)))["recipe"] == "small.yaml"
 
 
 LIGHT = """

@@ -1,0 +1,39 @@
+"""The lines below a table: runs by state, what they took, and claims with the comparisons that failed first."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from peftcli.report import summary
+from peftcli.report.claims.verdicts import Finding, Judged, Step
+from peftcli.report.formats import lines
+from tests.report.formats.incomplete import incomplete
+
+
+def test_runs_and_their_cost_are_a_line_each(tmp_path: Path) -> None:
+    recipe = incomplete(tmp_path)
+    report = summary.summarise(recipe, tmp_path, False)
+    assert lines.runs(report) == "Runs: 12 planned; 5 completed, 1 diverged, 1 failed, 5 missing."
+    # Seven records of 36 seconds and 1,000 tokens each: 252 seconds in all.
+    assert lines.cost(report) == "Cost: 4.2 minutes on cpu, 7,000 tokens."
+    assert lines.cost(summary.summarise(recipe, tmp_path / "none", False)) is None
+
+
+def test_comparisons_that_failed_lead_and_those_beyond_twelve_are_counted() -> None:
+    steps = [Step(f"{at}", at != 9 and (None if at == 2 else True)) for at in range(14)]
+    text = lines.steps(Finding("does not hold", "-", tuple(steps), "-"))
+    assert text == "✗ 9; 0; 1; 2; 3; 4; 5; 6; 7; 8; 10; 11; and 2 more"
+
+
+def test_printed_numbers_are_told_where_they_lead_to_another_verdict() -> None:
+    ours = Finding("holds", "better in every column", (Step("rte: a 2, b 1 (+1)", True),), "compared as printed")
+    theirs = Finding("does not hold", "better in every column", (Step("rte: a 1, b 2 (-1)", False),), "-")
+    judged = Judged("a beats b", "Table 1", "holds", (ours,), "", "does not hold", (theirs,))
+    assert list(lines.claim(judged)) == [
+        "[holds] a beats b (Table 1; printed cells: does not hold)",
+        "  holds: better in every column. Test: compared as printed.",
+        "    rte: a 2, b 1 (+1)",
+        "  printed: does not hold: better in every column",
+        "    ✗ rte: a 1, b 2 (-1)",
+    ]
+    same = replace(judged, printed="holds")
+    assert list(lines.claim(same))[1:] == list(lines.claim(judged))[1:3]
