@@ -204,7 +204,3 @@ def test_malformed_options_give_user_errors_and_nothing_else(strategy: str, opti
     with contextlib.suppress(UserError):
         planned = plan.expand(build(strategies=[{strategy: options}]))
         assert all(p.run.id for p in planned)
-
-
-def test_an_error_is_one_line() -> None:
-    assert str(UserError("a\nb  c\n")) == "a b c"
