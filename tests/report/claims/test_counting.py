@@ -1,27 +1,16 @@
-"""Checks that count, and what open columns can still decide."""
+"""Checks that count: how many were won, of how many, as the printed cells say."""
 
-from pathlib import Path
-from typing import Any
-
-from peftcli.experiment.recipe import Recipe
-from peftcli.report import summary
-from peftcli.report.claims.verdicts import Judged
-from tests.written_records import fill, small
-
-CLAIM = {"claim": "-", "where": "-"}
+from tests.report.claims.cases import COUNTS, judged_as_printed
 
 
-def judge(tmp_path: Path, made: Recipe, *checks: dict[str, Any]) -> Judged:
-    claims = [{**CLAIM, "checks": list(checks)}]
-    return summary.summarise(made.model_copy(update={"claims": claims}), tmp_path, False).claims[0]
-
-
-def test_open_columns_decide_a_count_only_when_they_can(tmp_path: Path) -> None:
-    made = small(tasks=["rte", "cola", "wnli"], learning_rates=[1e-3])
-    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
-    for file in tmp_path.glob("wnli/full-*.json"):
-        file.unlink()
-    top = {"kind": "top", "strategy": "layernorm", "places": 1}
-    assert judge(tmp_path, made, top | {"at_least": 2}).verdict == "holds"
-    assert judge(tmp_path, made, top | {"at_least": 3}).verdict == "not enough runs"
-    assert judge(tmp_path, made, top | {"strategy": "full", "at_least": 2}).verdict == "does not hold"
+def test_rules_count() -> None:
+    rules = [f.rule for name in COUNTS for claim in judged_as_printed(name) for f in claim.printed_findings]
+    for words in (
+        "better in more than 50% of 16 comparisons: 13 won",
+        "among the best 3 in at least 4 of 7 columns: 5",
+        "at least 5 of 9 better in their mean: 5",
+        "at least 5 of 9 better in their std: 6",
+        "spafit:groups=4-9,variant=II best in 7 columns, claimed 7",
+        "Welch's test tells apart: BitFit 5e-4 on CoLA, LayerNorm 5e-4 on CoLA",
+    ):
+        assert any(words in rule for rule in rules), words

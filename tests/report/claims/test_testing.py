@@ -1,33 +1,16 @@
 """Checks that test: Welch and Spearman against scipy, and runs that are too few."""
 
 from pathlib import Path
-from typing import Any
 
 from scipy import stats
 
-from peftcli.experiment.recipe import Recipe
-from peftcli.report import summary
-from peftcli.report.claims.verdicts import Judged
-from tests.written_records import fill, small
-
-CLAIM = {"claim": "-", "where": "-"}
-
-
-def judge(tmp_path: Path, made: Recipe, *checks: dict[str, Any]) -> Judged:
-    claims = [{**CLAIM, "checks": list(checks)}]
-    return summary.summarise(made.model_copy(update={"claims": claims}), tmp_path, False).claims[0]
-
-
-BETTER = {"kind": "better", "strategies": "layernorm", "than": "full"}
-
-
-def test_one_seed_is_not_enough_for_a_deviation(tmp_path: Path) -> None:
-    made = small(tasks=["rte"], learning_rates=[1e-3], seeds=1, table={"ddof": 0})
-    fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10)
-    assert judge(tmp_path, made, BETTER).verdict == "holds"
-    assert judge(tmp_path, made, BETTER | {"measure": "std"}).verdict == "not enough runs"
-    welch = {"kind": "welch", "strategies": "layernorm", "than": "full", "is": "higher"}
-    assert judge(tmp_path, made, welch).verdict == "not enough runs"
+from peftcli.report.claims import judging
+from tests.report.claims.cases import (
+    claim_of,
+    empty,
+    judge,
+)
+from tests.written_records import fill, load, small
 
 
 def test_welch_equals_scipy(tmp_path: Path) -> None:
@@ -50,3 +33,10 @@ def test_a_trend_over_an_option_is_spearmans(tmp_path: Path) -> None:
     assert found.verdict == "holds"
     assert found.findings[0].steps[0].text.startswith("rte: mean and share: rho = 1.000, p = 0.017, n = 5")
     assert judge(tmp_path, made, check | {"direction": "falls"}).verdict == "does not hold"
+
+
+def test_table_1_alone_and_table_2_alone_correlate_as_their_cells_say() -> None:
+    for name, rho in (("effectiveness/table1", "0.485"), ("effectiveness/table2", "0.310")):
+        claim = claim_of({"kind": "rank correlation"})
+        found = judging.judge(load(name), claim, [empty(name)])
+        assert f"rho = {rho}" in found.printed_findings[0].steps[0].text
