@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from peftcli import records
-from peftcli.cli import merge as command
 from peftcli.errors import UserError
 from peftcli.records import beside
 from peftcli.records.merge import merge
@@ -18,10 +16,6 @@ SCORES = {"validation": {"accuracy": 0.5}}
 
 def record(folder: Path, seed: int, scores: Any = SCORES, **changes: Any) -> Path:
     return written_records.write(folder, run("rte", seed), scores, **changes)
-
-
-def ids(folder: Path) -> set[str]:
-    return {own.id for own in records.read_all(folder)[0]}
 
 
 @pytest.fixture
@@ -76,19 +70,6 @@ def test_what_lies_in_the_output_counts_too(machines, tmp_path):
     record(tmp_path / "c", 0, scores={"validation": {"accuracy": 0.6}})
     with pytest.raises(UserError, match="different content"):
         merge(machines, tmp_path / "c")
-
-
-def test_damaged_files_are_named_and_left_where_they_are(machines, tmp_path, capsys):
-    record(machines[0], 0)
-    broken = record(machines[1], 1)
-    broken.write_bytes(broken.read_bytes()[:-20])
-    (machines[1] / "rte" / "foreign.json").write_text("{}")
-    assert command.merge(machines, tmp_path / "c") == 1
-    said = capsys.readouterr().err
-    assert str(broken) in said
-    assert "foreign.json" in said
-    assert broken.exists()
-    assert ids(tmp_path / "c") == {run("rte", 0).id}
 
 
 def test_a_source_has_to_be_there(tmp_path):

@@ -1,6 +1,10 @@
-"""A clock that tests of the display set by hand."""
+"""A clock that is set by hand, and a recipe that trains in seconds."""
+
+from pathlib import Path
 
 import pytest
+
+from tests import folders
 
 
 class Clock:
@@ -15,3 +19,11 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that `time.monotonic` reads."""
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def recipe(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four runs of one strategy, ten steps each, that make one cohort."""
+    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
+    training = {"steps": 10, "batch_size": 4, "max_train_samples": 32, "max_length": 32}
+    return folders.recipe(tmp_path / "small.yaml", tiny_folder, strategies=["layernorm"], training=training)
