@@ -7,10 +7,7 @@ import pytest
 
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
-from peftcli.report.figures import (
-    bars,
-    points,
-)
+from peftcli.report.figures import bars, points, spec, style
 from peftcli.report.table import published
 from tests import synthetic
 from tests.drawn import entry, study_of
@@ -43,3 +40,12 @@ def test_published_marks_are_the_printed_numbers_the_best_rate_s_where_several_a
         wanted = max(cell.mean for cell in printed if (cell.strategy, cell.task) == (strategy, task) and cell.mean)
         assert point.printed == wanted
     assert len(found) == 18
+
+
+def test_many_bars_go_into_rows(tmp_path: Path) -> None:
+    study = figures.study(recipes.load(recipes.find("transferability/table1")), tmp_path)
+    options = entry("bars", published=True)
+    with style.settings():
+        figure, _ = spec.KINDS["bars"].draw(options, study)
+    assert [len(axes.get_xticks()) for axes in figure.axes] == [3, 3, 3]
+    assert figure.get_figwidth() < 12

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from peftcli.report.figures import (
-    curves,
-)
-from tests.drawn import entry, odd, study_of
+from peftcli.experiment import recipe as recipes
+from peftcli.report import figures
+from peftcli.report.figures import curves
+from tests import synthetic
+from tests.drawn import RECIPE, entry, odd, study_of
 
 
 def test_curves_are_what_the_records_hold(tmp_path: Path) -> None:
@@ -45,3 +46,13 @@ def test_a_regression_s_loss_is_not_in_nats(tmp_path: Path) -> None:
     study = study_of(tmp_path, lambda planned: "missing", tasks=["stsb", "rte"])
     found = curves.panels(entry("curves"), study)
     assert {panel.column: panel.unit for panel in found} == {"stsb": "squared error", "rte": "nats"}
+
+
+def test_dense_curves_stay_small(tmp_path: Path) -> None:
+    # One panel of 36 curves: 14,400 losses and 2,880 evaluations, more points than an SVG holds as lines.
+    one = {"strategies": ["layernorm"], "tasks": ["rte"], "seeds": 36, "learning_rates": [1e-4]}
+    recipe = recipes.build({**RECIPE, **one}, tmp_path / "r.yaml", {})
+    synthetic.write_all(recipe, tmp_path / "results", points=400)
+    drawing = figures.draw(entry("curves", tasks=["rte"]), figures.study(recipe, tmp_path / "results"))
+    assert b"<image" in drawing.svg
+    assert len(drawing.svg) < 600_000

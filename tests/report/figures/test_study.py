@@ -1,0 +1,37 @@
+"""What a figure is drawn from: runs grouped by learning rate, and names that the recipe does not have refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli.errors import UserError
+from peftcli.report import figures
+from tests.drawn import entry, odd, study_of
+
+
+@pytest.mark.parametrize("options", [{"tasks": ["mrpc"]}, {"strategies": ["lora"]}, {"learning_rate": 0.5}])
+def test_what_the_recipe_does_not_have_is_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    study = study_of(tmp_path, lambda planned: "missing")
+    with pytest.raises(UserError, match=r"unknown .* of this figure"):
+        figures.draw(entry("bars", **options), study)
+
+
+def test_runs_are_grouped_by_rate_and_the_best_was_chosen_among_all(tmp_path: Path) -> None:
+    study = study_of(tmp_path, odd)
+    every = study.groups(["rte"], ["layernorm", "full"], "all")
+    assert [(group.label, group.learning_rate, len(group.outcomes)) for group in every] == [
+        ("LayerNorm", 1e-4, 4), ("LayerNorm", 1e-3, 4), ("Full", 1e-5, 4),
+    ]  # fmt: skip
+    assert all(group.candidates == group.outcomes for group in every)
+    # The higher rate ends higher.
+    cola = study.groups(["cola"], ["LayerNorm"], "best")
+    assert [(group.learning_rate, len(group.outcomes), len(group.candidates)) for group in cola] == [(1e-3, 4, 8)]
+    # Nothing of BitFit on CoLA was run: the lowest rate shows the gap.
+    (gap,) = study.groups(["cola"], ["bitfit"], "best")
+    assert (gap.learning_rate, {outcome.state for outcome in gap.outcomes}) == (1e-4, {"missing"})
+    # A strategy with one rate alone keeps it, whatever rate is asked for.
+    fixed = study.groups(["rte"], None, 1e-4)
+    assert [(group.label, group.learning_rate) for group in fixed] == [
+        ("Full", 1e-5), ("LayerNorm", 1e-4), ("BitFit", 1e-4),
+    ]  # fmt: skip
