@@ -5,7 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE, TESTS = ROOT / "peftcli", ROOT / "tests"
 ROOMS = sorted(folder.name for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists())
-SHORT = 40  # lines; a shorter module may be tested with its neighbours
+SHORT = 45  # lines; a module no longer than this may be tested with its neighbours
 
 
 def test_every_module_has_its_test_file() -> None:

@@ -12,30 +12,13 @@ from peftcli.cli import deltas as command
 from peftcli.deltas import evaluating
 from peftcli.deltas import file as deltas
 from peftcli.errors import UserError
-from peftcli.records import beside
-from tests import folders, tiny, trained
+from tests import tiny, trained
 
 COVERING = ("frozen", "layernorm", "full", "random", "diffpruning", "peft")
 STRATEGIES = (
     "frozen", "layernorm", "bitfit", "full", "lora", "adapter", "spafit", "random", "sam", "magpruning",
     "layernorm_outlier", "mixout", "childpruning", "diffpruning", "initbias_bitfit", "reinit_bitfit", "peft",
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "delta-cache"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folders.bert(tmp_path_factory.mktemp("delta") / "base", num_hidden_layers=3)
-
-
-@pytest.fixture(scope="module")
-def layernorm(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    record = trained.train(tmp_path_factory.mktemp("layernorm"), base, "layernorm")[0]
-    return beside.delta(record.path)
 
 
 def evaluations(record: records.Record) -> list[dict[str, Any]]:

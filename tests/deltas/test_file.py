@@ -14,23 +14,7 @@ from peftcli.errors import UserError
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.tensors import pretrained_parameters
 from peftcli.records import beside
-from tests import folders, tiny, trained
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "delta-cache"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folders.bert(tmp_path_factory.mktemp("delta") / "base", num_hidden_layers=3)
-
-
-@pytest.fixture(scope="module")
-def layernorm(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    record = trained.train(tmp_path_factory.mktemp("layernorm"), base, "layernorm")[0]
-    return beside.delta(record.path)
+from tests import tiny, trained
 
 
 def test_the_record_is_the_same_without_a_delta(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,24 +10,7 @@ from peftcli.deltas import file as deltas
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
 from peftcli.errors import UserError
-from peftcli.records import beside
-from tests import folders, trained
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "delta-cache"))
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folders.bert(tmp_path_factory.mktemp("delta") / "base", num_hidden_layers=3)
-
-
-@pytest.fixture(scope="module")
-def layernorm(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    record = trained.train(tmp_path_factory.mktemp("layernorm"), base, "layernorm")[0]
-    return beside.delta(record.path)
+from tests import trained
 
 
 def test_sparse_values_are_the_base_s_with_some_replaced(base: Path, tmp_path: Path) -> None:
