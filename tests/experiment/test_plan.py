@@ -1,3 +1,5 @@
+"""From a recipe to runs: in its order, under its settings, grouped in cohorts; selections and their refusals."""
+
 import subprocess
 import sys
 from pathlib import Path

@@ -83,6 +83,7 @@ def test_prefetch_says_what_it_fetched_and_what_is_found_without_a_network(fille
     assert not list((home / "hub").rglob("cola"))
 
 
+@pytest.mark.whole  # the README's commands for a node without a network do it too
 def test_the_recipe_runs_from_the_cache_alone(filled: tuple[Path, Any]) -> None:
     home, _ = filled
     done = peftcli("sweep", "recipe.yaml", "--output", "out", home=home, **OFFLINE)
@@ -165,6 +166,7 @@ def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: P
     assert "completed" in trained.stdout
 
 
+@pytest.mark.whole  # several processes, each of which imports all there is
 def test_a_pinned_model_is_that_commit_and_no_later_one(tmp_path: Path) -> None:
     """The commit is part of a run's name and id; what the hub calls `main` since then is not read."""
     folders.bert(tmp_path / "hub")

@@ -107,7 +107,12 @@ def recipe(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folders.recipe(tmp_path_factory.mktemp("live") / "r.yaml", tiny_folder, **changes)
 
 
-@pytest.mark.parametrize("options", [{}, {"launcher": "accelerate", "processes": 2}], ids=["local", "accelerate"])
+ACCELERATE = {"launcher": "accelerate", "processes": 2}
+
+
+@pytest.mark.parametrize(
+    "options", [{}, pytest.param(ACCELERATE, marks=pytest.mark.whole)], ids=["local", "accelerate"]
+)
 def test_a_sweep_on_a_terminal_draws_what_it_does_and_tracks_every_process_s_runs(
     options, recipe, environment, tmp_path, monkeypatch
 ):

@@ -104,6 +104,7 @@ def test_a_resumed_run_has_every_step_once(recipe, tmp_path, monkeypatch):
     assert not tracking.folder(settings.output, chosen[3]).exists()  # trained along, not asked for
 
 
+@pytest.mark.whole  # two processes, of which test_parallel shows that they train alike
 def test_processes_that_train_a_run_together_write_its_curves_once(recipe, environment, tmp_path, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
