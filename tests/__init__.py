@@ -1,0 +1,1 @@
+"""The tests: folders mirror the package's; what several modules share stands at the top."""

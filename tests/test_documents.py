@@ -1,3 +1,5 @@
+"""YAML is read as it is written, or refused in one line: scalars, mappings, aliases, and any text at all."""
+
 import contextlib
 from pathlib import Path
 

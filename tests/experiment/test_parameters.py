@@ -1,3 +1,5 @@
+"""Counts of total, trainable and head parameters are the papers' printed ones, and need no weights."""
+
 from pathlib import Path
 from typing import Any
 

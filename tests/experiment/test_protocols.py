@@ -1,3 +1,5 @@
+"""Every setting of a paper's protocol has a value and a source, and every guess says why."""
+
 import functools
 from pathlib import Path
 from typing import Any

@@ -1,3 +1,5 @@
+"""Recipes are read in every way they may be written; a bad one is refused in one line that names the bad value."""
+
 import contextlib
 from pathlib import Path
 from typing import Any

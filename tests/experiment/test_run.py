@@ -1,3 +1,5 @@
+"""A run's id follows from all that describes it, from nothing else, and stays the same for good."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Every strategy has its options, checked and frozen; a new one is a single function."""
+
 import json
 from collections.abc import Iterator
 from pathlib import Path
