@@ -87,6 +87,7 @@ def malformed(data: st.DataObject, body: dict[str, Any]) -> bytes:
     return encoded if data.draw(st.integers(0, 3)) else encoded.replace(b'"status"', b'"Status"')
 
 
+@pytest.mark.whole  # tests/records holds kinds of damage one by one
 @HUNDRED
 @given(data=st.data())
 def test_records(

@@ -116,6 +116,7 @@ def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, recip
     assert found.items() <= alone.items()
 
 
+@pytest.mark.whole  # test_parallel shows it without a launcher
 def test_two_processes_that_train_each_run_together_find_the_same(environment, tiny_folder, tmp_path, monkeypatch):
     settle(monkeypatch, environment)
     exact = {**SHORT, "training": {**SHORT["training"], "precision": "float64"}}

@@ -147,6 +147,7 @@ def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
         assert "peftcli prefetch" in line
 
 
+@pytest.mark.whole  # processes that import all there is
 def test_a_model_is_fetched_as_it_is_needed_where_there_is_a_network(tmp_path: Path) -> None:
     folders.bert(tmp_path / "model")
     (tmp_path / "other").mkdir()
