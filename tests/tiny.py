@@ -10,6 +10,7 @@ from peftcli.data.examples import Examples
 from peftcli.engine import backbone as backbones
 from peftcli.engine import training
 from peftcli.engine.backbone import Backbone
+from peftcli.engine.batches import build
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.training import State
 from peftcli.experiment.plan import defaults
@@ -119,3 +120,12 @@ def trained(cohort: Cohort) -> State:
     for _ in training.train(cohort, state):
         pass
     return state
+
+
+def inputs(network, kind="pair"):
+    """Two runs' parts, their batch, and a head of random values for each, the same at every call."""
+    parts = [(examples(kind, 12, 0), np.array([3, 0, 7, 5])), (examples(kind, 12, 5, 17), np.array([1, 2]))]
+    batch = build(parts, network.first_position, torch.device("cpu"))
+    torch.manual_seed(1)
+    head = {p.name: torch.randn(2, *p.shape, dtype=torch.float64) for p in network.anatomy.head}
+    return parts, batch, head

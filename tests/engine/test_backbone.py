@@ -1,11 +1,9 @@
 """Loading a backbone: what is special is said, what would be lost is refused."""
 
-import numpy as np
 import pytest
 import torch
 
 from peftcli.engine.backbone import load
-from peftcli.engine.batches import build
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.models.families import FAMILIES
@@ -15,14 +13,6 @@ from tests import backbones, tiny
 def test_dropped_attention_probabilities_that_would_be_lost_are_refused() -> None:
     with pytest.raises(UserError, match="drops attention probabilities"):
         backbones.backbone(backbones.classifier("modernbert", attention_dropout=0.1))
-
-
-def inputs(network, kind="pair"):
-    parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5, 17), np.array([1, 2]))]
-    batch = build(parts, network.first_position, torch.device("cpu"))
-    torch.manual_seed(1)
-    head = {p.name: torch.randn(2, *p.shape, dtype=torch.float64) for p in network.anatomy.head}
-    return parts, batch, head
 
 
 @pytest.mark.parametrize(
@@ -36,5 +26,5 @@ def test_a_model_says_what_is_special_when_it_is_loaded(name, said, tmp_path, ca
     assert bool(said) == bool(FAMILIES[loaded.config["model_type"]].note)
     network = Network(loaded, "pair", 2, "stock")
     assert network.stream == ("padded" not in said)
-    _, batch, head = inputs(network)
+    _, batch, head = tiny.inputs(network)
     assert torch.isfinite(network.call(head, {}, batch)).all()

@@ -2,7 +2,6 @@
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 
@@ -24,19 +23,11 @@ def network_on_both(model_type="bert", kind="pair"):
     return stream, grid
 
 
-def inputs(network, kind="pair"):
-    parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5, 17), np.array([1, 2]))]
-    batch = build(parts, network.first_position, torch.device("cpu"))
-    torch.manual_seed(1)
-    head = {p.name: torch.randn(2, *p.shape, dtype=torch.float64) for p in network.anatomy.head}
-    return parts, batch, head
-
-
 @pytest.mark.parametrize("kind", tiny.KINDS)
 @pytest.mark.parametrize("model_type", ["bert", "roberta"])
 def test_padded_equals_unpadded(model_type, kind):
     stream, grid = network_on_both(model_type, kind)
-    _, batch, head = inputs(stream, kind)
+    _, batch, head = tiny.inputs(stream, kind)
     own = {
         name: torch.stack([t, t * 1.1]).requires_grad_()
         for name, t in stream.weights.items()
@@ -71,7 +62,7 @@ def test_dropout_drops_the_given_share_and_differs_by_run_sequence_and_site():
 def test_a_run_s_dropout_is_its_own():
     """A run's noise is the same alone and beside a run with longer sequences; attention is dropped from too."""
     _, grid = network_on_both()
-    parts, batch, head = inputs(grid)
+    parts, batch, head = tiny.inputs(grid)
     names = list(grid.dropouts())
     keys = grid.noise(names, torch.tensor([7, 90], dtype=torch.int32), batch)
     together = grid.call(head, keys, batch)
