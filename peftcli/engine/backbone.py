@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from peftcli.engine import padded
+from peftcli.engine.attention import ATTENTION, stream_attention
 from peftcli.engine.modules import accept_runs
-from peftcli.engine.streams import ATTENTION, stream_attention
 from peftcli.errors import UserError, first_line
 from peftcli.models import catalogue, hub
 from peftcli.models.files import locate

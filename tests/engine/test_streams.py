@@ -67,18 +67,6 @@ def test_streams_equal_padding(model_type, kind, batches, dtype):
         assert torch.isfinite(logits).all()
 
 
-def test_a_sequence_does_not_see_its_neighbours():
-    network = Network(tiny.backbone("bert"), "pair", 2, "stock")
-    examples = tiny.examples("pair", 12)
-
-    def hidden(chosen):
-        batch = build([(examples, np.array(chosen))], 0, torch.device("cpu"))
-        return network.encode(batch.stream)[0, : examples.lengths[chosen[0]]]
-
-    torch.testing.assert_close(hidden([3, 0, 7]), hidden([3]), rtol=0, atol=1e-12)
-    torch.testing.assert_close(hidden([3, 0, 7]), hidden([3, 8]), rtol=0, atol=1e-12)
-
-
 def test_tokens_are_counted_once_and_fillers_not():
     examples = tiny.examples("pair", 12)
     parts = [(examples, np.array([3, 0])), (examples, np.array([1]))]
