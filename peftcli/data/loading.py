@@ -1,20 +1,23 @@
 """One run's data: the splits of its task, read, checked, tokenised once, and divided as the run's settings say."""
 
+import contextlib
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.data import corpora, rows, splits, tokencache, tokens
+from peftcli.data import corpora, overreach, rows, splits, tokencache, tokens
 from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.experiment.settings import Training
-from peftcli.models.files import locate
+from peftcli.models.files import fetch_config, locate
+from peftcli.models.reach import reach
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
 
@@ -138,6 +141,11 @@ def _tokenised(
     if encoded is None:
         encoded = _encode(task, tokenizer, corpus, max_length, overlong)
         tokencache.save(file, encoded)
+    # The same pieces are cached for every model with this tokenizer, and another one may have fewer rows.
+    limits = reach(fetch_config(model))
+    for split, part in encoded.items():
+        with _naming_split(task, split):
+            overreach.check(part.examples, limits)
     return corpus.fingerprint, corpus.differences, encoded
 
 
@@ -146,11 +154,18 @@ def _encode(
 ) -> dict[str, Encoded]:
     encoded = {}
     for split, part in corpus.rows.items():
-        try:
+        with _naming_split(task, split):
             encoded[split] = tokens.encode(tokenizer, task.kind, part, max_length, overlong)
-        except UserError as error:
-            raise UserError(f"task {task.name}, split {split}: {error}") from None
     return encoded
+
+
+@contextlib.contextmanager
+def _naming_split(task: Task, split: str) -> Iterator[None]:
+    """Put the task's and the split's name in front of a UserError."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"task {task.name}, split {split}: {error}") from None
 
 
 def _divide(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import corpora, loading, rows, tokens
+from peftcli.data import corpora, loading, overreach, rows, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
@@ -15,6 +15,7 @@ from peftcli.engine.evaluation import score
 from peftcli.errors import unknown
 from peftcli.experiment.run import task_of
 from peftcli.models.files import locate
+from peftcli.models.reach import reach
 from peftcli.tasks import tabular
 from peftcli.tasks.registry import Task
 
@@ -69,6 +70,7 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
     task, settings = restored.task, delta.run.protocol
     tokenizer = tokens.load(locate(model), task.kind)
     encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
+    overreach.check(encoded.examples, reach(restored.network.config))
     if encoded.lost_words:
         print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
     examples = encoded.examples

@@ -16,9 +16,18 @@ from peftcli.engine import padded
 from peftcli.engine.attention import ATTENTION, stream_attention
 from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError, first_line
-from peftcli.models import catalogue, hub
+from peftcli.models import catalogue, fitting, hub, supported, weights
 from peftcli.models.files import locate
-from peftcli.models.tensors import architecture, pretrained_parameters
+from peftcli.models.tensors import Parameter, architecture, pretrained_parameters
+
+# Entries of a config that change what comes back or how it is cut, and no number of it: streams have lengths of their own,
+# which no chunk size divides.
+HARMLESS: dict[str, Any] = {
+    "chunk_size_feed_forward": 0,
+    "return_dict": True,
+    "output_attentions": False,
+    "output_hidden_states": False,
+}
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,10 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
 
     Raises UserError when it cannot be had, is of an unknown architecture, lacks weights, or differs from its config.
     """
-    source = locate(model)
+    source, folder = locate(model), weights.folder(model)
+    # Of a hub model that is not in the cache there is nothing to look at yet.
+    if folder is not None and (catalogue.is_local(model) or weights.are_in(folder)):
+        fitting.check(model, catalogue.read_config(folder / "config.json"), folder)
     network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
     backbone = adopt(network.to(device), pooler, frozenset(missing), model)
     note = architecture(backbone.config["model_type"]).note
@@ -78,51 +90,78 @@ def sharing_copy(module: nn.Module) -> nn.Module:
 def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
     """Take a transformers model as a backbone: check its tensors against the architecture's row, and split off its pooler."""
     config = network.config.to_dict()
+    supported.check(config, model)
     row = architecture(config["model_type"])
     if not pooler:
         network.pooler = None
     elif getattr(network, "pooler", None) is None:
         raise UserError(f"model {model!r} has no pooler, which this head reads")
-    expected = {p.name: p.shape for p in pretrained_parameters(config, pooler)}
-    shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
-    if shapes != expected:
-        name, shape = sorted(set(shapes.items()) ^ set(expected.items()))[0]
-        raise UserError(f"model {model!r}: tensor {name} {shape} does not fit architecture {config['model_type']!r}")
-    missing = frozenset(name for name in missing if name in expected)
+    parameters = pretrained_parameters(config, pooler)
+    _check_shapes(network, parameters, model)
+    missing = missing & {p.name for p in parameters}
     # Many checkpoints come without a pooler, which then is drawn for each run; anything else missing is a broken file.
     if any(not name.startswith("pooler.") for name in missing):
         raise UserError(f"model {model!r}: the checkpoint lacks {sorted(missing)[0]}")
     fingerprint = _fingerprint({name: p for name, p in network.named_parameters() if name not in missing})
-    weights = {name: p.detach() for name, p in network.named_parameters()}
+    loaded = {name: p.detach() for name, p in network.named_parameters()}
     split = network._modules.pop("pooler", None) if pooler else None
     network.pooler = None
-    if not row.stream and config.get("attention_dropout"):
-        probability = config["attention_dropout"]
-        raise UserError(f"model {model!r} drops attention probabilities ({probability}), which its padded path cannot")
     network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
     accept_runs(network, row.shared)
     split = None if split is None else accept_runs(split)
-    return Backbone(network, split, weights, config, missing, fingerprint)
+    return Backbone(network, split, loaded, config, missing, fingerprint)
+
+
+def check_builds(model: str, folder: Path) -> None:
+    """Build a model from its config alone, without memory for its weights. Raises UserError, in the words of `load`."""
+    from transformers import AutoConfig, AutoModel
+
+    with _as_user_error(model), quiet_transformers(), torch.device("meta"):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, **HARMLESS)
+        network = AutoModel.from_config(config, attn_implementation="eager")
+    pooler = getattr(network, "pooler", None) is not None
+    _check_shapes(network, pretrained_parameters(network.config.to_dict(), pooler), model)
+
+
+def _check_shapes(network: nn.Module, parameters: tuple[Parameter, ...], model: str) -> None:
+    """Refuse a network whose tensors are not those of its architecture's row."""
+    expected = {p.name: p.shape for p in parameters}
+    shapes = {name: tuple(p.shape) for name, p in network.named_parameters()}
+    if shapes != expected:
+        name, shape = sorted(set(shapes.items()) ^ set(expected.items()))[0]
+        raise UserError(f"model {model!r}: tensor {name} {shape} does not fit its architecture as peftcli knows it")
 
 
 def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Module, set[str]]:
     from transformers import AutoModel
 
     local = Path(source).is_dir() or not hub.reachable()
-    try:
-        # Told to look at local files alone, transformers still asks the hub for some, again and again.
-        with quiet_transformers(), hub.offline() if local else contextlib.nullcontext():
-            network, info = AutoModel.from_pretrained(
-                source,
-                dtype=dtype,
-                output_loading_info=True,
-                trust_remote_code=False,
-                attn_implementation="eager",
-                local_files_only=local,
-            )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(f"cannot load model {model!r}: {first_line(error, 200)} ({catalogue.OFFLINE_HELP})") from None
+    # Told to look at local files alone, transformers still asks the hub for some, again and again.
+    with _as_user_error(model), quiet_transformers(), hub.offline() if local else contextlib.nullcontext():
+        network, info = AutoModel.from_pretrained(
+            source,
+            dtype=dtype,
+            output_loading_info=True,
+            trust_remote_code=False,
+            attn_implementation="eager",
+            local_files_only=local,
+            **HARMLESS,
+        )
     return network.eval(), set(info["missing_keys"])
+
+
+@contextlib.contextmanager
+def _as_user_error(model: str) -> Iterator[None]:
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # files that anyone wrote, read by several libraries: many kinds
+        advice = "" if catalogue.is_local(model) else f" ({catalogue.OFFLINE_HELP})"
+        said = first_line(error, 200)
+        # An activation, say, that is looked up by the name that the config gives.
+        said = f"transformers does not know {said}" if isinstance(error, KeyError) else said
+        raise UserError(f"cannot load model {model!r}: {said}{advice}") from None
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
 from peftcli.engine.streams import Layout, Stream
 from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
+from peftcli.models.reach import first_position
 from peftcli.models.tensors import Parameter, architecture, pretrained_parameters, size
 from peftcli.noise import counting, site_keys
 
@@ -188,12 +189,6 @@ class Network(nn.Module):
     def dropouts(self) -> dict[str, RunDropout]:
         """Every layer of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
         return {name: m for name, m in self.named_modules() if isinstance(m, RunDropout)}
-
-
-def first_position(config: dict[str, Any]) -> int:
-    """The id of a sequence's first position: 0, or behind the padding id for RoBERTa and its kin."""
-    start = architecture(config["model_type"]).first_position
-    return int(config["pad_token_id"]) + 1 if start == "after padding" else int(start)
 
 
 def _gather_tokens(hidden: Tensor, positions: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ def config(model: str) -> dict[str, Any]:
         return PUBLISHED_SIZES[model]
     folder = Path(model).expanduser()
     if folder.is_dir():
-        return _read_config(folder / "config.json")
+        return read_config(folder / "config.json")
     if looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
     # The cache comes before the table: a pinned commit may have other sizes than what is published now.
@@ -120,7 +120,7 @@ def config(model: str) -> dict[str, Any]:
         raise UserError(f"{unknown('model', model, PUBLISHED_SIZES)}; or a hub id or local folder. {OFFLINE_HELP}")
     if cached is None:
         raise UserError(f"model {model!r} is not in the local hub cache, so its sizes are not known: {OFFLINE_HELP}")
-    return _read_config(cached)
+    return read_config(cached)
 
 
 def name(model: str) -> str:
@@ -167,7 +167,8 @@ def minilm_folder() -> Path:
     return Path(package.submodule_search_locations[0]) / "model"
 
 
-def _read_config(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a model's config.json. Raises UserError."""
     try:
         document = json.loads(read_text(path, "model config"))
     except (json.JSONDecodeError, RecursionError):  # the latter for brackets thousands deep

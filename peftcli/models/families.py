@@ -28,6 +28,7 @@ _ROBERTA = Architecture(
     linear("pooler.dense"),
     Head(dense="tanh", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
     first_position="after padding",
+    defaults={"pad_token_id": 1},
 )
 # Its embeddings may be narrower than its layers; then a projection stands between.
 _ELECTRA = Architecture(
