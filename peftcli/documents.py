@@ -1,7 +1,9 @@
 """Reading YAML as data: plain values only, `1e-5` a number, a key never twice, and no document that grows when read."""
 
+import copy
 import math
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def load(path: Path, what: str) -> dict[str, Any]:
     if len(text) > LARGEST_FILE:
         raise UserError(f"{what} {path} is larger than {LARGEST_FILE} characters")
     try:
-        document = parse(text)
+        document = copy.deepcopy(_parsed(text))  # who reads it may change it
     except UserError as error:
         raise UserError(f"{what} {path}: {error}") from None
     if document is None:
@@ -70,6 +72,12 @@ def load(path: Path, what: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise UserError(f"{what} {path} must be a mapping of keys to values, not a {type(document).__name__}")
     return document
+
+
+# A command plans its recipe several times, each time with the protocol beside it: parsing is most of the wait.
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    return parse(text)
 
 
 def parse(text: str) -> Any:

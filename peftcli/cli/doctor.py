@@ -17,10 +17,10 @@ def doctor(
     as_json: AsJson = False,
 ) -> int:
     """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
 
     # A recipe that is wrong is refused before torch is imported.
-    loaded = None if recipe is None else load(find(recipe), parse_set(overrides))
+    loaded = None if recipe is None else load(recipe, overrides)
     from peftcli.preflight import doctor as examination
     from peftcli.preflight import offline
 

@@ -18,14 +18,14 @@ def params(
     as_json: AsJson = False,
 ) -> None:
     """Count parameters exactly, from the architecture's numbers alone."""
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
     from peftcli.report import parameters
 
     # Exactly one of the two ways; with one of --model and --strategy the other has a default.
     if (recipe is None) == (model is None and strategy is None):
         raise UserError("params takes a RECIPE, or --model and --strategy")
     if recipe is not None:
-        rows = parameters.rows(load(find(recipe), parse_set(overrides)), labels)
+        rows = parameters.rows(load(recipe, overrides), labels)
     else:
         rows = [_row(model or "bert-base-uncased", strategy or "full", labels or 2, overrides)]
     print(json.dumps(rows, indent=1) if as_json else _text(rows))

@@ -30,11 +30,11 @@ def plan(
     walltime: Walltime = None,
 ) -> None:
     """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
 
     if walltime is not None and not calibrate:
         raise UserError("--time is for --calibrate here: it says how many cohorts fit")
-    loaded = load(find(recipe), parse_set(overrides))
+    loaded = load(recipe, overrides)
     if calibrate:
         from peftcli.cli import calibrate as timing
 

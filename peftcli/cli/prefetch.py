@@ -11,10 +11,10 @@ def prefetch(
     overrides: SetOption = [],  # noqa: B006
 ) -> int:
     """Download a recipe's model and data, and check with the network off what an offline node will find."""
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
 
     # A recipe that is wrong is refused before the slower imports below.
-    loaded = load(find(recipe), parse_set(overrides))
+    loaded = load(recipe, overrides)
     from peftcli.preflight import prefetch as downloads
 
     for fetched in downloads.fetch(loaded, data_dir):

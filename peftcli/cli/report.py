@@ -20,14 +20,14 @@ def report(
 ) -> None:
     """Make a recipe's tables from the records."""
     from peftcli import files
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
     from peftcli.report.report import report as render
 
     if against not in (None, "paper"):
         raise unknown("value of --against", against, ["paper"])
     # Colours are for eyes: neither a file nor a pipe gets any.
     styled = to is None and sys.stdout.isatty()
-    text = render(load(find(recipe), parse_set(overrides)), output, form, against == "paper", styled)
+    text = render(load(recipe, overrides), output, form, against == "paper", styled)
     # On stdout the text is the only thing there is, so that it can be piped; that a file was written is told on stderr.
     if to is None:
         print(text)

@@ -44,7 +44,7 @@ def sweep(
     detach: options.Detach = False,
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
-    from peftcli.experiment.recipe import find, load, parse_set
+    from peftcli.cli.recipes import load
     from peftcli.launchers.launch import LauncherOptions, choose
     from peftcli.runner import tracking
     from peftcli.runner.work import SweepSettings
@@ -56,7 +56,7 @@ def sweep(
         max_jobs=max_jobs, account=account, slurm=slurm, detach=detach,
     ))  # fmt: skip
     tracking.check(track)
-    loaded = load(find(recipe), parse_set(overrides))
+    loaded = load(recipe, overrides)
     settings = SweepSettings(loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track)
     return _run(loaded, settings, launch, cohort=cohort, only=only, retry_failed=retry == "failed")
 

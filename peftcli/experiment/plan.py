@@ -12,7 +12,7 @@ from peftcli import documents
 from peftcli.errors import UserError, first_error, unknown
 from peftcli.experiment import protocols
 from peftcli.experiment.protocols import Setting
-from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.recipe import PROTOCOL, Entry, Recipe
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.models import catalogue
@@ -21,6 +21,8 @@ from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
 Origins = dict[str, str]  # setting -> where its value came from
+# The settings that hold one fraction or amount.
+FLOATS = frozenset(n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas")
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,12 @@ def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
 
 def _protocol(recipe: Recipe) -> tuple[protocols.Protocol, str] | None:
     """The protocol beside a recipe and the reading of it that the recipe names, by default `described`; None without."""
-    file = recipe.path.parent / "protocol.yaml"
-    if not file.is_file():
-        if recipe.protocol:
-            raise UserError(f"recipe {recipe.path.name} names protocol {recipe.protocol!r}, but no {file} is there")
+    file = recipe.path.parent / PROTOCOL
+    if recipe.reading is None:
         return None
-    variant = recipe.protocol or "described"
-    return protocols.load(file, variant), variant
+    if not file.is_file():
+        raise UserError(f"recipe {recipe.path.name} names protocol {recipe.protocol!r}, but no {file} is there")
+    return protocols.load(file, recipe.reading), recipe.reading
 
 
 def _training(
@@ -162,8 +163,7 @@ def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:
     """Turn whole numbers into floats where a setting is a float, so that `epochs: 3` and `3.0` are one run."""
     # Otherwise the two would differ in JSON, and so in the id.
-    floats = {n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas"}
-    plain = {n for n, v in values.items() if n in floats and isinstance(v, int) and not isinstance(v, bool)}
+    plain = {n for n, v in values.items() if n in FLOATS and isinstance(v, int) and not isinstance(v, bool)}
     return {name: float(value) if name in plain else value for name, value in values.items()}
 
 

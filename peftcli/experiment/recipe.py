@@ -17,6 +17,7 @@ from peftcli.tasks import registry as tasks
 SHIPPED = Path(__file__).parents[1] / "recipes"
 REPOSITORY = Path(__file__).parents[2] / "recipes"
 MOST_EXTENDED = 8  # recipes in a row, each starting from the next
+PROTOCOL = "protocol.yaml"  # the name of a paper's protocol, beside its recipes
 Rates = list[LearningRate]
 Seeds = list[Seed]
 
@@ -85,6 +86,12 @@ class Recipe(BaseModel):
     # Not keys of the file: where it lies, and the training settings of `--set`.
     path: Path
     overrides: dict[str, Any] = {}
+
+    @property
+    def reading(self) -> str | None:
+        """The reading of the `protocol.yaml` beside the recipe, `described` where it names none; None without a protocol."""
+        beside = (self.path.parent / PROTOCOL).is_file()
+        return self.protocol or ("described" if beside else None)
 
     @model_validator(mode="before")
     @classmethod
@@ -170,7 +177,7 @@ def shipped() -> list[str]:
     """Name the recipes that come with the program, e.g. `transferability/table1`."""
     folder = root()
     files = sorted(folder.rglob("*.yaml"))
-    return [str(file.relative_to(folder).with_suffix("")) for file in files if file.name != "protocol.yaml"]
+    return [str(file.relative_to(folder).with_suffix("")) for file in files if file.name != PROTOCOL]
 
 
 def root() -> Path:

@@ -108,17 +108,21 @@ class Evidence:
         # A row that two names fit counts once; equal numbers of two rows are two.
         numbers: dict[int, Number] = {}
         for name in names:
-            numbers |= {id(number): number for number in self._named(name, key)}
+            numbers |= {id(n): n for n in self.of_strategy(name) if n.key == key and not n.copied}
         return list(numbers.values())
 
-    def _named(self, name: str, key: Key) -> list[Number]:
+    def of_strategy(self, name: str) -> list[Number]:
+        """Return the numbers of a strategy in every column, of the first table that has it; copied ones too.
+
+        Raises UserError where none has it.
+        """
         selector = Selector.parse(name)
         fitting = [number for number in self.numbers if selector.fits(number)]
         if not fitting:
             strategies = dict.fromkeys(number.strategy for number in self.numbers)
             raise UserError(str(unknown("strategy of a claim", name, strategies)))
         first = min(number.table for number in fitting)
-        return [n for n in fitting if n.table == first and n.key == key and not n.copied]
+        return [number for number in fitting if number.table == first]
 
 
 def best(numbers: Sequence[Number], measure: Measure) -> Number | None:

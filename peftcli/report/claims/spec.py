@@ -39,15 +39,27 @@ LEVEL = "The p-value below which a test counts as significant."
 
 
 class Check(BaseModel):
-    """What every kind of check has. `NAMING` are the options that name strategies, whose copied cells are reported."""
+    """What every kind of check has.
+
+    `NAMING` are the options that name strategies, whose copied cells are reported; `VARYING` those that name options
+    (or settings) of these strategies, in which rows differ or agree.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     NAMING: ClassVar[tuple[str, ...]] = ("strategies", "strategy", "than", "among", "of", "times")
+    VARYING: ClassVar[tuple[str, ...]] = ("option", "match")
     on: Columns | None = Field(None, description="The columns it is about; every one but the average by default.")
 
     def strategy_names(self) -> list[str]:
         """The strategies that the check names, option by option."""
-        values = [getattr(self, option, None) or () for option in self.NAMING]
+        return self._names(self.NAMING)
+
+    def option_names(self) -> list[str]:
+        """The options of those strategies that the check names."""
+        return self._names(self.VARYING)
+
+    def _names(self, fields: tuple[str, ...]) -> list[str]:
+        values = [getattr(self, field, None) or () for field in fields]
         return [name for value in values for name in ([value] if isinstance(value, str) else value)]
 
 
@@ -83,7 +95,9 @@ class Claim(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     claim: str = Field(description="The conclusion in a sentence.")
-    where: str = Field(description="The table, figure or section of the paper that it stands in.")
+    where: str = Field(
+        "", description="The table, figure or section of the paper that it stands in, where it is a paper's."
+    )
     checks: list[Any] = Field(min_length=1, description="What must hold of the numbers, all of it.")
     tables: list[str] = Field([], description="Further recipes beside this one whose cells count too: `table1.yaml`.")
 

@@ -54,4 +54,5 @@ def default_title(name: str, what: str) -> str:
 
 def draw_all(study: Study) -> list[Drawing]:
     """Draw every figure that a recipe lists. Raises UserError."""
-    return [draw(spec, study) for spec in parse_all(study.recipe.figures)]
+    where = f"recipe {study.recipe.path.name}: figures"
+    return [draw(spec, study) for spec in parse_all(study.recipe.figures, where)]

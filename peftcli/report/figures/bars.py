@@ -36,7 +36,7 @@ def collect(spec: Bars, study: Study) -> list[Point]:
     return points(study, groups, leave_out_collapsed=spec.collapsed == "leave out")
 
 
-@draws(Bars, "each strategy on each task")
+@draws(Bars, "each strategy on each task", collect)
 def draw(spec: Bars, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = collect(spec, study)

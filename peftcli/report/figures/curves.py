@@ -102,7 +102,7 @@ def _of_run(spec: Curves, study: Study, group: Group, outcome: Outcome, names: S
     return curves
 
 
-@draws(Curves, "every seed while training")
+@draws(Curves, "every seed while training", panels)
 def draw(spec: Curves, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows: where each median starts and ends."""
     drawn = panels(spec, study)

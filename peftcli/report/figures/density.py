@@ -50,14 +50,6 @@ class Outline:
     kept: int
 
 
-@draws(Density, "densities of weights")
-def draw(spec: Density, study: Study) -> "tuple[Figure, str]":
-    """Draw the figure, and say in words what it shows. Raises UserError for weights that cannot be read."""
-    states, remarks = collect(spec, spec.model or study.recipe.model, saved(spec, study))
-    head = f"Densities of the weights of {spec.model or study.recipe.model}: {', '.join(states) or 'none at hand'}."
-    return paint(spec, states, remarks), " ".join([head, *remarks])
-
-
 def saved(spec: Density, study: Study) -> dict[str, Path]:
     """Return where the weights after training are: where the figure says, else beside the first seed's record with some."""
     if spec.after:
@@ -68,6 +60,14 @@ def saved(spec: Density, study: Study) -> dict[str, Path]:
         files = [beside.delta(records.path(study.output, outcome.run)) for outcome in group.outcomes]
         by_label[f"{group.label} on {group.column.label}"] = next((file for file in files if file.exists()), files[0])
     return by_label
+
+
+@draws(Density, "densities of weights", saved)
+def draw(spec: Density, study: Study) -> "tuple[Figure, str]":
+    """Draw the figure, and say in words what it shows. Raises UserError for weights that cannot be read."""
+    states, remarks = collect(spec, spec.model or study.recipe.model, saved(spec, study))
+    head = f"Densities of the weights of {spec.model or study.recipe.model}: {', '.join(states) or 'none at hand'}."
+    return paint(spec, states, remarks), " ".join([head, *remarks])
 
 
 def outlines(sources: "Sequence[ndarray]", share: float) -> list[Outline]:

@@ -24,23 +24,24 @@ class Layers(FigureSpec):
     published: bool = Field(False, description=PUBLISHED)
 
 
-@draws(Layers, "one layer trained alone")
-def draw(spec: Layers, study: Study) -> "tuple[Figure, str]":
-    """Draw the figure, and say in words what it shows."""
-    drawn = collect(spec, study)
-    by_task, across = panels(spec, drawn)
-    words = " ".join(["The metric against the layer trained.", *map(describe, drawn), *notes(drawn)])
-    return lines.paint(by_task, across, min(2, len(by_task)), notes(drawn)), words
-
-
 def collect(spec: Layers, study: Study) -> list[Point]:
     """Return the points of strategies with one layer, and of the baselines. Raises UserError where none has one."""
+    study.chosen_outcomes(spec.baselines)  # refuses a name that the recipe does not have
     names = [*(spec.strategies or ()), *spec.baselines] if spec.strategies else None
     every = points(study, study.groups(spec.tasks, names, "best"))
     kept = [point for point in every if layer(point) is not None or _is_baseline(spec, point)]
     if not any(layer(point) for point in kept):
         raise UserError(f"figure {spec.name}: no strategy of the recipe trains one layer alone (layers: [n])")
     return kept
+
+
+@draws(Layers, "one layer trained alone", collect)
+def draw(spec: Layers, study: Study) -> "tuple[Figure, str]":
+    """Draw the figure, and say in words what it shows."""
+    drawn = collect(spec, study)
+    by_task, across = panels(spec, drawn)
+    words = " ".join(["The metric against the layer trained.", *map(describe, drawn), *notes(drawn)])
+    return lines.paint(by_task, across, min(2, len(by_task)), notes(drawn)), words
 
 
 def layer(point: Point) -> int | None:

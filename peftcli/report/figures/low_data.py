@@ -25,7 +25,12 @@ class LowData(FigureSpec):
     published: bool = Field(False, description=PUBLISHED)
 
 
-@draws(LowData, "fewer training examples")
+def collect(spec: LowData, study: Study) -> list[Point]:
+    """Return a point of each strategy at each size."""
+    return points(study, study.groups(spec.tasks, spec.strategies, spec.learning_rate))
+
+
+@draws(LowData, "fewer training examples", collect)
 def draw(spec: LowData, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = collect(spec, study)
@@ -33,11 +38,6 @@ def draw(spec: LowData, study: Study) -> "tuple[Figure, str]":
     said = [*notes(drawn), *_unknown(study, drawn)]
     words = " ".join(["The metric against the number of training examples.", *map(describe, drawn), *said])
     return lines.paint(tasks_drawn, across, min(2, len(tasks_drawn)), said), words
-
-
-def collect(spec: LowData, study: Study) -> list[Point]:
-    """Return a point of each strategy at each size."""
-    return points(study, study.groups(spec.tasks, spec.strategies, spec.learning_rate))
 
 
 def size(study: Study, point: Point) -> int:

@@ -71,7 +71,7 @@ def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple
     return None
 
 
-@draws(MaskChange, "the training loss as the mask changes")
+@draws(MaskChange, "the training loss as the mask changes", panels)
 def draw(spec: MaskChange, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = panels(spec, study)

@@ -34,18 +34,18 @@ class RankScatter(FigureSpec):
     kind: Literal["rank_scatter"] = Field(description="Rank by deviation against rank by mean, and their correlation.")
 
 
-@draws(RankScatter, "stability against performance")
+def collect(spec: RankScatter, study: Study) -> list[Point]:
+    """Return the point of each strategy on each task, at its best learning rate."""
+    return points(study, study.groups(spec.tasks, spec.strategies, "best"))
+
+
+@draws(RankScatter, "stability against performance", collect)
 def draw(spec: RankScatter, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = collect(spec, study)
     ranked = ranks(drawn, study.view.decimals)
     head = "Rank by standard deviation against rank by mean."
     return paint(ranked, notes(drawn)), " ".join([head, f"{words(ranked)}.", *notes(drawn)])
-
-
-def collect(spec: RankScatter, study: Study) -> list[Point]:
-    """Return the point of each strategy on each task, at its best learning rate."""
-    return points(study, study.groups(spec.tasks, spec.strategies, "best"))
 
 
 def ranks(drawn: Sequence[Point], decimals: int) -> list[Ranked]:

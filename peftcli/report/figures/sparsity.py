@@ -23,7 +23,16 @@ class Sparsity(FigureSpec):
     option: str = Field("share", description="The option of the strategies that says the share, a fraction.")
 
 
-@draws(Sparsity, "mean and deviation against the share trained")
+def collect(spec: Sparsity, study: Study) -> list[Point]:
+    """Return the points of strategies that have the option, by rising share. Raises UserError where none has."""
+    every = points(study, study.groups(spec.tasks, spec.strategies, "best"))
+    kept = [point for point in every if share(spec, point) is not None]
+    if not kept:
+        raise UserError(f"figure {spec.name}: no strategy of the recipe has the option {spec.option!r} as a number")
+    return sorted(kept, key=lambda point: float(share(spec, point) or 0))
+
+
+@draws(Sparsity, "mean and deviation against the share trained", collect)
 def draw(spec: Sparsity, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = collect(spec, study)
@@ -33,19 +42,10 @@ def draw(spec: Sparsity, study: Study) -> "tuple[Figure, str]":
     return lines.paint(by_task, across, 2, notes(drawn)), words  # mean left, deviation right
 
 
-def collect(spec: Sparsity, study: Study) -> list[Point]:
-    """Return the points of strategies that have the option, by rising share. Raises UserError where none has."""
-    every = points(study, study.groups(spec.tasks, spec.strategies, "best"))
-    kept = [point for point in every if isinstance(share(spec, point), int | float)]
-    if not kept:
-        raise UserError(f"figure {spec.name}: no strategy of the recipe has the option {spec.option!r} as a number")
-    return sorted(kept, key=lambda point: float(share(spec, point) or 0))
-
-
 def share(spec: Sparsity, point: Point) -> float | None:
-    """Return the share of weights that a point's strategy trains, a fraction; None where it has no such option."""
+    """Return the share of weights that a point's strategy trains, a fraction; None where it has no such number."""
     value = point.group.outcomes[0].run.options.get(spec.option)
-    return None if value is None else float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def panels(spec: Sparsity, drawn: Sequence[Point]) -> tuple[list[Panel], Across]:

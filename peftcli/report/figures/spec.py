@@ -1,6 +1,7 @@
 """The entries of a recipe's `figures:`. No matplotlib, no torch.
 
-A kind of figure is a file: the model of its options, and the function that draws it, registered by `draws`.
+A kind of figure is a file: the model of its options, what it reads of a study, and the function that draws it,
+registered by `draws`.
 """
 
 from collections.abc import Callable, Mapping
@@ -40,51 +41,59 @@ class FigureSpec(BaseModel):
 
 
 Draw = Callable[[Any, "Study"], "tuple[Figure, str]"]
+Read = Callable[[Any, "Study"], object]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of figure: the model of its options, what its title says by default, and the function that draws it.
+    """A kind of figure: the model of its options, what its title says by default, and the functions that make it.
 
-    `draw` returns the figure and what it shows in words.
+    `read` collects what is drawn; without any record it still raises UserError for a task, strategy, learning rate or
+    option that the recipe does not have. `draw` returns the figure and what it shows in words.
     """
 
     options: type[FigureSpec]
     title: str
+    read: Read
     draw: Draw
 
 
 KINDS: dict[str, Kind] = {}  # by the word in a recipe, in the order in which messages list them
 
 
-def draws(options: type[FigureSpec], title: str) -> Callable[[Draw], Draw]:
+def _names(spec: FigureSpec, study: "Study") -> object:
+    return study.groups(spec.tasks, spec.strategies, "best")
+
+
+def draws(options: type[FigureSpec], title: str, read: Read = _names) -> Callable[[Draw], Draw]:
     """Register a function as the one that draws this kind, under the word that its `kind` must be."""
 
     def register(draw: Draw) -> Draw:
         (word,) = get_args(options.model_fields["kind"].annotation)
-        KINDS[word] = Kind(options, title, draw)
+        KINDS[word] = Kind(options, title, read, draw)
         return draw
 
     return register
 
 
-def parse(entry: Mapping[str, Any]) -> FigureSpec:
-    """Check one entry of a recipe's `figures:`. Raises UserError naming the bad key or value."""
+def parse(entry: Mapping[str, Any], where: str = "figures") -> FigureSpec:
+    """Check one entry of a recipe's `figures:`; `where` leads the message. Raises UserError for a bad key or value."""
     word = entry.get("kind")
     if not isinstance(word, str) or word not in KINDS:
-        raise UserError(f"figures: {unknown('kind', word, KINDS)}")
+        raise UserError(f"{where}: {unknown('kind', word, KINDS)}")
     model = KINDS[word].options
     try:
         return model.model_validate(dict(entry))
     except ValidationError as error:
-        raise first_error(error, f"figure {str(entry.get('name', word))[:60]}", "key", model.model_fields) from None
+        name = f"{where}: figure {str(entry.get('name', word))[:60]}"
+        raise first_error(error, name, "key", model.model_fields) from None
 
 
-def parse_all(entries: list[dict[str, Any]]) -> list[FigureSpec]:
-    """Check a recipe's `figures:`, names not twice. Raises UserError."""
-    specs = [parse(entry) for entry in entries]
+def parse_all(entries: list[dict[str, Any]], where: str = "figures") -> list[FigureSpec]:
+    """Check a recipe's `figures:`, names not twice; `where` leads the message. Raises UserError."""
+    specs = [parse(entry, where) for entry in entries]
     names = [spec.name for spec in specs]
     for name in names:
         if names.count(name) > 1:
-            raise UserError(f"figures: two are named {name!r}")
+            raise UserError(f"{where}: two are named {name!r}")
     return specs

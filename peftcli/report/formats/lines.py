@@ -26,8 +26,9 @@ def cost(report: Report) -> str | None:
 
 def claim(judged: Judged) -> Iterator[str]:
     """Yield the lines of one claim: verdict and sentence, then the numbers of every check."""
-    printed = f"; printed cells: {judged.printed}" if judged.printed_findings else ""
-    yield f"[{judged.verdict}] {judged.claim} ({judged.where}{printed})"
+    printed = f"printed cells: {judged.printed}" if judged.printed_findings else ""
+    aside = "; ".join(filter(None, (judged.where, printed)))
+    yield f"[{judged.verdict}] {judged.claim}" + (f" ({aside})" if aside else "")
     if judged.note:
         yield f"  {judged.note}"
     for finding in judged.findings:

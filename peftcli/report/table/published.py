@@ -1,13 +1,14 @@
 """What a paper printed: the CSV beside a recipe, matched to the recipe's runs."""
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from peftcli import documents
-from peftcli.errors import UserError, unknown
+from peftcli.errors import UserError, key_value, unknown
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.files import read_text
@@ -51,14 +52,22 @@ class Published:
 def read(path: Path) -> tuple[Published, ...]:
     """Read a CSV of printed cells. Raises UserError for a file that is missing or holds anything else."""
     lines = csv.DictReader(read_text(path, "published table").splitlines())
-    for name in lines.fieldnames or ():
+    names = lines.fieldnames or ()
+    for name in names:
         if name not in (*KEYS, *NUMBERS):
             raise UserError(f"published table {path.name}: {unknown('column', name, (*KEYS, *NUMBERS))}")
     rows = list(lines)
     if not rows:
         raise UserError(f"published table {path.name} holds no cell")
     # Lines count from 1, and the first holds the columns' names.
-    return tuple(_cell(row, f"published table {path.name}, line {line}") for line, row in enumerate(rows, 2))
+    cells = tuple(_cell(row, f"published table {path.name}, line {line}") for line, row in enumerate(rows, 2))
+    # Without one of these no cell of ours would find its printed one.
+    for needed in (("strategy",), ("task",), ("metric",), ("mean", "max")):
+        if not set(needed) & set(names):
+            raise UserError(
+                f"published table {path.name} has no column {' or '.join(needed)}: it has {', '.join(names)}"
+            )
+    return cells
 
 
 def read_beside(recipe: Recipe, view: View) -> tuple[Published, ...]:
@@ -92,7 +101,7 @@ def _cell(row: dict[str, str], where: str) -> Published:
     shown = row.get("mean") or row.get("max") or ""
     return Published(
         strategy=row.get("strategy") or "",
-        setting=parse_setting(row.get("setting") or ""),
+        setting=parse_setting(row.get("setting") or "", where),
         task=row.get("task") or "",
         metric=row.get("metric") or "",
         mean=_number(row, "mean", where),
@@ -108,17 +117,16 @@ def _cell(row: dict[str, str], where: str) -> Published:
     )
 
 
-def parse_setting(text: str) -> dict[str, Any]:
-    """Read `lr=1e-4;train_size=all`, `layer=3`, or spafit's `8-12-II` (groups and variant)."""
+def parse_setting(text: str, where: str = "setting") -> dict[str, Any]:
+    """Read `lr=1e-4;train_size=all`, `layer=3`, or spafit's `8-12-II` (groups and variant).
+
+    Raises UserError for anything else; `where` leads its message.
+    """
     # As the paper prints spafit's rows: two numbers for the groups of layers, and the variant.
-    if text and "=" not in text:
-        first, second, variant = text.split("-")
-        return {"groups": [int(first), int(second)], "variant": variant}
-    setting = {}
-    for pair in filter(None, text.split(";")):
-        key, _, value = pair.partition("=")
-        setting[key] = documents.parse(value)
-    return setting
+    if groups := re.fullmatch(r"(\d+)-(\d+)-(\w+)", text):
+        return {"groups": [int(groups[1]), int(groups[2])], "variant": groups[3]}
+    pairs = (key_value(pair, f"{where}: {pair!r} is not key=value") for pair in filter(None, text.split(";")))
+    return {key: documents.parse(value) for key, value in pairs}
 
 
 def _number(row: dict[str, str], key: str, where: str) -> float | None:

@@ -54,6 +54,11 @@ def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
     return [_outcome(each, output) for each in planned]
 
 
+def missing(planned: Planned) -> Outcome:
+    """Return the outcome of a run without a record."""
+    return Outcome(planned, "missing", {}, chooser(planned.run), None, frozenset(), {}, {}, {}, "")
+
+
 def chooser(run: Run) -> str:
     """Name the metric that evaluations and learning rates are chosen by: the protocol's, else the task's first."""
     if run.protocol.metric:
@@ -116,8 +121,9 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
     try:
         body = records.read(file).body
     except records.Unreadable as error:
-        state: State = "damaged" if file.exists() else "missing"
-        return Outcome(planned, state, {}, metric, None, frozenset(), {}, {}, {}, str(error) if file.exists() else "")
+        if not file.exists():
+            return missing(planned)
+        return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, str(error))
     # Sound, but copied or renamed over this run's record.
     if body["id"] != planned.run.id:
         return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, "holds another run")

@@ -35,5 +35,9 @@ def test_printed_numbers_are_told_where_they_lead_to_another_verdict() -> None:
         "  printed: does not hold: better in every column",
         "    ✗ rte: a 1, b 2 (-1)",
     ]
+    # A claim of one's own stands in no paper's table.
+    nowhere = replace(judged, where="")
+    assert next(iter(lines.claim(nowhere))) == "[holds] a beats b (printed cells: does not hold)"
+    assert next(iter(lines.claim(replace(nowhere, printed_findings=())))) == "[holds] a beats b"
     same = replace(judged, printed="holds")
     assert list(lines.claim(same))[1:] == list(lines.claim(judged))[1:3]

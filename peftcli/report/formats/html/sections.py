@@ -80,8 +80,10 @@ def _claim(judged: Judged) -> Markup:
     # The sign repeats the word for the eye alone: a screen reader would spell it out.
     sign = tag("span", SIGNS[judged.verdict], aria_hidden="true")
     badge = tag("span", sign, " ", judged.verdict, class_=f"badge {judged.verdict.replace(' ', '-')}")
-    printed = f" On the paper's printed numbers: {judged.printed}." if judged.printed_findings else ""
-    parts: list[str] = [tag("p", badge, " ", judged.claim), tag("p", f"{judged.where}.{printed}", class_="where")]
+    printed = f"On the paper's printed numbers: {judged.printed}." if judged.printed_findings else ""
+    parts: list[str] = [tag("p", badge, " ", judged.claim)]
+    if aside := " ".join(filter(None, (judged.where and f"{judged.where}.", printed))):
+        parts.append(tag("p", aside, class_="where"))
     if judged.note:
         parts.append(tag("p", judged.note, class_="where"))
     if judged.findings or judged.printed_findings:
@@ -135,9 +137,8 @@ def cost(report: Report) -> Markup:
 def recipe(report: Report) -> Markup:
     """Show the recipe as written, those it extends below it, and what was set on the command line."""
     written = report.recipe
-    parts: list[str] = [
-        pairs([("model", written.model), ("protocol", written.protocol or "described"), ("file", written.path.name)])
-    ]
+    protocol = [] if written.reading is None else [("protocol", written.reading)]
+    parts: list[str] = [pairs([("model", written.model), *protocol, ("file", written.path.name)])]
     if written.overrides:
         parts.append(pairs([(f"--set {name}", str(value)) for name, value in written.overrides.items()]))
     for name, text in _texts(written):

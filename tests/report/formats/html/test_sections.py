@@ -12,6 +12,7 @@ from peftcli.experiment.recipe import Recipe
 from peftcli.records import beside
 from peftcli.report import summary
 from peftcli.report.formats import html
+from peftcli.report.formats.html import sections
 from peftcli.tasks import registry as tasks
 from tests.outline import Outline
 from tests.written_records import runs, small, unsynced, write
@@ -107,3 +108,16 @@ def test_claims_have_verdicts_and_numbers(page: str) -> None:
         assert claim["claim"] in words
     assert page.count('class="badge ') == len(report.claims)
     assert "On the paper's printed numbers: does not hold." in words
+
+
+def test_a_recipe_without_a_protocol_shows_none(tmp_path: Path) -> None:
+    papers, demo = (recipes.load(recipes.find(name)) for name in ("freezing/table1", "demo"))
+
+    def protocol(recipe: Recipe) -> list[str]:
+        page = str(sections.recipe(summary.summarise(recipe, tmp_path, against=False)))
+        return re.findall(r"<dt>protocol</dt><dd>(\w+)</dd>", page)
+
+    assert protocol(papers) == ["described"]
+    assert protocol(papers.model_copy(update={"protocol": "released"})) == ["released"]
+    assert protocol(papers.model_copy(update={"protocol": None})) == ["described"]  # the one that a run then has
+    assert protocol(demo) == []
