@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from peftcli.data import corpora, overreach, rows, splits, tokencache, tokens
+from peftcli.data import corpora, overreach, rows, splits, tokencache, tokenizers, tokens
 from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
@@ -19,7 +20,7 @@ from peftcli.experiment.settings import Training
 from peftcli.models.files import fetch_config, locate
 from peftcli.models.reach import reach
 from peftcli.tasks import own_data
-from peftcli.tasks.registry import Task
+from peftcli.tasks.registry import Kind, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -39,9 +40,11 @@ class Prepared:
     chooser: str  # the split whose evaluations choose the best one
     label_names: tuple[str, ...]
     fingerprint: str  # of the data as read, before the run's settings reduce it
+    tokenizer: str  # the fingerprint of the tokenizer
     sizes: dict[str, int]  # examples a split; a held-out part before its limit
     differences: tuple[str, ...]  # from what the task's row says of its data
     left_out: dict[str, dict[str, int]]  # split -> what was overlong: `examples`, or `words` behind the maximum length
+    unknown: dict[str, float]  # split -> which share of its word pieces the tokenizer does not know, where it is not 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,17 @@ class Corpus:
     differences: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Tokenised:
+    """A task's tokenised splits; the fingerprints of what they come from, and how the data differs from the task's row."""
+
+    fingerprint: str
+    tokenizer: str
+    differences: tuple[str, ...]
+    encoded: dict[str, Encoded]
+    unknown: dict[str, float]
+
+
 def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data: bool = False) -> Prepared:
     """Return a run's data. Cheap for further runs of the same task: a process reads and tokenises it once.
 
@@ -62,20 +76,22 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     """
     location, settings, task = source(run, data_dir), run.protocol, task_of(run)
     description = None if run.data is None else canonical(run.data).decode()
-    fingerprint, differences, encoded = _tokenised(
+    whole = _tokenised(
         task.name, description, location, allow_other_data, model, settings.max_length, settings.overlong
     )
-    train, evaluation, sizes = _divide(task, encoded, settings, run.seed)
+    train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
     return Prepared(
         task=task,
         train=train,
         evaluation=evaluation,
         chooser="validation" if settings.validation_share else task.evaluation[0],
         label_names=task.labels,
-        fingerprint=fingerprint,
+        fingerprint=whole.fingerprint,
+        tokenizer=whole.tokenizer,
         sizes=sizes,
-        differences=differences,
-        left_out={split: part.left_out for split, part in encoded.items() if part.left_out},
+        differences=whole.differences,
+        left_out={split: part.left_out for split, part in whole.encoded.items() if part.left_out},
+        unknown=whole.unknown,
     )
 
 
@@ -113,8 +129,8 @@ def _tokenised(
     model: str,
     max_length: int,
     overlong: Overlong,
-) -> tuple[str, tuple[str, ...], dict[str, Encoded]]:
-    """Return a task's fingerprint, differences and tokenised splits, from the cache of tokenised data where they are.
+) -> _Tokenised:
+    """Return a task's tokenised splits, from the cache of tokenised data where they are; many unknown pieces are said.
 
     `description` is what a run holds of a custom task. The text itself is not kept: it would fill the memory.
     """
@@ -123,20 +139,9 @@ def _tokenised(
     corpus = read(task, location, allow_other_data)
     if custom is not None and location is not None:
         own_data.check(name, custom, location)
-    tokenizer = tokens.load(locate(model), task.kind)
-    # Everything that the tokenised splits depend on. Labels are part of the data's fingerprint, example ids are not.
-    dependencies = {
-        "tokenizer": tokens.fingerprint(tokenizer),
-        "data": corpus.fingerprint,
-        "numbers": {
-            split: hashlib.sha256(part.numbers.astype("<i8").tobytes()).hexdigest()[:16]
-            for split, part in corpus.rows.items()
-        },
-        "max_length": max_length,
-        "overlong": overlong,
-        "kind": task.kind,
-    }
-    file = tokencache.path(name, dependencies)
+    tokenizer = tokenizers.load(locate(model), task.kind)
+    fingerprint = tokenizers.fingerprint(tokenizer)
+    file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, max_length, overlong))
     encoded = tokencache.load(file)
     if encoded is None:
         encoded = _encode(task, tokenizer, corpus, max_length, overlong)
@@ -146,7 +151,36 @@ def _tokenised(
     for split, part in encoded.items():
         with _naming_split(task, split):
             overreach.check(part.examples, limits)
-    return corpus.fingerprint, corpus.differences, encoded
+    unknown = {split: tokenizers.unknown_share(tokenizer, part.examples.ids) for split, part in encoded.items()}
+    for split, share in unknown.items():
+        tokenizers.say_unknown(f"task {name}, split {split}", share, model)
+    unknown = {split: share for split, share in unknown.items() if share}
+    return _Tokenised(corpus.fingerprint, fingerprint, corpus.differences, encoded, unknown)
+
+
+def _dependencies(
+    tokenizer: "PreTrainedTokenizerFast",
+    fingerprint: str,
+    corpus: Corpus,
+    kind: Kind,
+    max_length: int,
+    overlong: Overlong,
+) -> dict[str, Any]:
+    """Return everything that tokenised splits depend on. Labels are part of the data's fingerprint, example ids are not."""
+    return {
+        "tokenizer": fingerprint,
+        "library": version("tokenizers"),  # another version may cut the same text otherwise
+        # Lengths are checked where texts are tokenised: what was, while the model took more, is not to pass.
+        "longest": tokenizer.model_max_length,
+        "data": corpus.fingerprint,
+        "numbers": {
+            split: hashlib.sha256(part.numbers.astype("<i8").tobytes()).hexdigest()[:16]
+            for split, part in corpus.rows.items()
+        },
+        "max_length": max_length,
+        "overlong": overlong,
+        "kind": kind,
+    }
 
 
 def _encode(

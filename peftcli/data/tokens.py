@@ -1,11 +1,8 @@
 """Tokenising a split with the model's fast tokenizer, to sequences laid end to end without padding."""
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,8 +10,7 @@ import numpy as np
 from peftcli.data import spans
 from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import Rows
-from peftcli.errors import UserError, first_line, unknown
-from peftcli.models import catalogue, hub
+from peftcli.errors import UserError, unknown
 from peftcli.tasks.registry import Kind
 
 if TYPE_CHECKING:
@@ -50,44 +46,6 @@ class _Sequences:
     starts: Array  # [sequences + 1]
     offsets: list[list[spans.Range]]  # span tasks: [sequences][word pieces], the characters of the text
     words: list[list[int | None]]  # token tasks: [sequences][word pieces], the word's number; None: a special piece
-
-
-def load(source: str, kind: Kind) -> "PreTrainedTokenizerFast":
-    """Load the fast tokenizer of a hub id or folder, ready for split words where the kind is `token`.
-
-    Raises UserError where it is not there, cannot be had without a network, or is not a fast one.
-    """
-    tokenizer = _load(source)
-    # A byte-level tokenizer has one piece for "cat" behind a space and another without: words arrive without spaces,
-    # so it must add the space that stood before each of them.
-    if kind == "token" and getattr(tokenizer, "add_prefix_space", None) is False:
-        tokenizer = _load(source, add_prefix_space=True)
-    if not tokenizer.is_fast:
-        raise UserError(f"model {source!r} has no fast tokenizer (tokenizer.json), which peftcli needs")
-    return tokenizer
-
-
-def _load(source: str, **options: Any) -> "PreTrainedTokenizerFast":
-    from transformers import AutoTokenizer
-
-    local = Path(source).is_dir() or not hub.reachable()
-    try:
-        with hub.quiet():
-            return AutoTokenizer.from_pretrained(source, trust_remote_code=False, local_files_only=local, **options)
-    except Exception as error:  # files that anyone wrote, read by several libraries: many kinds
-        raise UserError(
-            f"cannot load the tokenizer of model {source!r}: {first_line(error)} ({catalogue.OFFLINE_HELP})"
-        ) from None
-
-
-def fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
-    """Return a hash of what determines a text's word pieces, the library's version included; 16 hexadecimal digits."""
-    import tokenizers
-
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    content |= {"truncation": None, "padding": None}  # left over from the last call; each call sets them
-    whole = [content, tokenizer.model_input_names, tokenizer.truncation_side, tokenizers.__version__]
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def encode(

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from peftcli.data import tokens
+from peftcli.data import tokenizers
 from peftcli.deltas import restoring, stock
 from peftcli.deltas.file import Delta
 from peftcli.deltas.restoring import Restored
@@ -34,7 +34,8 @@ def write(delta: Delta, model: str, folder: Path, form: str) -> None:
     tuning, network = restored.assembly.tuning, restored.network
     stock.check(delta.run, restored.task, network.config)
     stock.check_insertions(delta.run, tuning.insert.values(), tuning.injected is not None)
-    tokenizer = tokens.load(locate(model), restored.task.kind)
+    tokenizer = tokenizers.load(locate(model), restored.task.kind)
+    restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     model_to_save: Any
     if form == "transformers":
         model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)})

@@ -23,6 +23,7 @@ INDEX, VALUES = "::index", "::values"
 LARGEST_INDEX = 2**31  # positions of tensors with fewer elements fit in int32
 # The entries of the metadata; `company` is what earlier versions called a cohort's members, and stays in files.
 KEYS = ("format", "model", "fingerprint", "data", "run", "labels", "company")
+LATER = ("tokenizer",)  # what the files of earlier versions do not say
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Members:
 class Delta:
     """What a run moved. `model` and `fingerprint` are the base's, `data` the fingerprint of the data it trained on.
 
+    `tokenizer` is the fingerprint of the tokenizer it trained with; None in a file of an earlier version.
+
     `tensors` by name: a whole tensor under its pre-trained name (inserted ones under their module's), or of one that
     moved in parts `NAME::index` (ascending positions in the flat tensor) and `NAME::values`.
     """
@@ -53,21 +56,22 @@ class Delta:
     labels: tuple[str, ...]
     members: Members
     tensors: dict[str, Tensor]
+    tokenizer: str | None = None
 
     def names(self) -> list[str]:
         """Every tensor that moved, wholly or in parts."""
         return list(dict.fromkeys(name.partition("::")[0] for name in self.tensors))
 
 
-def write(record: Path, cohort: Cohort, state: State, row: int, data: str) -> Path:
-    """Write what one run of an ended cohort moved; `data` is its data's fingerprint. Raises UserError."""
+def write(record: Path, cohort: Cohort, state: State, row: int, data: str, tokenizer: str) -> Path:
+    """Write what one run of an ended cohort moved; `data` and `tokenizer` are fingerprints. Raises UserError."""
     target = beside.delta(record)
-    files.write(target, encode(make(cohort, state, row, data)))
+    files.write(target, encode(make(cohort, state, row, data, tokenizer)))
     return target
 
 
 @torch.no_grad()
-def make(cohort: Cohort, state: State, row: int, data: str) -> Delta:
+def make(cohort: Cohort, state: State, row: int, data: str, tokenizer: str) -> Delta:
     """Take what one run moved out of an ended cohort: the weights its recorded evaluation was computed with."""
     assembly, run = cohort.assembly, cohort.runs[row]
     weights = assembly.values(state.flat.detach())  # by name, each [runs, …]
@@ -91,12 +95,13 @@ def make(cohort: Cohort, state: State, row: int, data: str) -> Delta:
         labels=cohort.data[row].labels,
         members=Members(tuple(member.seed for member in cohort.runs), row, slots),
         tensors={name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+        tokenizer=tokenizer,
     )
 
 
 def encode(delta: Delta) -> bytes:
     """A delta as the bytes of its file; each entry of the metadata is JSON."""
-    about = {
+    about: dict[str, Any] = {
         "format": FORMAT,
         "model": delta.model,
         "fingerprint": delta.fingerprint,
@@ -105,6 +110,8 @@ def encode(delta: Delta) -> bytes:
         "labels": list(delta.labels),
         "company": {"seeds": delta.members.seeds, "row": delta.members.row, "slots": delta.members.slots},
     }
+    if delta.tokenizer is not None:
+        about["tokenizer"] = delta.tokenizer
     metadata = {key: canonical(value).decode() for key, value in about.items()}
     return files.seal(delta.tensors, metadata, _covered(metadata), "torch")
 
@@ -117,7 +124,7 @@ def read(file: Path) -> Delta:
         reason = "does not exist" if not file.exists() else f"is no delta ({first_line(error, 120)})"
         raise UserError(f"delta {file} {reason}") from None
     # Before the checksum: a safetensors file of another program has none, which is not damage.
-    if set(sealed.metadata) != set(KEYS):
+    if set(sealed.metadata) - set(LATER) != set(KEYS):
         raise UserError(f"delta {file} is a safetensors file, but not one that --save-delta wrote")
     if not sealed.intact(_covered(sealed.metadata)):
         raise UserError(f"delta {file}: its checksum does not match: the file was damaged or edited")
@@ -142,6 +149,7 @@ def _parsed(file: Path, about: dict[str, Any], tensors: dict[str, Tensor]) -> De
         labels=tuple(about["labels"]),
         members=Members(tuple(members["seeds"]), members["row"], members["slots"]),
         tensors=tensors,
+        tokenizer=about.get("tokenizer"),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import corpora, loading, overreach, rows, tokens
+from peftcli.data import corpora, loading, overreach, rows, tokenizers, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
@@ -39,7 +39,7 @@ def from_file(delta: Delta, model: str, file: Path) -> list[Prediction]:
     """Predict the rows of a file, numbered from 0. Raises UserError."""
     restored = restoring.restore(delta, model)
     table = tabular.read(file)
-    return _predict(delta, model, restored, unlabelled(restored.task, file.name, table, numbered=False))
+    return _predict(delta, model, restored, unlabelled(restored.task, file.name, table, numbered=False), file.name)
 
 
 def of_split(delta: Delta, model: str, split: str, data_dir: Path | None) -> list[Prediction]:
@@ -49,7 +49,7 @@ def of_split(delta: Delta, model: str, split: str, data_dir: Path | None) -> lis
     source = loading.source(delta.run, data_dir)
     table = corpora.read(task, (split,), source)[split]
     restored = restoring.restore(delta, model)
-    return _predict(delta, model, restored, unlabelled(task, split, table, numbered=True))
+    return _predict(delta, model, restored, unlabelled(task, split, table, numbered=True), f"split {split}")
 
 
 def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Rows:
@@ -66,11 +66,13 @@ def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Row
     return rows.check(task, where, table.select(kept).append_column(task.label, pa.array(blank)))
 
 
-def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows) -> list[Prediction]:
+def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows, where: str) -> list[Prediction]:
     task, settings = restored.task, delta.run.protocol
-    tokenizer = tokens.load(locate(model), task.kind)
+    tokenizer = tokenizers.load(locate(model), task.kind)
+    restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
     overreach.check(encoded.examples, reach(restored.network.config))
+    tokenizers.say_unknown(where, tokenizers.unknown_share(tokenizer, encoded.examples.ids), model)
     if encoded.lost_words:
         print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
     examples = encoded.examples

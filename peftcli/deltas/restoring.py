@@ -1,5 +1,6 @@
 """A saved delta put back on its base: the fine-tuned network as it was evaluated, or its weights by name."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
@@ -79,6 +80,22 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
     )  # [copies, n]
     assembly = Assembly(network, tuning, cut(end), flat_start, dict(network.weights), {}, index, (0,) * copies)
     return Restored(task, assembly, flat_end, device)
+
+
+def check_tokenizer(delta: Delta, model: str, fingerprint: str) -> None:
+    """Refuse another tokenizer than a delta was trained with: the model would read other pieces. Raises UserError.
+
+    That an earlier version's file does not say which it was is said on stderr.
+    """
+    if delta.tokenizer is None:
+        print(
+            f"this delta does not say which tokenizer it was trained with: {model!r} has {fingerprint}", file=sys.stderr
+        )
+    elif delta.tokenizer != fingerprint:
+        raise UserError(
+            f"this delta is of another tokenizer: of {delta.model} with fingerprint {delta.tokenizer}, "
+            f"and {model!r} has {fingerprint}; --model names the right one"
+        )
 
 
 def _values(

@@ -7,15 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from peftcli.data import corpora, loading, tokens
+from peftcli.data import corpora, loading, tokenizers
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.models import catalogue, hub
 from peftcli.models.files import WEIGHTS, locate
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
-
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "spm.model", "sentencepiece.bpe.model")
 
 
 @dataclass(frozen=True)
@@ -103,11 +101,7 @@ def _file(source: str, name: str) -> Path | None:
 
 def _tokenizer(model: str, kind: tasks.Kind) -> Item:
     try:
-        source = locate(model)
-        # Without these transformers makes a tokenizer that knows no word.
-        if not any(_file(source, name) for name in VOCABULARIES):
-            return Item("tokenizer", model, False, f"none of {', '.join(VOCABULARIES)} is there")
-        tokens.load(source, kind)
+        tokenizers.load(locate(model), kind)
     except UserError as error:
         return Item("tokenizer", model, False, str(error))
     return Item("tokenizer", model, True, "loads without a network")

@@ -79,13 +79,18 @@ class Environment(TypedDict, total=False):
 
 
 class DataRead(TypedDict, total=False):
-    """What was read: the data's fingerprint and the model's, examples by split, and what differs from the task's row."""
+    """What was read: the fingerprints of data, model and tokenizer, examples by split, what differs from the task's row.
+
+    `unknown` is by split which share of the word pieces the tokenizer does not know. Older records lack what came later.
+    """
 
     fingerprint: str
     sizes: dict[str, int]
     differences: list[str]
     left_out: dict[str, dict[str, int]]
     model_fingerprint: str | None
+    tokenizer_fingerprint: str
+    unknown: dict[str, float]
 
 
 def _numbers(entry: dict[str, Any]) -> dict[str, Any]:

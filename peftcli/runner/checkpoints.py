@@ -31,16 +31,20 @@ FORMAT = 1  # raised whenever a state is stored otherwise, or trained on from ot
 class Checkpoints:
     """One cohort's checkpoint file under `<output>/.checkpoints`, written when `seconds` have passed since the last.
 
-    `data` are the fingerprints of the runs' data. A state is resumed only with the model and data it was trained with.
+    `data` and `tokenizers` are the fingerprints of what the runs read. A state is resumed only with the model, the
+    tokenizer and the data it was trained with.
     """
 
-    def __init__(self, output: Path, cohort: Cohort, seconds: float, data: Sequence[str] = ()) -> None:
+    def __init__(
+        self, output: Path, cohort: Cohort, seconds: float, data: Sequence[str] = (), tokenizers: Sequence[str] = ()
+    ) -> None:
         # Named after the runs: the same cohort finds it again, and one that was cut differently starts over.
         name = hashlib.sha256(canonical([run.id for run in cohort.runs])).hexdigest()[:16]
         self.path = output / ".checkpoints" / f"{name}.safetensors"
         self.cohort, self.seconds, self.last = cohort, seconds, time.monotonic()
         precision = str(cohort.assembly.precision)
         self.origin = [FORMAT, torch.__version__, precision, cohort.network.fingerprint, *data]
+        self.tokenizers = list(tokenizers)
 
     def save_if_due(self, state: State) -> None:
         """Save when the cohort has trained for longer than `seconds` since the last time."""
@@ -60,6 +64,7 @@ class Checkpoints:
         # All that is no tensor. JSON writes every float with the digits that read back to the same bits.
         values = {
             "made_from": self.origin,
+            "tokenizers": self.tokenizers,
             "step": state.step,
             "tokens": state.tokens,
             "slots": state.slots,
@@ -89,8 +94,9 @@ class Checkpoints:
         # A safetensors file begins with its header's length (8 bytes, little endian) and the header, in JSON.
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         values: dict[str, Any] = json.loads(header["__metadata__"]["state"])
-        if values.get("made_from") != self.origin:
-            return self._refuse("comes from another model, other data or another version")
+        # A file of an earlier version does not say which tokenizers it was trained with.
+        if values.get("made_from") != self.origin or values.get("tokenizers", self.tokenizers) != self.tokenizers:
+            return self._refuse("comes from another model or tokenizer, other data or another version")
         return _state({name: tensor.to(self.cohort.device) for name, tensor in load(data).items()}, values)
 
     def remove(self) -> None:

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -21,6 +21,7 @@ from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
 from peftcli.models import catalogue, heads
 from peftcli.models.files import fetch_config
+from peftcli.records import origin
 from peftcli.records.body import Cost, Ending, Evaluation, Parameters, TrainingLoss
 from peftcli.runner import environment, predictions, tracking
 from peftcli.runner.checkpoints import Checkpoints
@@ -40,9 +41,14 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettin
     try:
         prepared = load(runs, settings)
         cohort = assemble(runs, prepared, settings)
-        _refuse_other_origin(wanted, dict(zip([run.id for run in runs], prepared, strict=True)), cohort, settings)
-        fingerprints = [data.fingerprint for data in prepared]
-        checkpoints = Checkpoints(settings.output, cohort, settings.checkpoint_seconds, fingerprints)
+        _refuse_other_origin(runs, prepared, cohort, settings)
+        checkpoints = Checkpoints(
+            settings.output,
+            cohort,
+            settings.checkpoint_seconds,
+            [data.fingerprint for data in prepared],
+            [data.tokenizer for data in prepared],
+        )
         state = checkpoints.resume() or training.begin(cohort)
         parallel.wait()  # the first process writes checkpoints: not before all have read the last one
         with stopping.deferred(partial(_rescue, checkpoints, state)):
@@ -91,19 +97,15 @@ def assemble(runs: Sequence[Run], prepared: Sequence[Prepared], settings: SweepS
 
 
 def _refuse_other_origin(
-    wanted: Sequence[Run], prepared: Mapping[str, Prepared], cohort: Cohort, settings: SweepSettings
+    runs: Sequence[Run], prepared: Sequence[Prepared], cohort: Cohort, settings: SweepSettings
 ) -> None:
-    """Refuse to replace a run's record by one of other data or of another model under the same name."""
-    for run in wanted:
+    """Refuse a cohort where a record of one of its runs is of another model, tokenizer or data under the same name."""
+    # All runs, not only those whose records are wanted: with the others' records they would fill one cell.
+    for run, data in zip(runs, prepared, strict=True):
         record = records.find(settings.output, run)
-        recorded = record.body["data"] if record is not None else None
-        if record is None or not recorded:  # no record yet, or one that failed before its data were read
-            continue
-        current = {"fingerprint": prepared[run.id].fingerprint, "model_fingerprint": cohort.network.fingerprint}
-        for key, fingerprint in current.items():
-            if recorded.get(key) != fingerprint:
-                what = "model" if key.startswith("model") else "data"
-                raise UserError(f"{record.path} was made with another {what} of the same name: move it away")
+        if record is not None:
+            current = {"model": cohort.network.fingerprint, "tokenizer": data.tokenizer, "data": data.fingerprint}
+            origin.check(record, current, settings.names(run))
 
 
 def _train(
@@ -154,7 +156,7 @@ def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cos
     if settings.keep_predictions and not diverged:
         predictions.write(records.path(settings.output, run), cohort, state, row)
     if settings.save_delta and not diverged:
-        deltas.write(records.path(settings.output, run), cohort, state, row, prepared.fingerprint)
+        deltas.write(records.path(settings.output, run), cohort, state, row, prepared.fingerprint, prepared.tokenizer)
     ending: Ending = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
@@ -168,6 +170,8 @@ def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cos
             "differences": list(prepared.differences),
             "left_out": prepared.left_out,
             "model_fingerprint": cohort.network.fingerprint,
+            "tokenizer_fingerprint": prepared.tokenizer,
+            "unknown": prepared.unknown,
         },
         "error": f"loss or weights not finite at step {history.diverged}" if diverged else None,
     }

@@ -31,6 +31,12 @@ class SweepSettings:
         """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
         return self.data_dir if run.data is None else self.own_data.get(run.task)
 
+    def names(self, run: Run) -> dict[str, str]:
+        """What a run's model, tokenizer and data are called here, for whoever is to tell them from others."""
+        source = self.source(run)
+        data = f"task {run.task}" if source is None else f"task {run.task} in {source}"
+        return {"model": self.model, "tokenizer": self.model, "data": data}
+
 
 @dataclass(frozen=True)
 class WorkUnit:

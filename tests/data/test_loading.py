@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from peftcli.data import loading, tokencache, tokens
+from peftcli.data import loading, tokencache, tokenizers, tokens
 from peftcli.errors import UserError
 from peftcli.models import catalogue
 from peftcli.tasks import demo
@@ -143,7 +143,7 @@ def test_large_tasks_on_small_files_of_the_hubs_layout(tmp_path: Path, model: st
     assert tuple(prepared.evaluation) == task.evaluation
     assert prepared.chooser == task.evaluation[0]
     first, second, labels, _ = COLUMNS[name].values()
-    tokenizer = tokens.load(model, "pair")
+    tokenizer = tokenizers.load(model, "pair")
     alone = tokenizer(first, second)
     assert prepared.train.ids.tolist() == list(itertools.chain(*alone["input_ids"]))
     assert prepared.train.labels.tolist() == labels
@@ -261,3 +261,40 @@ def test_words_beyond_the_maximum_length_lose_their_labels(name: str) -> None:
     assert examples.labels.tolist() == rows.labels[np.array(kept)].tolist()
     assert prepared.left_out["validation"] == {"words": kept.count(False)}
     assert kept.count(False) > 0
+
+
+def test_many_unknown_pieces_are_said_of_each_split(
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = {"train": ["猫 the 猫", "what 犬"], "validation": ["the cat", "what 犬"], "test": ["the cat", "the"]}
+    for split, column in texts.items():
+        write_split(tmp_path / "glue" / "cola", split, {"sentence": column, "label": [0, 1], "idx": [0, 1]})
+    for _ in range(2):  # once a process, whatever how many runs read it
+        prepared = loading.prepare(run("cola"), model, tmp_path, allow_other_data=True)
+    assert prepared.unknown == {"train": pytest.approx(3 / 5), "validation": pytest.approx(1 / 4)}
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(" of the word pieces")[0] for line in said] == [
+        f"task cola, split train: the tokenizer of model {model!r} does not know 60.0%",
+        f"task cola, split validation: the tokenizer of model {model!r} does not know 25.0%",
+    ]
+
+
+def test_a_changed_tokenizer_never_reads_what_another_left(tmp_path: Path) -> None:
+    changed = bert(tmp_path / "m")
+    before = loading.prepare(run("demo"), str(changed))
+    lines = (changed / "vocab.txt").read_text().split("\n")
+    (changed / "vocab.txt").write_text("\n".join([*lines[:5], *reversed(lines[5:])]))
+    loading._tokenised.cache_clear()
+    after = loading.prepare(run("demo"), str(changed))
+    assert after.fingerprint == before.fingerprint
+    assert after.tokenizer != before.tokenizer
+    assert after.train.ids.tolist() != before.train.ids.tolist()
+
+
+def test_a_limit_set_since_is_held_for_cached_data_too(tmp_path: Path) -> None:
+    changed = bert(tmp_path / "m")
+    loading.prepare(run("demo"), str(changed))
+    (changed / "tokenizer_config.json").write_text('{"model_max_length": 9}')
+    loading._tokenised.cache_clear()
+    with pytest.raises(UserError, match="and the model takes 9: max_length 9 or less"):
+        loading.prepare(run("demo"), str(changed))

@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from peftcli.data import corpora, rows, tokens
+from peftcli.data import corpora, rows, tokenizers, tokens
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError
-from peftcli.models import catalogue, hub
+from peftcli.models import catalogue
 from peftcli.tasks import registry as tasks
 from tests.material import REAL, bert, needs_data, needs_minilm, roberta
 
@@ -34,7 +34,7 @@ def pairs(**more: Any) -> Rows:
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 @pytest.mark.parametrize("max_length", [128, 12])
 def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: str, max_length: int) -> None:
-    tokenizer = tokens.load(str(folders[name]), "pair")
+    tokenizer = tokenizers.load(str(folders[name]), "pair")
     encoded = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), max_length, "truncate").examples
     for row, (first, second) in enumerate(zip(TEXTS, TEXTS[::-1], strict=True)):
         # in lists, as a text alone with an empty second is taken for a single one
@@ -49,7 +49,7 @@ def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: s
 
 
 def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    tokenizer = tokenizers.load(str(folders["bert"]), "pair")
     whole = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
     monkeypatch.setattr(tokens, "BATCH", 3)
     parts = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
@@ -58,14 +58,14 @@ def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.Monke
 
 
 def test_sentences(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "sentence")
+    tokenizer = tokenizers.load(str(folders["bert"]), "sentence")
     encoded = tokens.encode(tokenizer, "sentence", checked("cola", sentence=TEXTS, label=[0, 1, 0, 1]), 128, "truncate")
     assert encoded.examples.ids[: encoded.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
     assert not encoded.examples.types.any()
 
 
 def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    tokenizer = tokenizers.load(str(folders["bert"]), "pair")
     whole = tokens.encode(tokenizer, "pair", pairs(), 128, "truncate").examples
     limit = int(np.sort(whole.lengths)[1])
     kept = np.flatnonzero(whole.lengths <= limit)
@@ -79,14 +79,14 @@ def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) ->
 
 @pytest.mark.parametrize(("name", "special"), [("bert", 3), ("roberta", 4)])
 def test_a_length_without_room_is_refused(folders: dict[str, Path], name: str, special: int) -> None:
-    tokenizer = tokens.load(str(folders[name]), "pair")
+    tokenizer = tokenizers.load(str(folders[name]), "pair")
     with pytest.raises(UserError, match=f"max_length {special} leaves no room .* alone are {special}"):
         tokens.encode(tokenizer, "pair", pairs(), special, "truncate")
     assert tokens.encode(tokenizer, "pair", pairs(), special + 1, "truncate").examples.lengths.max() == special + 1
 
 
 def test_a_sequence_longer_than_the_model_takes_is_refused(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "pair")
+    tokenizer = tokenizers.load(str(folders["bert"]), "pair")
     tokenizer.model_max_length = 12
     with pytest.raises(UserError, match="has 13 word pieces, and the model takes 12: max_length 12 or less"):
         tokens.encode(tokenizer, "pair", pairs(), 128, "truncate")
@@ -94,7 +94,7 @@ def test_a_sequence_longer_than_the_model_takes_is_refused(folders: dict[str, Pa
 
 
 def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "choice")
+    tokenizer = tokenizers.load(str(folders["bert"]), "choice")
     table = checked(
         "copa",
         premise=["the cat sat there", "john sat"],
@@ -123,7 +123,7 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
 def test_an_unknown_question_is_refused(folders: dict[str, Path]) -> None:
     table = checked("copa", premise=["a"], choice1=["b"], choice2=["c"], question=["causes"], label=[1])
     with pytest.raises(UserError, match="unknown question 'causes': did you mean 'cause'"):
-        tokens.encode(tokens.load(str(folders["bert"]), "choice"), "choice", table, 128, "truncate")
+        tokens.encode(tokenizers.load(str(folders["bert"]), "choice"), "choice", table, 128, "truncate")
 
 
 SENTENCES = [["John", "'s", "cats", "sat", "."], ["the"], ["what", "(", "result", ")"]]
@@ -132,7 +132,7 @@ TAGS = [[1, 0, 3, 0, 0], [5], [0, 7, 0, 8]]
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str) -> None:
-    tokenizer = tokens.load(str(folders[name]), "token")
+    tokenizer = tokenizers.load(str(folders[name]), "token")
     encoded = tokens.encode(tokenizer, "token", checked("conll2003", tokens=SENTENCES, ner_tags=TAGS), 128, "truncate")
     examples = encoded.examples
     assert examples.words is not None
@@ -151,7 +151,7 @@ def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str
 
 
 def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "token")
+    tokenizer = tokenizers.load(str(folders["bert"]), "token")
     table = checked("conll2003", tokens=SENTENCES, ner_tags=TAGS)
     whole = tokens.encode(tokenizer, "token", table, 128, "truncate").examples
     assert whole.words is not None
@@ -170,7 +170,7 @@ def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
 
 def test_a_word_without_pieces_is_counted_as_lost(folders: dict[str, Path]) -> None:
     table = checked("conll2003", tokens=[["a", "\u200b", "the"]], ner_tags=[[1, 2, 3]])
-    encoded = tokens.encode(tokens.load(str(folders["bert"]), "token"), "token", table, 128, "truncate")
+    encoded = tokens.encode(tokenizers.load(str(folders["bert"]), "token"), "token", table, 128, "truncate")
     assert (encoded.examples.labels.tolist(), encoded.lost_words) == ([1, 3], 1)
 
 
@@ -181,7 +181,7 @@ def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, i
 
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 def test_spans_are_their_texts_pieces(folders: dict[str, Path], name: str) -> None:
-    tokenizer = tokens.load(str(folders[name]), "span")
+    tokenizer = tokenizers.load(str(folders[name]), "span")
     examples = tokens.encode(tokenizer, "span", spans(), 128, "truncate").examples
     assert examples.spans is not None
     assert examples.spans.shape == (1, 2, 2)
@@ -190,7 +190,7 @@ def test_spans_are_their_texts_pieces(folders: dict[str, Path], name: str) -> No
 
 
 def test_a_span_is_not_cut(folders: dict[str, Path]) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "span")
+    tokenizer = tokenizers.load(str(folders["bert"]), "span")
     length = int(tokens.encode(tokenizer, "span", spans(), 128, "truncate").examples.lengths[0])
     with pytest.raises(
         UserError, match=r"max_length 14 cuts span 'the Dog' of example 42: give more, or overlong: drop"
@@ -202,36 +202,13 @@ def test_a_span_is_not_cut(folders: dict[str, Path]) -> None:
         tokens.encode(tokenizer, "span", spans(indices=(0, 0)), 128, "truncate")
 
 
-def test_the_fingerprint_is_of_the_tokenizers_content(folders: dict[str, Path], tmp_path: Path) -> None:
-    tokenizer = tokens.load(str(folders["bert"]), "pair")
-    first = tokens.fingerprint(tokenizer)
-    tokens.encode(tokenizer, "pair", pairs(), 9, "truncate")
-    assert tokens.fingerprint(tokenizer) == first  # a call leaves its truncation behind
-    copy = bert(tmp_path / "copy")
-    assert tokens.fingerprint(tokens.load(str(copy), "pair")) == first
-    vocabulary = (copy / "vocab.txt").read_text().split("\n")
-    (copy / "vocab.txt").write_text("\n".join([*vocabulary[:-2], vocabulary[-1], vocabulary[-2]]))
-    assert tokens.fingerprint(tokens.load(str(copy), "pair")) != first
-    plain, split = (tokens.load(str(folders["roberta"]), kind) for kind in ("pair", "token"))
-    assert tokens.fingerprint(plain) != tokens.fingerprint(split)
-
-
-def test_a_tokenizer_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "reachable", lambda: False)
-    (tmp_path / "config.json").write_text("{}")
-    for source in (str(tmp_path), "some-stranger/some-model"):
-        with pytest.raises(UserError, match=r"cannot load the tokenizer of model .*--model minilm") as error:
-            tokens.load(source, "pair")
-        assert "\n" not in str(error.value)
-
-
 @needs_data
 @needs_minilm
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_every_span_of_wsc_is_found(split: str) -> None:
     task = tasks.get("wsc")
     table = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
-    tokenizer = tokens.load(str(catalogue.minilm_folder()), "span")
+    tokenizer = tokenizers.load(str(catalogue.minilm_folder()), "span")
     examples = tokens.encode(tokenizer, "span", table, 256, "truncate").examples
     assert examples.spans is not None
 
@@ -253,7 +230,7 @@ def test_every_span_of_wsc_is_found(split: str) -> None:
 def test_real_pairs_one_by_one() -> None:
     task = tasks.get("mrpc")
     table = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
-    tokenizer = tokens.load(str(catalogue.minilm_folder()), "pair")
+    tokenizer = tokenizers.load(str(catalogue.minilm_folder()), "pair")
     encoded = tokens.encode(tokenizer, "pair", table, 64, "truncate").examples
     for row, (first, second) in enumerate(zip(*table.columns.values(), strict=True)):
         alone = tokenizer(first, second, truncation=True, max_length=64)

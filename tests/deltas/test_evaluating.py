@@ -1,6 +1,7 @@
 """A saved delta gives its record's numbers to the last bit, whatever the strategy and the precision."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,24 @@ def test_the_command_line(layernorm: Path, base: Path, capsys: pytest.CaptureFix
     assert shown["evaluations"] == evaluations(record)
     with pytest.raises(UserError, match="this delta is of task 'demo', not 'rte'"):
         command.evaluate(layernorm, "rte", str(base))
+
+
+def test_an_earlier_delta_is_scored_with_a_word_about_its_tokenizer(
+    layernorm: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delta = deltas.read(layernorm)
+    scored = evaluating.evaluate(delta, str(base))
+    assert capsys.readouterr().err == ""
+    assert evaluating.evaluate(replace(delta, tokenizer=None), str(base)) == scored
+    assert "does not say which tokenizer it was trained with" in capsys.readouterr().err
+
+
+def test_other_data_is_scored_only_where_it_is_asked_for(
+    layernorm: Path, base: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delta = deltas.read(layernorm)
+    elsewhere = replace(delta, data="0" * 16)
+    with pytest.raises(UserError, match=f"is not the data of this run: {delta.data}, not 0000000000000000"):
+        evaluating.evaluate(elsewhere, str(base))
+    assert evaluating.evaluate(elsewhere, str(base), allow_other_data=True)
+    assert "the metrics are not those of its record" in capsys.readouterr().err

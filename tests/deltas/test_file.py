@@ -1,6 +1,7 @@
 """Deltas: only what moved is stored, and what is damaged is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_metadata_is_json_and_says_where_the_delta_belongs(layernorm: Path) -> N
     assert about["run"]["strategy"] == "layernorm"
     assert len(about["fingerprint"]) == 16
     assert "/" not in json.dumps(about).replace("1/", "")
+
+
+def test_a_delta_of_an_earlier_version_reads_without_its_tokenizer(layernorm: Path, tmp_path: Path) -> None:
+    delta = deltas.read(layernorm)
+    assert delta.tokenizer is not None
+    assert len(delta.tokenizer) == 16
+    (tmp_path / "x.safetensors").write_bytes(deltas.encode(replace(delta, tokenizer=None)))
+    earlier = deltas.read(tmp_path / "x.safetensors")
+    assert earlier.tokenizer is None
+    assert (earlier.run, earlier.members) == (delta.run, delta.members)
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.999])

@@ -121,11 +121,11 @@ def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "prefetch needs a network for someone/tiny, nyu-mll/glue, aps/super_glue" in done.stderr
     code = (
-        "import time, torch, transformers\nfrom peftcli.data import tokens\nfrom peftcli.engine import backbone\n"
+        "import time, torch, transformers\nfrom peftcli.data import tokenizers\nfrom peftcli.engine import backbone\n"
         "from peftcli.models import files\n"
         "from peftcli.errors import UserError\n"
         "for act in (lambda: files.fetch_config('someone/other'),\n"
-        "            lambda: tokens.load('someone/other', 'pair'),\n"
+        "            lambda: tokenizers.load('someone/other', 'pair'),\n"
         "            lambda: backbone.load('someone/other', True, torch.float32, torch.device('cpu'))):\n"
         "    start = time.perf_counter()\n"
         "    try: act()\n"

@@ -1,7 +1,9 @@
 """What goes wrong in one run is that run's record, and its neighbours neither fail with it nor feel it."""
 
+import json
 import math
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +110,39 @@ def test_a_results_folder_that_vanishes_stops_the_sweep(
     assert swept(recipe, output) == 0
 
 
-def test_a_record_of_another_model_of_the_same_name_is_not_replaced(recipe: Path, tmp_path: Path) -> None:
+def _other_weights(model: Path) -> None:
+    folders.bert(model, seed=5)
+
+
+def _other_words(model: Path) -> None:
+    content = json.loads((model / "tokenizer.json").read_text())
+    words = list(content["model"]["vocab"])
+    content["model"]["vocab"] = {word: at for at, word in enumerate([*words[:-2], words[-1], words[-2]])}
+    (model / "tokenizer.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(("kind", "change"), [("model", _other_weights), ("tokenizer", _other_words)])
+def test_a_record_of_another_origin_is_neither_replaced_nor_joined(
+    kind: str, change: Callable[[Path], None], recipe: Path, tmp_path: Path
+) -> None:
     assert swept(recipe, tmp_path / "here") == 0
-    loaded = load(recipe)
-    other = folders.bert(tmp_path / "elsewhere" / Path(loaded.model).name, seed=5)
+    model = Path(load(recipe).model)
+    other = Path(shutil.copytree(model, tmp_path / "elsewhere" / model.name))
+    change(other)
+    together, settings = runs(recipe), SweepSettings(str(other), tmp_path / "here")
+    removed = records.path(settings.output, together[0])
+    for wanted in (together[1], together[0]):  # a run that is recorded, and one beside runs that are
+        with pytest.raises(UserError, match=f"was made with another {kind} of the same name: its fingerprint is"):
+            execution.run_cohort(together, [wanted], settings, lambda cohort, state: None)
+        removed.unlink(missing_ok=True)
+    assert not removed.exists()
+
+
+def test_a_record_of_an_earlier_version_is_not_called_another(recipe: Path, tmp_path: Path) -> None:
+    assert swept(recipe, tmp_path) == 0
     run = runs(recipe)[0]
-    with pytest.raises(UserError, match="was made with another model of the same name"):
-        execution.run_cohort([run], [run], SweepSettings(str(other), tmp_path / "here"), lambda cohort, state: None)
+    body: Any = {**records.read(records.path(tmp_path, run)).body}
+    assert len(body["data"].pop("tokenizer_fingerprint")) == 16
+    records.write(tmp_path, run, {key: body[key] for key in body if key not in ("id", "run", "schema")})
+    settings = SweepSettings(load(recipe).model, tmp_path)
+    assert execution.run_cohort([run], [run], settings, lambda cohort, state: None)
