@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def describe(
-    recipe: Recipe, output: Path, data_dir: Path | None, cohort: int | None, walltime: str | None
+    recipe: Recipe, output: Path, data_dir: Path | None, cohort: int | None, walltime: str | None, device: str | None
 ) -> dict[str, Any]:
     """Time what is left of a recipe, as plain values; nothing is written. Raises UserError."""
     from peftcli.experiment import cohort_size, plan
@@ -23,20 +23,20 @@ def describe(
     runs = [planned.run for planned in plan.expand(recipe)]
     # In seconds. A walltime that is none is refused before torch is imported.
     limit = None if walltime is None else minutes(walltime) * 60
-    from peftcli.engine.device import default_device
+    from peftcli.engine import device as devices
     from peftcli.runner import calibration, work
     from peftcli.runner.work import SweepSettings
 
     described = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
-    settings = SweepSettings(recipe.model, output, data_dir, own_data=described)
+    settings = SweepSettings(recipe.model, output, data_dir, own_data=described, device=device)
     # The size a sweep would have, but it is not pinned: nothing is decided by asking how long it takes.
-    size = cohort_size.choose(output, runs, cohort, work.on_gpu())
+    size = cohort_size.choose(output, runs, cohort, work.on_gpu(device))
     left = work.missing(runs, settings, False)
     cohorts = work.WorkUnit(tuple(work.cohorts(runs, settings, size)), left).wanted_cohorts
     timings, start = calibration.calibrate(cohorts, settings)
     return {
         "title": recipe.title,
-        "device": default_device().type,
+        "device": devices.choose(device).type,
         "runs": len(left),
         "cohorts": len(cohorts),
         "hours": sum(timing.cohorts * timing.seconds for timing in timings) / 3600,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AsJson, Base, DataDir, DeltaFile, DeltaTask
+from peftcli.cli.options import AsJson, Base, DataDir, DeltaFile, DeltaTask, Device
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ def evaluate(
     data_dir: DataDir = None,
     allow_other_data: Annotated[bool, typer.Option(help="Accept a data set whose sizes differ.")] = False,
     as_json: AsJson = False,
+    device: Device = None,
 ) -> None:
     """Score a saved delta on its task, exactly as its record has it; of own data, --data-dir is its file or folder."""
     from peftcli.deltas import evaluating, file
 
     saved = file.read(delta)
     _check_task(saved, task)
-    evaluations = evaluating.evaluate(saved, model or saved.model, data_dir, allow_other_data)
+    evaluations = evaluating.evaluate(saved, model or saved.model, data_dir, allow_other_data, device)
     if as_json:
         print(json.dumps({"run": saved.run.model_dump(), "evaluations": evaluations}, indent=1))
         return
@@ -75,6 +76,7 @@ def predict(
     data_dir: DataDir = None,
     to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
     form: Annotated[str | None, typer.Option("--format", help="tsv or jsonl.  [by --to's suffix, else tsv]")] = None,
+    device: Device = None,
 ) -> None:
     """Write a saved delta's predictions on a file, or on a split as the GLUE server takes them."""
     if (source is None) == (split is None):
@@ -91,9 +93,9 @@ def predict(
     _check_task(saved, task)
     base = model or saved.model
     if source is not None:
-        predictions = predicting.from_file(saved, base, source)
+        predictions = predicting.from_file(saved, base, source, device)
     else:
-        predictions = predicting.of_split(saved, base, str(split), data_dir)
+        predictions = predicting.of_split(saved, base, str(split), data_dir, device)
     text = json_lines(predictions) if form == "jsonl" else table(task_of(saved.run), predictions)
     if to is None:
         sys.stdout.write(text)

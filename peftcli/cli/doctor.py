@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli.cli.options import AsJson, CohortSize, DataDir, OptionalRecipe, Output, SetOption
+from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, OptionalRecipe, Output, SetOption
 
 
 def doctor(
@@ -14,6 +14,7 @@ def doctor(
     data_dir: DataDir = None,
     overrides: SetOption = [],  # noqa: B006
     cohort: CohortSize = None,
+    device: Device = None,
     as_json: AsJson = False,
 ) -> int:
     """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
@@ -24,13 +25,13 @@ def doctor(
     from peftcli.preflight import doctor as examination
     from peftcli.preflight import offline
 
-    report: dict[str, Any] = {"machine": examination.machine(output)}
+    report: dict[str, Any] = {"machine": examination.machine(output, device)}
     if loaded is not None:
         report["ready"] = [asdict(item) for item in offline.check(loaded, data_dir)]
         described = {name for name, entry in loaded.tasks if entry.options}
         # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
         if all(item["ready"] for item in report["ready"] if item["name"] in described):
-            report["needs"] = examination.needs(loaded, output, cohort)
+            report["needs"] = examination.needs(loaded, output, cohort, device)
         report["notes"] = examination.notes(loaded)
     report["problems"] = examination.problems(report)
     print(json.dumps(report, indent=1) if as_json else _text(report))

@@ -18,6 +18,7 @@ RecipeName = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
 ]
 OptionalRecipe = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda.  [cuda where there is a GPU]")]
 CohortSize = Annotated[int | None, typer.Option(min=1, help="Runs trained together.")]
 AllowOtherData = Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")]
 Track = Annotated[str | None, typer.Option(metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AsJson, CohortSize, DataDir, Output, RecipeName, SetOption, Walltime
+from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, Output, RecipeName, SetOption, Walltime
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,17 +28,20 @@ def plan(
     as_json: AsJson = False,
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Time a few steps and tell hours.")] = False,
     walltime: Walltime = None,
+    device: Device = None,
 ) -> None:
     """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
     from peftcli.cli.recipes import load
 
     if walltime is not None and not calibrate:
         raise UserError("--time is for --calibrate here: it says how many cohorts fit")
+    if device is not None and not calibrate:
+        raise UserError("--device is for --calibrate here: it says where a few steps are timed")
     loaded = load(recipe, overrides)
     if calibrate:
         from peftcli.cli import calibrate as timing
 
-        times = timing.describe(loaded, output, data_dir, cohort, walltime)
+        times = timing.describe(loaded, output, data_dir, cohort, walltime, device)
         print(json.dumps(times, indent=1) if as_json else timing.text(times))
     else:
         description = describe(loaded, output, cohort)

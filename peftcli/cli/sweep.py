@@ -32,6 +32,7 @@ def sweep(
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
     save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
     track: options.Track = None,
+    device: options.Device = None,
     launcher: options.Launcher = "local",
     processes: options.Processes = None,
     processes_per_run: options.ProcessesPerRun = None,
@@ -57,7 +58,11 @@ def sweep(
     ))  # fmt: skip
     tracking.check(track)
     loaded = load(recipe, overrides)
-    settings = SweepSettings(loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track)
+    # A job that was to have GPUs trains on them or not at all.
+    device = device or ("cuda" if gpus else None)
+    settings = SweepSettings(
+        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device
+    )
     return _run(loaded, settings, launch, cohort=cohort, only=only, retry_failed=retry == "failed")
 
 

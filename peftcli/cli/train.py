@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AllowOtherData, DataDir, Output, SetOption, Track
+from peftcli.cli.options import AllowOtherData, DataDir, Device, Output, SetOption, Track
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def train(
     allow_other_data: AllowOtherData = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the record.")] = True,
     track: Track = None,
+    device: Device = None,
 ) -> int:
     """Train one run (or one per seed), print its metrics and write its record."""
     from peftcli.runner import tracking
@@ -50,7 +51,9 @@ def train(
     sets = [f"{key}={value}" for key, value in named.items() if value is not None]
     runs = plan_runs(strategy, task, model, lr, seed, [*sets, *overrides])
     tracking.check(track)
-    settings = SweepSettings(model, output, data_dir, allow_other_data, predictions, save_delta, track=track)
+    settings = SweepSettings(
+        model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device
+    )
     return _train(runs, settings, again)
 
 
@@ -137,7 +140,7 @@ def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
         from peftcli.runner import work
 
         availability.check(settings.model, runs, settings.data_dir, settings.allow_other_data)
-        cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu()))
+        cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu(settings.device)))
         launch.train_here(work.WorkUnit(tuple(cohorts), wanted), settings)
     ended = [record for run in runs if (record := records.find(settings.output, run)) is not None]
     print("\n".join(map(_text, ended)))

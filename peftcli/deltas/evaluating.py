@@ -7,22 +7,23 @@ from typing import Any
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas.file import Delta
 from peftcli.deltas.restoring import check_tokenizer, restore
+from peftcli.engine.device import choose
 from peftcli.engine.evaluation import collapsed, measure, score
 from peftcli.errors import UserError
 
 
 def evaluate(
-    delta: Delta, model: str, data_dir: Path | None = None, allow_other_data: bool = False
+    delta: Delta, model: str, data_dir: Path | None = None, allow_other_data: bool = False, device: str | None = None
 ) -> list[dict[str, Any]]:
     """Return each split's loss and metrics as a record has them.
 
     The run stands in copies in the places of those it was trained with, each copy on that run's data: so every batch
-    has the shape it had, and on the same machine every bit is the same. Raises UserError.
+    has the shape it had, and on the same machine every bit is the same. `device` is --device. Raises UserError.
     """
     members, run = delta.members, delta.run
     data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in members.seeds]
     _check(delta, model, data[members.row], allow_other_data)
-    restored = restore(delta, model, len(members.seeds))
+    restored = restore(delta, model, len(members.seeds), choose(device))
     kind, first = restored.task.kind, restored.network.first_position
     evaluations = []
     for split, examples in data[members.row].evaluation.items():

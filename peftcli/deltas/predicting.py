@@ -11,6 +11,7 @@ from peftcli.data import corpora, loading, overreach, rows, tokenizers, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
+from peftcli.engine.device import choose
 from peftcli.engine.evaluation import score
 from peftcli.errors import unknown
 from peftcli.experiment.run import task_of
@@ -35,20 +36,22 @@ class Prediction:
     probabilities: dict[str, float] | None
 
 
-def from_file(delta: Delta, model: str, file: Path) -> list[Prediction]:
-    """Predict the rows of a file, numbered from 0. Raises UserError."""
-    restored = restoring.restore(delta, model)
+def from_file(delta: Delta, model: str, file: Path, device: str | None = None) -> list[Prediction]:
+    """Predict the rows of a file, numbered from 0; `device` is --device. Raises UserError."""
+    restored = restoring.restore(delta, model, device=choose(device))
     table = tabular.read(file)
     return _predict(delta, model, restored, unlabelled(restored.task, file.name, table, numbered=False), file.name)
 
 
-def of_split(delta: Delta, model: str, split: str, data_dir: Path | None) -> list[Prediction]:
+def of_split(
+    delta: Delta, model: str, split: str, data_dir: Path | None, device: str | None = None
+) -> list[Prediction]:
     """Predict a split of the run's own task, numbered as the data set numbers it. Raises UserError."""
     task = task_of(delta.run)
     check_split(task, split)
     source = loading.source(delta.run, data_dir)
     table = corpora.read(task, (split,), source)[split]
-    restored = restoring.restore(delta, model)
+    restored = restoring.restore(delta, model, device=choose(device))
     return _predict(delta, model, restored, unlabelled(task, split, table, numbered=True), f"split {split}")
 
 

@@ -12,7 +12,7 @@ from peftcli.deltas.file import INDEX, VALUES, Delta
 from peftcli.engine import backbone as backbones
 from peftcli.engine.assembly import Assembly, cut
 from peftcli.engine.batches import Batch
-from peftcli.engine.device import default_device, resolve_precision
+from peftcli.engine.device import choose, number_type, prepare, resolve_precision
 from peftcli.engine.inserting import install
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
@@ -55,12 +55,15 @@ def restore(delta: Delta, model: str, copies: int = 1, device: torch.device | No
 
     Raises UserError where the base cannot be had or is another one, and for a delta that does not fit it.
     """
-    device = device or default_device()
+    device = device or choose()
     run, task = delta.run, task_of(delta.run)
-    dtype = resolve_precision(run.protocol.precision, device)
+    # TF32 is float32 with rounded products: on what has no TF32 the products are exact.
+    asked = "float32" if run.protocol.precision == "tf32" and device.type == "cpu" else run.protocol.precision
+    precision = resolve_precision(asked, device)
+    prepare(device, precision)
     # The base is loaded with the same tensors as in training, or its fingerprint would be another.
     pooler = heads.uses_pooler(catalogue.config(model), task.kind, run.protocol.head)
-    base = backbones.load(model, pooler, dtype, device)
+    base = backbones.load(model, pooler, number_type(precision), device)
     if base.fingerprint != delta.fingerprint:
         raise UserError(
             f"this delta is of another base: {delta.model} with fingerprint {delta.fingerprint}, "

@@ -16,6 +16,7 @@ from torch import Tensor, distributed
 
 from peftcli.data.examples import Array, Examples
 from peftcli.engine.batches import Batch, Whole, build
+from peftcli.engine.device import choose
 
 PATIENCE = timedelta(hours=6)  # for the slowest thing that one process does while the others wait: tokenising
 
@@ -28,8 +29,8 @@ class Lost(SystemExit):
         print(f"process {rank()} of {size()}: {reason}", file=sys.stderr, flush=True)
 
 
-def join(meeting: Path, rank: int, size: int) -> torch.device:
-    """Join a group of `size` processes that meet in a file; returns this process's device.
+def join(meeting: Path, rank: int, size: int, asked: str | None = None) -> torch.device:
+    """Join a group of `size` processes that meet in a file; returns this process's device. `asked` is --device.
 
     The group is accelerate's: NCCL and one GPU a process where there are GPUs, gloo on a processor. They meet in a file, not
     at a port, since a port that is free now may be taken a moment later.
@@ -39,13 +40,12 @@ def join(meeting: Path, rank: int, size: int) -> torch.device:
     # What torchrun would set; accelerate reads it from the environment alone.
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size)}
     os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))  # accelerate would set its own
-    if not torch.cuda.is_available():
+    on_processor = choose(asked).type == "cpu"
+    if on_processor:
         os.environ.setdefault(
             "GLOO_SOCKET_IFNAME", "lo"
         )  # else gloo looks up the machine's name, which may lead nowhere
-    state = PartialState(
-        cpu=not torch.cuda.is_available(), init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=PATIENCE
-    )
+    state = PartialState(cpu=on_processor, init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=PATIENCE)
     device: torch.device = state.device
     return device
 
@@ -75,7 +75,7 @@ def largest(number: int, device: torch.device) -> int:
 def wait() -> None:
     """Wait for the other processes to come to the same point. Raises Lost."""
     if size() > 1:
-        add(torch.zeros(1, device="cuda" if torch.cuda.is_available() else "cpu"))
+        add(torch.zeros(1, device="cuda" if distributed.get_backend() == "nccl" else "cpu"))
 
 
 def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor:

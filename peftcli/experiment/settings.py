@@ -86,8 +86,8 @@ class Training(BaseModel):
     head: Style = Field(
         description="The classifier: the architecture's own, one linear layer, or a dense layer over the pooled output."
     )
-    precision: Literal["auto", "float32", "bfloat16", "float64"] = Field(
-        description="What the model computes in, trained values aside; auto: bfloat16 on a GPU, float32 on a CPU."
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float64"] = Field(
+        description="What the model computes in, trained values aside; auto: bfloat16 on a GPU that has it, else float32."
     )
 
     # What the type of no single setting can say.

@@ -58,9 +58,9 @@ class Group:
         return f"ended early ({words})"
 
 
-def check(processes: int | None, per_cohort: int) -> int:
+def check(processes: int | None, per_cohort: int, device: str | None) -> int:
     """The number of processes: as asked, else one a GPU, else one a core. Raises UserError where it cannot be."""
-    gpus = _gpus()
+    gpus = _gpus(device)
     count = processes or len(gpus) or max(per_cohort, len(os.sched_getaffinity(0)) // per_cohort * per_cohort)
     if count % per_cohort:
         raise UserError(f"--processes {count} is no multiple of --processes-per-run {per_cohort}")
@@ -87,7 +87,9 @@ def run(unit: WorkUnit, settings: SweepSettings, processes: int, per_cohort: int
             for number, cohorts in enumerate(parts):
                 file = folder / f"assignment-{number}.json"
                 files.write(file, assignments.encode(Assignment(unit.part(cohorts), settings)))
-                groups.append(_start(file, unit.part(cohorts), number, per_cohort, processes, pipes, take))
+                groups.append(
+                    _start(file, unit.part(cohorts), number, per_cohort, processes, settings.device, pipes, take)
+                )
             _watch(groups, pipes, board)
     finally:
         for group in groups:
@@ -102,7 +104,14 @@ def run(unit: WorkUnit, settings: SweepSettings, processes: int, per_cohort: int
 
 
 def _start(
-    file: Path, part: WorkUnit, number: int, per_cohort: int, processes: int, pipes: Pipes, take: Take | None
+    file: Path,
+    part: WorkUnit,
+    number: int,
+    per_cohort: int,
+    processes: int,
+    device: str | None,
+    pipes: Pipes,
+    take: Take | None,
 ) -> Group:
     """Start a group's processes; the first reports its status, and what they print goes to `take` where there is one."""
     group = Group(str(number + 1), [], part.runs)
@@ -117,7 +126,7 @@ def _start(
                 stdin=subprocess.PIPE,
                 stderr=messages,
                 pass_fds=[status],
-                env=_environment(number, per_cohort, processes),
+                env=_environment(number, per_cohort, processes, device),
                 start_new_session=True,  # the terminal's signals come through this process alone
             )
         )
@@ -128,21 +137,28 @@ def _start(
     return group
 
 
-def _environment(group: int, per_cohort: int, processes: int) -> dict[str, str]:
+def _environment(group: int, per_cohort: int, processes: int, device: str | None) -> dict[str, str]:
     """A group's environment: its GPUs, in turn, and on a processor its part of the cores, where nobody said otherwise."""
     # A worker is a process of its own: what it is to see differently, it has to be told before it imports torch.
     inherited = {**os.environ, "PYTHONPATH": python_path()}
-    gpus = _gpus()
+    gpus = _gpus(device)
     if gpus:
         devices = [gpus[(group * per_cohort + rank) % len(gpus)] for rank in range(per_cohort)]
         return {**inherited, "CUDA_VISIBLE_DEVICES": ",".join(devices)}
     return {"OMP_NUM_THREADS": str(max(1, len(os.sched_getaffinity(0)) // processes)), **inherited}
 
 
-def _gpus() -> list[str]:
-    """The GPUs this process may use, as CUDA_VISIBLE_DEVICES names them (by number or by UUID)."""
+def _gpus(device: str | None) -> list[str]:
+    """The GPUs that processes may use, as CUDA_VISIBLE_DEVICES names them (by number or by UUID); `device` is --device.
+
+    Raises UserError where a GPU that is wanted or there cannot be used.
+    """
     import torch
 
+    from peftcli.engine.device import choose
+
+    if choose(device).type == "cpu":
+        return []
     named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
     count = torch.cuda.device_count()
     return named.split(",")[:count] if named else [str(number) for number in range(count)]

@@ -51,6 +51,7 @@ def encode(assignment: Assignment) -> str:
             "checkpoint_seconds": settings.checkpoint_seconds,
             "own_data": {task: str(source.resolve()) for task, source in settings.own_data.items()},
             "track": settings.track,
+            "device": settings.device,
         },
         "retry_failed": assignment.retry_failed,
         "processes": assignment.processes,

@@ -50,9 +50,12 @@ def choose(launcher: str, options: LauncherOptions) -> Launch:
 
 def train_here(unit: WorkUnit, settings: SweepSettings) -> None:
     """Train a unit in this process, and show it while it trains. Raises UserError, Stopped."""
+    from peftcli.engine import device
     from peftcli.launchers import assignments
     from peftcli.runner import progress, sweep
     from peftcli.runner.display import LIVE_SECONDS, Board, screen
+
+    device.choose(settings.device)  # one that cannot be used is refused before the data are read
 
     with Board() as board:
 
@@ -93,7 +96,7 @@ def _by_processes(options: LauncherOptions, unit: WorkUnit, settings: SweepSetti
     from peftcli.launchers import accelerate
 
     per_cohort = options.processes_per_run or 1
-    count = accelerate.check(options.processes, per_cohort)
+    count = accelerate.check(options.processes, per_cohort, settings.device)
     warm(unit.runs, settings)
     return accelerate.run(unit, settings, count, per_cohort)
 

@@ -50,7 +50,7 @@ def _train(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
 
     assignment = assignments.decode(file)
     if size > 1:
-        parallel.join(meeting, rank, size)
+        parallel.join(meeting, rank, size, assignment.settings.device)
     report = pipes.reporter(pipe) if rank == 0 else lambda status: None
     cost = partial(assignments.cost, assignment.settings.model)
     following = progress.start(assignment.unit, cost, report, pipes.SECONDS)

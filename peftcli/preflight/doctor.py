@@ -10,7 +10,7 @@ import torch
 
 from peftcli import records
 from peftcli.data import loading
-from peftcli.engine.device import default_device, resolve_precision
+from peftcli.engine import device as devices
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.recipe import Entry, Recipe
@@ -24,17 +24,20 @@ RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evalu
 VALUES_BYTES = 16  # for a trained number: itself, its gradient and Adam's two moments in float32
 
 
-def machine(output: Path) -> dict[str, Any]:
-    """Describe this machine: device and precision that a run would get, hub and its cache, free disk in bytes."""
+def machine(output: Path, asked: str | None = None) -> dict[str, Any]:
+    """Describe this machine: device and precision that a run would get, hub and its cache, free disk in bytes.
+
+    `asked` is --device. Raises UserError where that, or a GPU that is there, cannot be used.
+    """
     from huggingface_hub import constants
 
-    device = default_device()
+    device = devices.choose(asked)
     gpu = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "precision": str(resolve_precision("auto", device)).removeprefix("torch."),
+        "precision": devices.resolve_precision("auto", device),
         "threads": torch.get_num_threads(),
         "free_memory_bytes": gpu if gpu is not None else _free_memory(),
         "hub": constants.ENDPOINT,
@@ -46,7 +49,7 @@ def machine(output: Path) -> dict[str, Any]:
     }
 
 
-def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, Any]:
+def needs(recipe: Recipe, output: Path, size: int | None = None, asked: str | None = None) -> dict[str, Any]:
     """Estimate what the recipe's missing runs need, in bytes: disk for records, memory for weights and trained values.
 
     Activations are not in it: they depend on the lengths of the texts. None where the model's sizes are not known.
@@ -56,7 +59,7 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
     rows = {name: _evaluated_rows(recipe, name, entry) for name, entry in recipe.tasks}
     states = records.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
-    device = default_device()
+    device = devices.choose(asked)
     together = cohort_size.choose(output, runs, size, device.type == "cuda")
     estimate: dict[str, Any] = {
         "runs": len(runs),
@@ -73,7 +76,8 @@ def needs(recipe: Recipe, output: Path, size: int | None = None) -> dict[str, An
         return estimate | {"weights_bytes": None, "values_bytes": None, "checkpoint_bytes": None}
     # Cohorts train one after another: the one with the most trained numbers decides.
     widest = max((cohort_size.limit(together, n) * n for n in columns.values()), default=0)
-    itemsize = resolve_precision(left[0].protocol.precision, device).itemsize if left else 4
+    precision = devices.resolve_precision(left[0].protocol.precision, device) if left else "float32"
+    itemsize = devices.number_type(precision).itemsize
     return estimate | {
         # Weights are loaded in float32; where a run computes in another precision, a copy of them is made in it.
         "weights_bytes": counts.total * (4 + (itemsize if itemsize != 4 else 0)),

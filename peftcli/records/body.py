@@ -67,13 +67,21 @@ class Cost(TypedDict, total=False):
 
 
 class Environment(TypedDict, total=False):
-    """Where a run was trained: versions by package, the device, its precision and threads, the source's commit."""
+    """Where a run was trained: versions by package, the device, its precision and threads, the source's commit.
+
+    `precision` is the one in fact used. On a GPU alone: its compute `capability`, and the versions of its driver, CUDA and
+    cuDNN.
+    """
 
     packages: dict[str, str | None]
     python: str
     machine: str
     device: str
     precision: str
+    capability: str | None
+    driver: str | None
+    cuda: str | None
+    cudnn: str | None
     threads: int
     commit: str | None
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from peftcli import files
 from peftcli.engine.cohort import Cohort
+from peftcli.engine.device import resolve_precision
 from peftcli.engine.evaluation import Scored
 from peftcli.engine.optimizer import Moments
 from peftcli.engine.training import History, State
@@ -42,7 +43,7 @@ class Checkpoints:
         name = hashlib.sha256(canonical([run.id for run in cohort.runs])).hexdigest()[:16]
         self.path = output / ".checkpoints" / f"{name}.safetensors"
         self.cohort, self.seconds, self.last = cohort, seconds, time.monotonic()
-        precision = str(cohort.assembly.precision)
+        precision = resolve_precision(cohort.training.precision, cohort.device)
         self.origin = [FORMAT, torch.__version__, precision, cohort.network.fingerprint, *data]
         self.tokenizers = list(tokenizers)
 

@@ -12,9 +12,8 @@ import torch
 from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas import file as deltas
-from peftcli.engine import backbone, parallel, training
+from peftcli.engine import backbone, device, parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
-from peftcli.engine.device import default_device, resolve_precision
 from peftcli.engine.training import State
 from peftcli.errors import UserError, first_line
 from peftcli.experiment.parameters import trained_head
@@ -85,15 +84,17 @@ def load(runs: Sequence[Run], settings: SweepSettings) -> list[Prepared]:
 def assemble(runs: Sequence[Run], prepared: Sequence[Prepared], settings: SweepSettings) -> Cohort:
     """Load the model and make runs ready to train together. Raises UserError."""
     # Runs of a cohort are alike in all but learning rate, seed and mask: the first one speaks for them.
-    protocol, task, device = runs[0].protocol, prepared[0].task, default_device()
+    protocol, task, on = runs[0].protocol, prepared[0].task, device.choose(settings.device)
+    precision = device.resolve_precision(protocol.precision, on)
+    device.prepare(on, precision)
     try:
         config = catalogue.config(settings.model)
     except UserError:
         config = fetch_config(settings.model)  # a hub model that is not in the cache yet
     pooler = heads.uses_pooler(config, task.kind, protocol.head)
-    network = backbone.load(settings.model, pooler, resolve_precision(protocol.precision, device), device)
+    network = backbone.load(settings.model, pooler, device.number_type(precision), on)
     data = [Data(p.train, p.evaluation, p.chooser, task.kind, tuple(p.label_names), task.metrics) for p in prepared]
-    return gather(runs, data, network, network.config, device)
+    return gather(runs, data, network, network.config, on)
 
 
 def _refuse_other_origin(
@@ -163,7 +164,9 @@ def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cos
         "training": cast(list[TrainingLoss], history.training),
         "evaluations": cast(list[Evaluation], history.evaluations),
         "cost": cost,
-        "environment": environment.describe(cohort.device, cohort.assembly.precision),
+        "environment": environment.describe(
+            cohort.device, device.resolve_precision(run.protocol.precision, cohort.device)
+        ),
         "data": {
             "fingerprint": prepared.fingerprint,
             "sizes": dict(prepared.sizes),
@@ -191,7 +194,7 @@ def _parameters(cohort: Cohort, row: int) -> Parameters:
 def _write_failed(run: Run, error: Exception, state: State | None, settings: SweepSettings) -> Path:
     """Write the record of a run that failed: at a step, or before it had a state to train."""
     _check_there(settings.output)
-    device = default_device()
+    on = device.choose(settings.device)
     where = "before training" if state is None else f"at step {state.step}"
     ending: Ending = {
         "status": "failed",
@@ -199,7 +202,7 @@ def _write_failed(run: Run, error: Exception, state: State | None, settings: Swe
         "training": [],
         "evaluations": [],
         "cost": None,
-        "environment": environment.describe(device, resolve_precision(run.protocol.precision, device)),
+        "environment": environment.describe(on, device.resolve_precision(run.protocol.precision, on)),
         "data": None,
         "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }

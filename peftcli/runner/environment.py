@@ -1,6 +1,7 @@
 """What a record says of where it was made: versions, device, threads, commit. Nothing that changes from run to run."""
 
 import platform
+import re
 import subprocess
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,18 +23,32 @@ PACKAGES = (
     "scipy",
 )
 
+DRIVER = Path("/proc/driver/nvidia/version")  # what Linux says of the NVIDIA driver that is loaded
+
 
 @lru_cache(maxsize=4)
-def describe(on: torch.device, dtype: torch.dtype) -> Environment:
+def describe(on: torch.device, precision: str) -> Environment:
     """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(on) if on.type == "cuda" else "cpu",
-        "precision": str(dtype).removeprefix("torch."),
+        **(_gpu(on) if on.type == "cuda" else {}),
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "commit": _commit(),
+    }
+
+
+def _gpu(on: torch.device) -> Environment:
+    """What else a GPU's numbers depend on: its compute capability, and the versions of driver and libraries."""
+    version = re.search(r"[0-9]+\.[0-9.]+", DRIVER.read_text()) if DRIVER.is_file() else None
+    return {
+        "capability": ".".join(map(str, torch.cuda.get_device_capability(on))),
+        "driver": version[0] if version else None,
+        "cuda": torch.version.cuda,
+        "cudnn": str(torch.backends.cudnn.version()),
     }
 
 

@@ -26,6 +26,7 @@ class SweepSettings:
     checkpoint_seconds: float = 600.0  # of training between two checkpoints of a cohort
     own_data: Mapping[str, Path] = field(default_factory=dict)
     track: str | None = None
+    device: str | None = None  # cpu or cuda; None: the GPU where there is one
 
     def source(self, run: Run) -> Path | None:
         """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
@@ -70,7 +71,7 @@ class WorkUnit:
 
 def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> list[tuple[Run, ...]]:
     """Group a recipe's runs: at most `size` together, else the size pinned for them, else one that is pinned now."""
-    size = cohort_size.choose(settings.output, runs, size, on_gpu(), keep=True)
+    size = cohort_size.choose(settings.output, runs, size, on_gpu(settings.device), keep=True)
     fetch_config(settings.model)  # a hub model's, where it is not in the cache: columns are counted from its numbers
     groups = plan.cohorts(runs, len(runs))  # all that may train together, which is then cut to what memory allows
     return [
@@ -80,12 +81,15 @@ def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> l
     ]
 
 
-def on_gpu() -> bool:
-    """Whether this process trains on a GPU: cohorts start larger there."""
+def on_gpu(asked: str | None) -> bool:
+    """Whether runs train on a GPU, where cohorts start larger; `asked` is --device. Raises UserError for one that fails."""
+    # Asked for by name it need not be here: a cluster's login node plans for jobs that have one.
+    if asked is not None:
+        return asked == "cuda"
     # Imports torch, which only a sweep with something left to train is to wait for.
-    from peftcli.engine.device import default_device
+    from peftcli.engine import device
 
-    return default_device().type == "cuda"
+    return device.choose().type == "cuda"
 
 
 def missing(runs: Sequence[Run], settings: SweepSettings, retry_failed: bool) -> frozenset[str]:

@@ -63,7 +63,7 @@ def test_what_a_network_will_bring_is_no_problem(
     here = doctor.machine(tmp_path / "out")
     for answers, code, word in ((True, 0, "to fetch"), (False, 1, "MISSING ")):
         machine = {**here, "hub_reachable": answers}
-        monkeypatch.setattr(doctor, "machine", lambda _, machine=machine: machine)
+        monkeypatch.setattr(doctor, "machine", lambda output, asked, machine=machine: machine)
         ended = peftcli("doctor", file, "--output", tmp_path / "out")
         assert ended.code == code
         assert f"{word}   model someone/else: not in the local hub cache" in ended.out

@@ -194,11 +194,23 @@ def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(environment,
 
 
 def test_processes_have_to_be_a_multiple(monkeypatch):
-    monkeypatch.setattr(accelerate, "_gpus", list)
-    assert accelerate.check(4, 2) == 4
+    monkeypatch.setattr(accelerate, "_gpus", lambda device: [])
+    assert accelerate.check(4, 2, None) == 4
     with pytest.raises(UserError, match="--processes 3 is no multiple of --processes-per-run 2"):
-        accelerate.check(3, 2)
-    monkeypatch.setattr(accelerate, "_gpus", lambda: ["0", "1"])
-    assert accelerate.check(None, 1) == 2
+        accelerate.check(3, 2, None)
+    monkeypatch.setattr(accelerate, "_gpus", lambda device: ["0", "1"])
+    assert accelerate.check(None, 1, None) == 2
     with pytest.raises(UserError, match="needs a GPU; there are 2"):
-        accelerate.check(4, 2)
+        accelerate.check(4, 2, None)
+
+
+def test_on_a_processor_by_request_no_gpu_is_counted(monkeypatch):
+    monkeypatch.setattr(accelerate.os, "sched_getaffinity", lambda process: set(range(6)))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert accelerate.check(None, 1, None) == 2
+    assert accelerate.check(None, 1, "cpu") == 6
+    assert accelerate._environment(1, 1, 2, "cuda")["CUDA_VISIBLE_DEVICES"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in accelerate._environment(1, 1, 2, "cpu")
