@@ -13,7 +13,8 @@ from torch import Tensor
 
 from peftcli import files
 from peftcli.engine.cohort import Cohort
-from peftcli.engine.training import State, last_evaluated
+from peftcli.engine.state import State
+from peftcli.engine.training import last_evaluated
 from peftcli.errors import UserError, first_line
 from peftcli.experiment.run import Run, canonical
 from peftcli.records import beside

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,6 +79,16 @@ class Cohort:
         if parallel.size() == 1:
             return build(parts, self.network.first_position, self.device)
         return parallel.batch_slice(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
+
+    def tokens(self, step: int) -> int:
+        """Real tokens of all runs in their batches before a step."""
+        count, size = 0, self.training.batch_size
+        for run, data in zip(self.runs, self.data, strict=True):
+            lengths = np.add.reduceat(data.train.lengths, np.arange(0, len(data.train.lengths), data.train.group))
+            epoch = -(-len(data.train) // size)  # steps
+            started = [chosen(run.seed, at, len(data.train), size) for at in range(step - step % epoch, step)]
+            count += step // epoch * int(lengths.sum()) + sum(int(lengths[picked].sum()) for picked in started)
+        return count
 
     @cached_property
     def sites(self) -> tuple[str, ...]:

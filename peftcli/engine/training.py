@@ -4,8 +4,6 @@ Nothing a run computes depends on another run's values: products are per run or 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,43 +14,11 @@ from peftcli.engine import optimizer, parallel
 from peftcli.engine.batches import Batch
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import Scored, collapsed, measure, score
-from peftcli.engine.optimizer import Moments
+from peftcli.engine.state import History, State
 from peftcli.noise import step_keys
 from peftcli.strategies.tuning import Moment
 
-
-@dataclass
-class History:
-    """What one run has to tell: losses and evaluations so far, its best evaluation, and how it ended."""
-
-    training: list[dict[str, Any]] = field(default_factory=list)
-    evaluations: list[dict[str, Any]] = field(default_factory=list)
-    best: float | None = None
-    best_step: int = 0
-    without_gain: int = 0
-    ended: int | None = None  # the step it ended at; it keeps its row until the others end too
-    diverged: int | None = None  # the step its loss or values were no longer finite at
-
-
-@dataclass
-class State:
-    """What moves while a cohort trains; with the cohort it is all that is needed to go on.
-
-    `flat`, `moments` and `best` (the best evaluation's values, where they are restored) are [runs, n]; `pending` the
-    training losses [runs] of the steps since the last one written down; `tokens` counts real tokens computed. It is
-    changed under its `lock` alone, so whoever holds that can save it, in the middle of an update or evaluation too.
-    """
-
-    flat: Tensor
-    moments: Moments
-    best: Tensor | None
-    histories: list[History]
-    step: int = 0
-    tokens: int = 0
-    slots: int = 0  # tokens computed, those that only fill up shorter runs included
-    pending: list[Tensor] = field(default_factory=list)
-    scored: list[dict[str, Scored]] = field(default_factory=list)
-    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+Measured = dict[int, tuple[Scored, dict[str, Any] | None]]  # by row outputs and numbers, None where one is not finite
 
 
 def begin(cohort: Cohort) -> State:
@@ -90,7 +56,7 @@ def advance(cohort: Cohort, state: State) -> None:
         # Before clipping: a norm is of the whole batch's gradient, not of a process's part.
         parallel.add(state.flat.grad)
     whole = parallel.add(loss.detach())
-    with state.lock:
+    with state.changing():
         if state.flat.numel():
             gradient = state.flat.grad
             assert gradient is not None
@@ -157,10 +123,11 @@ def _evaluate_due(cohort: Cohort, state: State) -> None:
         return
     splits = [name for name in cohort.data[0].evaluation if not name.startswith("test")]
     moment = Moment(state.step, False, step_keys(cohort.keys, state.step))
-    scored = {split: _score(cohort, state, split, moment) for split in splits}
-    with state.lock:
-        for split, of_runs in scored.items():
-            _write_evaluation(cohort, state, split, of_runs, due, state.step)
+    # Measured before anything is written down: what a metric raises leaves the state as it was.
+    measured = {split: _measure(cohort, _score(cohort, state, split, moment), split, due) for split in splits}
+    with state.changing():
+        for split, of_runs in measured.items():
+            _write_evaluation(cohort, state, split, of_runs, state.step)
         for run in due:
             _choose(cohort, state, run)
 
@@ -204,21 +171,29 @@ def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Sco
     return score(forward, splits, cohort.data[0].kind, cohort.network.first_position, cohort.device)
 
 
-def _write_evaluation(
-    cohort: Cohort, state: State, split: str, scored: list[Scored], due: list[int], step: int | None
-) -> None:
-    """Write a split's evaluation down for the runs it is due for (at their best step if None)."""
-    kind = cohort.data[0].kind
+def _measure(cohort: Cohort, scored: list[Scored], split: str, due: list[int]) -> Measured:
+    """What the runs that are due have to show on a split."""
+    kind, measured = cohort.data[0].kind, Measured()
     for run in due:
-        history, outputs, data = state.histories[run], scored[run], cohort.data[run]
-        at = history.best_step if step is None else step
-        entry = {"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, "loss": outputs.loss}
+        outputs, data = scored[run], cohort.data[run]
         # Before any metric, which would raise; a run that has diverged does not touch its neighbours.
         if not np.isfinite(outputs.logits).all() or not np.isfinite(outputs.loss):
+            measured[run] = outputs, None
+            continue
+        numbers = measure(outputs, data.evaluation[split], kind, data.metrics, data.labels)
+        measured[run] = outputs, {"loss": outputs.loss, **numbers, "collapsed": collapsed(outputs, kind)}
+    return measured
+
+
+def _write_evaluation(cohort: Cohort, state: State, split: str, measured: Measured, step: int | None) -> None:
+    """Write a split's evaluation down for the runs that were measured (at their best step if None)."""
+    for run, (outputs, numbers) in measured.items():
+        history = state.histories[run]
+        at = history.best_step if step is None else step
+        if numbers is None:
             history.diverged = history.ended = at
             continue
-        entry |= measure(outputs, data.evaluation[split], kind, data.metrics, data.labels)
-        history.evaluations.append(entry | {"collapsed": collapsed(outputs, kind)})
+        history.evaluations.append({"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, **numbers})
         # Predictions are kept of the evaluation that counts: the last one, or the best where that is restored.
         if state.best is None or history.best_step == at or history.best is None:
             state.scored[run][split] = outputs
@@ -227,7 +202,7 @@ def _write_evaluation(
 def _finish(cohort: Cohort, state: State) -> None:
     """Go back to each run's best values where the protocol says so, and evaluate the test splits, once."""
     if state.best is not None:
-        with torch.no_grad(), state.lock:
+        with torch.no_grad(), state.changing():
             state.flat.copy_(state.best)
     for split in [name for name in cohort.data[0].evaluation if name.startswith("test")]:
         due = [
@@ -236,5 +211,6 @@ def _finish(cohort: Cohort, state: State) -> None:
         ]  # fmt: skip
         if due:
             scored = _score(cohort, state, split, last_evaluated(cohort, state))
-            with state.lock:
-                _write_evaluation(cohort, state, split, scored, due, None if state.best is not None else state.step)
+            measured = _measure(cohort, scored, split, due)
+            with state.changing():
+                _write_evaluation(cohort, state, split, measured, None if state.best is not None else state.step)

@@ -12,7 +12,7 @@ from peftcli.data.examples import Examples
 from peftcli.engine import training
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import measure, score
-from peftcli.engine.training import State
+from peftcli.engine.state import State
 from peftcli.experiment.run import Run
 from peftcli.runner.cohort import assemble, load
 from peftcli.runner.work import SweepSettings

@@ -1,51 +1,50 @@
-"""Checkpoints of a cohort in training: one safetensors file with a checksum, from which training goes on to the bit.
+"""Checkpoints of cohorts in training: safetensors files with a checksum, from which training goes on to the bit.
 
 Data order, dropout and masks are functions of seed and step, so that weights, Adam's moments and the history are all
-there is to store.
+there is to store. A file names the runs it holds: a cohort that is cut differently later takes its rows from a larger one's.
 """
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load, save
-from torch import Tensor
 
 from peftcli import files
 from peftcli.engine.cohort import Cohort
-from peftcli.engine.device import resolve_precision
-from peftcli.engine.evaluation import Scored
-from peftcli.engine.optimizer import Moments
-from peftcli.engine.training import History, State
+from peftcli.engine.state import State
 from peftcli.errors import UserError
 from peftcli.experiment.run import canonical
-
-FORMAT = 1  # raised whenever a state is stored otherwise, or trained on from otherwise
+from peftcli.runner import snapshots
+from peftcli.runner.costs import Meter
+from peftcli.runner.snapshots import Origin, Snapshot
 
 
 class Checkpoints:
     """One cohort's checkpoint file under `<output>/.checkpoints`, written when `seconds` have passed since the last.
 
-    `data` and `tokenizers` are the fingerprints of what the runs read. A state is resumed only with the model, the
-    tokenizer and the data it was trained with.
+    `data` and `tokenizers` are the fingerprints of what each run read. A state is resumed only with the model, the
+    tokenizer and the data it was trained with. `meter` adds to a state, before it is saved, what this process spent on it.
     """
 
     def __init__(
-        self, output: Path, cohort: Cohort, seconds: float, data: Sequence[str] = (), tokenizers: Sequence[str] = ()
+        self,
+        output: Path,
+        cohort: Cohort,
+        seconds: float,
+        data: Sequence[str] = (),
+        tokenizers: Sequence[str] = (),
+        meter: Meter | None = None,
     ) -> None:
-        # Named after the runs: the same cohort finds it again, and one that was cut differently starts over.
-        name = hashlib.sha256(canonical([run.id for run in cohort.runs])).hexdigest()[:16]
+        self.output, self.cohort, self.seconds, self.last = output, cohort, seconds, time.monotonic()
+        unread = [""] * len(cohort.runs)
+        self.origin = snapshots.origin_of(cohort, data or unread, tokenizers or unread)
+        self.meter = meter or Meter(cohort.device)
+        # Named after the runs, so that the same cohort writes over it.
+        name = hashlib.sha256(canonical(list(self.origin.runs))).hexdigest()[:16]
         self.path = output / ".checkpoints" / f"{name}.safetensors"
-        self.cohort, self.seconds, self.last = cohort, seconds, time.monotonic()
-        precision = resolve_precision(cohort.training.precision, cohort.device)
-        self.origin = [FORMAT, torch.__version__, precision, cohort.network.fingerprint, *data]
-        self.tokenizers = list(tokenizers)
 
     def save_if_due(self, state: State) -> None:
         """Save when the cohort has trained for longer than `seconds` since the last time."""
@@ -54,76 +53,82 @@ class Checkpoints:
 
     def save(self, state: State) -> None:
         """Write the state atomically. Raises UserError where the folder cannot be written."""
-        tensors = {"flat": state.flat.detach(), "mean": state.moments.mean, "square": state.moments.square}
-        if state.best is not None:
-            tensors["best"] = state.best
-        if state.pending:  # losses of the steps since the last that was logged, one [runs] a step
-            tensors["pending"] = torch.stack(state.pending)
-        for row, splits in enumerate(state.scored):
-            for split, scored in splits.items():
-                tensors[f"scored/{row}/{split}"] = torch.from_numpy(scored.logits)
-        # All that is no tensor. JSON writes every float with the digits that read back to the same bits.
-        values = {
-            "made_from": self.origin,
-            "tokenizers": self.tokenizers,
-            "step": state.step,
-            "tokens": state.tokens,
-            "slots": state.slots,
-            "histories": [asdict(history) for history in state.histories],
-            "losses": [{split: scored.loss for split, scored in splits.items()} for splits in state.scored],
-        }
-        data = save(
-            {name: tensor.contiguous().cpu() for name, tensor in tensors.items()},
-            metadata={"state": json.dumps(values)},
-        )
-        files.write(self.path, files.with_checksum(data))
+        files.write(self.path, files.with_checksum(snapshots.encode(self.snapshot(state))))
         self.last = time.monotonic()
 
-    def resume(self) -> State | None:
-        """Read the state back; None where there is none, and where it is damaged or of other origin (said on stderr).
+    def snapshot(self, state: State) -> Snapshot:
+        """The state as it is now, on the processor."""
+        self.meter.count(state)
+        return Snapshot(self.origin, state.on(torch.device("cpu")))
 
-        Raises UserError where the file is there but cannot be read.
+    def resume(self, kept: Snapshot | None = None) -> State | None:
+        """The state of these runs that is furthest on: in `kept`, in their own file or in a larger cohort's; None without.
+
+        A file that is damaged or of other origin is said on stderr. Raises UserError where one cannot be read.
         """
-        try:
-            data = files.without_checksum(self.path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise UserError(f"cannot read checkpoint {self.path}: {error.strerror}") from None
-        if data is None:
-            return self._refuse("is damaged")
-        # A safetensors file begins with its header's length (8 bytes, little endian) and the header, in JSON.
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        values: dict[str, Any] = json.loads(header["__metadata__"]["state"])
-        # A file of an earlier version does not say which tokenizers it was trained with.
-        if values.get("made_from") != self.origin or values.get("tokenizers", self.tokenizers) != self.tokenizers:
-            return self._refuse("comes from another model or tokenizer, other data or another version")
-        return _state({name: tensor.to(self.cohort.device) for name, tensor in load(data).items()}, values)
+        best, complaints = kept if kept is not None and kept.origin.serves(self.origin) else None, []
+        for path in [self.path, *(path for path, _ in self._others())]:
+            try:
+                snapshot = self._read(path, -1 if best is None else best.state.step)
+            except Refused as refused:
+                complaints.append(f"{path} {refused}")
+            else:
+                best = snapshot or best
+        onward = "these runs start over" if best is None else f"these runs go on from step {best.state.step}"
+        for complaint in complaints:
+            print(f"{complaint}: {onward}", file=sys.stderr)
+        return None if best is None else best.rows(self.cohort, self.origin)
 
     def remove(self) -> None:
-        """Remove the file, and what a process left that was stopped while writing it: its runs have ended."""
-        for file in (self.path, *self.path.parent.glob(f".{self.path.name}.*.tmp")):
-            file.unlink(missing_ok=True)
+        """Remove the file, these runs having ended, and those of larger cohorts that they were the last of.
 
-    def _refuse(self, why: str) -> State | None:
-        print(f"{self.path} {why}: these runs start over", file=sys.stderr)
+        What a process left that was stopped while writing one of them goes with it.
+        """
+        ended = [path for path, origin in self._others() if all(map(self._recorded, origin.runs))]
+        for path in (self.path, *ended):
+            for file in (path, *path.parent.glob(f".{path.name}.*.tmp")):
+                file.unlink(missing_ok=True)
+
+    def _others(self) -> list[tuple[Path, Origin]]:
+        """The files of other cohorts that hold all of these runs."""
+        others = []
+        for path in sorted(self.path.parent.glob("[!.]*.safetensors")):
+            # One whose beginning cannot be read may be anybody's: the cohort that wrote it will say so.
+            origin = None if path == self.path else _origin(path)
+            if origin is not None and self.origin.runs.keys() <= origin.runs.keys():
+                others.append((path, origin))
+        return others
+
+    def _read(self, path: Path, step: int) -> Snapshot | None:
+        """Read a file; None where there is none, or none further on than a step. Raises Refused, and UserError."""
+        try:
+            data = files.without_checksum(path.read_bytes())
+        except FileNotFoundError:  # another process may have removed it just now
+            return None
+        except OSError as error:
+            raise UserError(f"cannot read checkpoint {path}: {error.strerror}") from None
+        if data is None:
+            raise Refused("is damaged")
+        snapshot = snapshots.decode(data)
+        if snapshot is None or not snapshot.origin.serves(self.origin):
+            raise Refused("comes from another model or tokenizer, other data or another version")
+        return snapshot if snapshot.state.step > step else None
+
+    def _recorded(self, run: str) -> bool:
+        """Whether a run of that id has a record."""
+        return any(self.output.glob(f"[!.]*/*-{run}.json"))
+
+
+class Refused(Exception):
+    """A checkpoint that these runs cannot go on from; its message says why."""
+
+
+def _origin(path: Path) -> Origin | None:
+    """What the beginning of a checkpoint file says of its state's origin; None where it says nothing."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(files.DIGEST_BYTES + 8)[files.DIGEST_BYTES :]
+            header = snapshots.read_header(head + stream.read(int.from_bytes(head, "little")))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
-
-
-def _state(tensors: dict[str, Tensor], values: dict[str, Any]) -> State:
-    """Put a state together again from what `save` wrote of it."""
-    scored: list[dict[str, Scored]] = [
-        {split: Scored(tensors[f"scored/{row}/{split}"].cpu().numpy(), loss) for split, loss in losses.items()}
-        for row, losses in enumerate(values["losses"])
-    ]
-    return State(
-        flat=tensors["flat"].requires_grad_(),
-        moments=Moments(tensors["mean"], tensors["square"]),
-        best=tensors.get("best"),
-        histories=[History(**history) for history in values["histories"]],
-        step=values["step"],
-        tokens=values["tokens"],
-        slots=values["slots"],
-        pending=list(tensors["pending"]) if "pending" in tensors else [],
-        scored=scored,
-    )
+    return None if header is None else header[0]

@@ -1,20 +1,17 @@
 """Training one cohort from runs to records: load, gather, train, write. What goes wrong in a run is a record too."""
 
 import sys
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
-
-import torch
 
 from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas import file as deltas
 from peftcli.engine import backbone, device, parallel, training
 from peftcli.engine.cohort import Cohort, Data, gather
-from peftcli.engine.training import State
+from peftcli.engine.state import State
 from peftcli.errors import UserError, first_line
 from peftcli.experiment.parameters import trained_head
 from peftcli.experiment.run import Run
@@ -22,21 +19,28 @@ from peftcli.models import catalogue, heads
 from peftcli.models.files import fetch_config
 from peftcli.records import origin
 from peftcli.records.body import Cost, Ending, Evaluation, Parameters, TrainingLoss
-from peftcli.runner import environment, predictions, tracking
+from peftcli.runner import costs, environment, predictions, tracking
+from peftcli.runner.broken import broken
 from peftcli.runner.checkpoints import Checkpoints
+from peftcli.runner.costs import Meter
+from peftcli.runner.snapshots import Snapshot
 from peftcli.runner.work import SweepSettings
 
 Watch = Callable[[Cohort, State], None]  # called after every update, to show progress
 
 
-def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettings, watch: Watch) -> list[Path]:
-    """Train runs together and write the records of the `wanted` ones among them.
+def run_cohort(
+    runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettings, watch: Watch, kept: Snapshot | None = None
+) -> list[Path]:
+    """Train runs together and write the records of the `wanted` ones among them; `kept` may hold how far they are.
 
     Raises UserError where data, model, device or disk cannot be had, Stopped on a signal (progress saved). Any other
-    error is raised where several runs train together, and written into a `failed` record where it is one alone.
+    error is raised as Broken where several runs train together, and written into a `failed` record where it is one
+    alone; in a group of processes, which that error leaves out of step, it is raised as Broken after that.
     """
-    began = time.perf_counter()
+    meter = Meter(device.choose(settings.device))
     state: State | None = None
+    checkpoints: Checkpoints | None = None
     try:
         prepared = load(runs, settings)
         cohort = assemble(runs, prepared, settings)
@@ -47,33 +51,31 @@ def run_cohort(runs: Sequence[Run], wanted: Sequence[Run], settings: SweepSettin
             settings.checkpoint_seconds,
             [data.fingerprint for data in prepared],
             [data.tokenizer for data in prepared],
+            meter,
         )
-        state = checkpoints.resume() or training.begin(cohort)
+        state = checkpoints.resume(kept) or training.begin(cohort)
         parallel.wait()  # the first process writes checkpoints: not before all have read the last one
         with stopping.deferred(partial(_rescue, checkpoints, state)):
             with tracking.curves(settings.output, runs, wanted if settings.track else ()) as track:
                 _train(cohort, state, checkpoints, watch, track)
-            if parallel.rank():  # the first process writes the records too
-                return []
-            cost = _cost(cohort, state, began)
-            rows = [row for row, run in enumerate(runs) if run in wanted]
-            paths = [_write(cohort, state, row, prepared[row], cost, settings) for row in rows]
-            checkpoints.remove()
+            meter.count(state)
+            paths: list[Path] = []
+            if not parallel.rank():  # the first process writes the records too
+                rows = [row for row, run in enumerate(runs) if run in wanted]
+                paths = [_write(cohort, state, row, prepared[row], settings) for row in rows]
+                checkpoints.remove()
+            parallel.wait()  # none goes on before this cohort is done with: what fails next is not its fault
         return paths
     except UserError:
         raise
-    except torch.AcceleratorError as error:  # a device that failed once does so until the process ends
-        raise UserError(
-            f"the device failed ({first_line(error, sys.maxsize)}): run the command again to go on"
-        ) from error
     except Exception as error:
-        if len(runs) > 1 and parallel.size() == 1:
-            raise  # the caller tries again in halves, until the run at fault is alone
-        paths = [_write_failed(runs[0], error, state, settings)] if len(runs) == 1 and not parallel.rank() else []
-        if parallel.size() > 1:
-            # The other processes of the group wait for this one in vain: none of them can go on.
-            raise parallel.Lost(f"{type(error).__name__}: {first_line(error, sys.maxsize)}") from error
-        return paths
+        if costs.device_failed(error):
+            said = first_line(error, sys.maxsize)
+            raise UserError(f"the device failed ({said}): run the command again to go on") from error
+        paths = [_write_failed(run, error, state, settings) for run in runs if len(runs) == 1]
+        if paths and parallel.size() == 1:
+            return paths
+        raise broken(error, state, checkpoints, kept) from error
 
 
 def load(runs: Sequence[Run], settings: SweepSettings) -> list[Prepared]:
@@ -126,7 +128,7 @@ def _train(
 def _rescue(checkpoints: Checkpoints, state: State) -> None:
     """Save what the last update left, in the middle of a long step or evaluation; called from another thread."""
     # The lock is held while an update changes weights and moments: a state between the two would be wrong.
-    if state.lock.acquire(timeout=1.0):
+    if state.lock.acquire(timeout=1.0) and not state.torn:
         try:
             checkpoints.save(state)
             print(f"stopped after step {state.step}, progress saved: run the command again to go on", file=sys.stderr)
@@ -134,21 +136,19 @@ def _rescue(checkpoints: Checkpoints, state: State) -> None:
             print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
 
 
-def _cost(cohort: Cohort, state: State, began: float) -> Cost:
-    """What the cohort took; seconds and memory are of this process, steps and tokens of the whole training."""
-    on_gpu = cohort.device.type == "cuda"
+def _cost(cohort: Cohort, state: State) -> Cost:
+    """What the whole training took, earlier processes included, of the runs that are a cohort in the end."""
     return {
-        "seconds": time.perf_counter() - began,
+        "seconds": state.seconds,
         "steps": state.step,
         "tokens": state.tokens,
         "computed_tokens": state.slots,
-        # The most this process has held, earlier cohorts included; not measured on a processor.
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(cohort.device) if on_gpu else None,
+        "peak_memory_bytes": state.peak_memory_bytes,
         "cohort": len(cohort.runs),
     }
 
 
-def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cost, settings: SweepSettings) -> Path:
+def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, settings: SweepSettings) -> Path:
     """Write a run's record, with its predictions and its delta beside it; `row` is its position in the cohort."""
     run, history = cohort.runs[row], state.histories[row]
     _check_there(settings.output)
@@ -163,7 +163,7 @@ def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, cost: Cos
         "parameters": _parameters(cohort, row),
         "training": cast(list[TrainingLoss], history.training),
         "evaluations": cast(list[Evaluation], history.evaluations),
-        "cost": cost,
+        "cost": _cost(cohort, state),
         "environment": environment.describe(
             cohort.device, device.resolve_precision(run.protocol.precision, cohort.device)
         ),

@@ -7,7 +7,7 @@ from safetensors.numpy import save
 
 from peftcli import files
 from peftcli.engine.cohort import Cohort
-from peftcli.engine.training import State
+from peftcli.engine.state import State
 from peftcli.records import beside
 
 

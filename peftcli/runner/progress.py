@@ -12,7 +12,7 @@ from peftcli.runner.display import Status
 
 if TYPE_CHECKING:
     from peftcli.engine.cohort import Cohort
-    from peftcli.engine.training import State
+    from peftcli.engine.state import State
     from peftcli.runner.work import WorkUnit
 
 LONGEST = 300  # characters of what is running: a report must stay shorter than a pipe writes at once

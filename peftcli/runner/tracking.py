@@ -15,7 +15,7 @@ from peftcli.errors import UserError, unknown
 from peftcli.experiment.run import Run
 
 if TYPE_CHECKING:
-    from peftcli.engine.training import History, State
+    from peftcli.engine.state import History, State
 
 TRACKERS = ("tensorboard",)
 FOLDER = ".tensorboard"

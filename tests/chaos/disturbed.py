@@ -44,7 +44,7 @@ def _command(arguments: list[str], checkpoint_seconds: float) -> None:
     os.dup2(quiet, 2)
     sys.argv = ["peftcli", *arguments]
     original = cohort.Checkpoints
-    cohort.Checkpoints = lambda output, runs, _, data: original(output, runs, checkpoint_seconds, data)  # type: ignore[misc, assignment]
+    cohort.Checkpoints = lambda output, runs, _, *rest: original(output, runs, checkpoint_seconds, *rest)  # type: ignore[misc, assignment]
     main()
 
 
