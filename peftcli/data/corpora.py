@@ -35,21 +35,23 @@ def data_folder(option: Path | None) -> Path | None:
     return folder
 
 
-def read(task: Task, splits: Sequence[str], folder: Path | None) -> Tables:
+def read(task: Task, splits: Sequence[str], folder: Path | None, columns: Sequence[str] | None = None) -> Tables:
     """Read splits of a task as they are stored, unchecked. `folder` is what `data_folder` returns.
 
+    Of files, those splits' alone are read, and of these `columns` (by default the task's inputs and label) and `idx`.
     In a folder D, `nyu-mll/glue` is `D/glue`, and the treebank sample's NLTK folder `D/ptb_nltk`. Without a folder, a
     hub data set is read from the local caches, and otherwise from the hub. A custom task's `folder` is its own file or
     folder. Raises UserError where data is missing, needs a network that is not there, or cannot be read.
     """
+    columns = (*task.inputs, task.label) if columns is None else columns
     if not on_hub(task):
-        return _chosen(task, splits, _read_elsewhere(task, folder))
+        return _chosen(task, splits, _read_elsewhere(task, splits, folder, columns))
     if folder is None:
-        return _from_hub(task, splits)
+        return _from_hub(task, splits, columns)
     root = folder / task.data.rpartition("/")[2]
     if not root.is_dir():
         raise UserError(f"data folder {str(folder)!r} has no folder {root.name!r} for {task.data}; {_contents(folder)}")
-    return _from_folder(root, task, splits)
+    return _from_folder(root, task, splits, columns)
 
 
 def on_hub(task: Task) -> bool:
@@ -64,8 +66,8 @@ def patterns(task: Task, splits: Sequence[str]) -> list[str]:
     return [pattern for split in splits for pattern in (f"{prefix}{split}-*.parquet", f"{prefix}{split}/*.parquet")]
 
 
-def _read_elsewhere(task: Task, folder: Path | None) -> Tables:
-    """Return every split of a task that is not a hub data set."""
+def _read_elsewhere(task: Task, splits: Sequence[str], folder: Path | None, columns: Sequence[str]) -> Tables:
+    """Return the splits of a task that is not a hub data set, and maybe others."""
     import pyarrow as pa
 
     if task.data == DEMO:
@@ -73,21 +75,21 @@ def _read_elsewhere(task: Task, folder: Path | None) -> Tables:
     if task.data == TREEBANK:
         return treebank.tables(None if folder is None else folder / "ptb_nltk", task.labels)
     assert folder is not None, "a custom task is read from the file or folder that its recipe names"
-    return own_files.tables(task, folder)
+    return own_files.tables(task, splits, folder, columns)
 
 
-def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
+def _from_hub(task: Task, splits: Sequence[str], columns: Sequence[str]) -> Tables:
     """Read from the first that has all splits: files in the hub's cache, the hub, what `datasets` once prepared."""
     wanted, revision = patterns(task, splits), CONVERTED.get(task.data)
     root = hub.cached(task.data, revision, wanted)
     if root is not None and all(_shards(root / (task.subset or ""), split) for split in splits):
-        return _from_folder(root, task, splits)
+        return _from_folder(root, task, splits, columns)
     if hub.reachable():
         try:
             root = hub.download(task.data, revision, wanted)
         except Exception as error:  # the hub's client, and the libraries under it, raise many kinds
             raise UserError(f"cannot download {task.data}: {first_line(error)}") from error
-        return _from_folder(root, task, splits)
+        return _from_folder(root, task, splits, columns)
     tables = hub.prepared(task.data, task.subset)
     if tables is None:
         raise UserError(
@@ -97,15 +99,15 @@ def _from_hub(task: Task, splits: Sequence[str]) -> Tables:
     return _chosen(task, splits, tables)
 
 
-def _from_folder(root: Path, task: Task, splits: Sequence[str]) -> Tables:
+def _from_folder(root: Path, task: Task, splits: Sequence[str], columns: Sequence[str]) -> Tables:
     base = root / task.subset if task.subset else root
     if not base.is_dir():
         folders = sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
         raise UserError(f"{root}: {unknown(f'subset of {task.data}', task.subset, folders)}")
-    return {split: _read_split(base, split) for split in splits}
+    return {split: _read_split(base, split, columns) for split in splits}
 
 
-def _read_split(base: Path, split: str) -> "pa.Table":
+def _read_split(base: Path, split: str, columns: Sequence[str]) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -118,11 +120,16 @@ def _read_split(base: Path, split: str) -> "pa.Table":
     for file in shards:
         try:
             with parquet.ParquetFile(file) as opened:
-                tables.append(opened.read())
+                present = opened.schema_arrow.names
+                for name in columns:
+                    if name not in present:
+                        raise UserError(f"{file}: {unknown('column', name, present)}")
+                # Others may differ from file to file, or be of a type that cannot be read.
+                tables.append(opened.read(columns=[name for name in present if name in (*columns, "idx")]))
         except (pa.ArrowException, OSError) as error:
             raise UserError(f"cannot read {file}: {first_line(error)}") from None
     try:
-        return pa.concat_tables(tables)
+        return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise UserError(f"the files of {base}/{split} differ in their columns: {first_line(error)}") from None
 

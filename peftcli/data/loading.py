@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftcli.data import corpora, overreach, rows, splits, tokencache, tokenizers, tokens
+from peftcli.data import corpora, notes, overreach, rows, splits, tokencache, tokenizers, tokens
 from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
@@ -107,7 +107,8 @@ def source(run: Run, data_dir: Path | None) -> Path | None:
 def read(task: Task, location: Path | None, allow_other_data: bool = False) -> Corpus:
     """Read and check a task's labelled splits: `train` and those it is evaluated on.
 
-    Raises UserError where they are missing or unreadable, and where they are not what the task's row says.
+    Raises UserError where they are missing or unreadable, and where they are not what the task's row says. What is odd
+    about the user's own data and stops nothing is printed.
     """
     labelled = ("train", *task.evaluation)
     splits = {split: rows.check(task, split, table) for split, table in corpora.read(task, labelled, location).items()}
@@ -117,6 +118,8 @@ def read(task: Task, location: Path | None, allow_other_data: bool = False) -> C
             f"task {task.name}: this is not its data: {'; '.join(differences)} "
             "(--allow-other-data takes it and records the difference)"
         )
+    for note in rows.remarks(task, splits):
+        notes.say(note)
     return Corpus(splits, rows.fingerprint(splits), differences)
 
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from peftcli.data.examples import Array
 from peftcli.errors import UserError, unknown
-from peftcli.tasks.registry import Task
+from peftcli.tasks import labels, own_files
+from peftcli.tasks.registry import SPAN_STARTS, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-SPAN_STARTS = ("span1_index", "span2_index")  # which word of the text, split at white space, a span begins with
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,7 @@ class Rows:
     labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words], examples end to end
     numbers: Array  # [examples]: the data set's `idx`, or the row's number where it has none
     label_names: tuple[str, ...] | None = None  # those that the data set itself states, where it does
+    notes: tuple[str, ...] = ()  # what was taken otherwise than it may be meant
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -39,9 +39,8 @@ def check(task: Task, split: str, table: "pa.Table") -> Rows:
     finite number or not one of the task's, an empty split, and a sentence with more or fewer labels than words.
     """
     where = f"task {task.name}, split {split}"
-    names = (*task.text, *SPAN_STARTS) if task.kind == "span" else task.text
-    columns = {name: _column(table, name, where) for name in names}
-    labels = _column(table, task.label, where)
+    columns = {name: _column(table, name, where) for name in task.inputs}
+    answers = _column(table, task.label, where)
     if not len(table):
         raise UserError(f"{where}: no rows")
     for name, column in columns.items():
@@ -51,8 +50,10 @@ def check(task: Task, split: str, table: "pa.Table") -> Rows:
         numbers = np.arange(len(table))
     plain = {name: column.to_pylist() for name, column in columns.items()}
     if task.kind == "token":
-        _check_lengths(plain[task.text[0]], labels, task.label, where)
-    return Rows(plain, _labels(task, labels, where), numbers.astype(np.int64), _label_names(table, task.label))
+        _check_lengths(plain[task.text[0]], answers, task.label, where)
+    notes = json.loads((table.schema.metadata or {}).get(own_files.NOTES, "[]"))
+    names = _label_names(table, task.label)
+    return Rows(plain, _labels(task, answers, where), numbers.astype(np.int64), names, tuple(notes))
 
 
 def fingerprint(splits: Mapping[str, Rows]) -> str:
@@ -80,15 +81,32 @@ def differences(task: Task, splits: Mapping[str, Rows]) -> tuple[str, ...]:
     return tuple(phrases)
 
 
+def remarks(task: Task, splits: Mapping[str, Rows]) -> tuple[str, ...]:
+    """Return what is odd about the user's own data and stops nothing, a line each: about files, and about labels."""
+    notes = [note for rows in splits.values() for note in rows.notes]
+    if "train" in splits and task.labels and task.data == own_files.SOURCE:
+        counts = label_counts(task, splits["train"])
+        untrained = [name for name, count in zip(task.labels, counts, strict=True) if not count]
+        if untrained:
+            notes.append(f"task {task.name}: no training row has the labels {_list(map(repr, untrained))}")
+        for alike in labels.twins(task.labels, labels.without_case):
+            notes.append(f"task {task.name}: labels {_list(map(repr, alike))} look alike, and are a class each")
+    return tuple(notes)
+
+
 def label_counts(task: Task, rows: Rows) -> tuple[int, ...]:
     """Return how many examples (token tasks: words) of a split have each label."""
     return tuple(np.bincount(rows.labels.astype(np.int64), minlength=len(task.labels)).tolist())
 
 
 def _column(table: "pa.Table", name: str, where: str) -> "pa.ChunkedArray":
+    from pyarrow import types
+
     if name not in table.column_names:
         raise UserError(f"{where}: {unknown('column', name, table.column_names)}")
-    return table.column(name)
+    column = table.column(name)
+    # pandas writes a Categorical's texts as numbers into a dictionary of them.
+    return column.cast(column.type.value_type) if types.is_dictionary(column.type) else column
 
 
 def _check_values(column: "pa.ChunkedArray", what: str, words: bool, name: str, where: str) -> None:
@@ -96,7 +114,7 @@ def _check_values(column: "pa.ChunkedArray", what: str, words: bool, name: str, 
     from pyarrow import types
 
     values = column
-    if words and types.is_list(column.type) | types.is_large_list(column.type):
+    if words and _is_list(column.type):
         _check_present(column, name, where)
         values = column.combine_chunks().flatten()  # [words], all sentences end to end
     elif words:
@@ -114,13 +132,19 @@ def _check_present(column: "pa.ChunkedArray", name: str, where: str) -> None:
         raise UserError(f"{where}: column {name!r} misses its value {int(np.flatnonzero(missing)[0])} (from 0)")
 
 
-def _check_lengths(words: list[list[str]], labels: "pa.ChunkedArray", name: str, where: str) -> None:
+def _is_list(kind: "pa.DataType") -> bool:
     from pyarrow import types
 
-    if not (types.is_list(labels.type) or types.is_large_list(labels.type)):
-        raise UserError(f"{where}: column {name!r} holds {labels.type}, not lists of labels")
-    _check_present(labels, name, where)
-    for row, (sentence, tags) in enumerate(zip(words, labels.to_pylist(), strict=True)):
+    # Which of them depends on the writer, and all flatten to their values end to end.
+    kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
+    return any(is_one(kind) for is_one in kinds)
+
+
+def _check_lengths(words: list[list[str]], answers: "pa.ChunkedArray", name: str, where: str) -> None:
+    if not _is_list(answers.type):
+        raise UserError(f"{where}: column {name!r} holds {answers.type}, not lists of labels")
+    _check_present(answers, name, where)
+    for row, (sentence, tags) in enumerate(zip(words, answers.to_pylist(), strict=True)):
         if len(sentence) != len(tags):
             raise UserError(f"{where}: row {row} (from 0) has {len(sentence)} words and {len(tags)} labels")
 
@@ -145,11 +169,11 @@ def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _classes(values: NDArray[Any], labels: tuple[str, ...], where: str) -> NDArray[np.int64]:
+def _classes(values: NDArray[Any], names: tuple[str, ...], where: str) -> NDArray[np.int64]:
     classes = values.astype(np.int64)
-    bad = np.flatnonzero((classes < 0) | (classes >= len(labels)))  # -1 is the hub's mark of a hidden label
+    bad = np.flatnonzero((classes < 0) | (classes >= len(names)))  # -1 is the hub's mark of a hidden label
     if len(bad):
-        legal = (f"{number} ({label})" for number, label in enumerate(labels))
+        legal = (f"{number} ({name})" for number, name in enumerate(names))
         raise UserError(f"{where}: label {classes[bad[0]]} at {bad[0]} (from 0); known: {_list(legal)}")
     return classes
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from peftcli.data.examples import Array
-from peftcli.data.rows import SPAN_STARTS, Rows
+from peftcli.data.rows import Rows
 from peftcli.errors import UserError
+from peftcli.tasks.registry import SPAN_STARTS
 
 TOLERANCE = 3  # words; one row of WSC points at the word before its span
 # Punctuation that may surround a word in the text or in the span, and be missing in the other.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import corpora, loading, overreach, rows, tokenizers, tokens
+from peftcli.data import corpora, loading, notes, overreach, rows, tokenizers, tokens
 from peftcli.data.rows import Rows
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
@@ -17,7 +17,7 @@ from peftcli.errors import unknown
 from peftcli.experiment.run import task_of
 from peftcli.models.files import locate
 from peftcli.models.reach import reach
-from peftcli.tasks import tabular
+from peftcli.tasks import own_files
 from peftcli.tasks.registry import Task
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ class Prediction:
 
 def from_file(delta: Delta, model: str, file: Path, device: str | None = None) -> list[Prediction]:
     """Predict the rows of a file, numbered from 0; `device` is --device. Raises UserError."""
-    restored = restoring.restore(delta, model, device=choose(device))
-    table = tabular.read(file)
-    return _predict(delta, model, restored, unlabelled(restored.task, file.name, table, numbered=False), file.name)
+    task = task_of(delta.run)
+    texts = unlabelled(task, file.name, own_files.table(task, [file], task.inputs))
+    for note in texts.notes:
+        notes.say(note)
+    return _predict(delta, model, restoring.restore(delta, model, device=choose(device)), texts, file.name)
 
 
 def of_split(
@@ -50,17 +52,15 @@ def of_split(
     task = task_of(delta.run)
     check_split(task, split)
     source = loading.source(delta.run, data_dir)
-    table = corpora.read(task, (split,), source)[split]
-    restored = restoring.restore(delta, model, device=choose(device))
-    return _predict(delta, model, restored, unlabelled(task, split, table, numbered=True), f"split {split}")
+    texts = unlabelled(task, split, corpora.read(task, (split,), source, task.inputs)[split])
+    return _predict(delta, model, restoring.restore(delta, model, device=choose(device)), texts, f"split {split}")
 
 
-def unlabelled(task: Task, where: str, table: "pa.Table", numbered: bool) -> Rows:
-    """Check a table's texts, whatever it holds as labels; `numbered` keeps its own example numbers. Raises UserError."""
+def unlabelled(task: Task, where: str, table: "pa.Table") -> Rows:
+    """Check a table's texts, whatever it holds as labels, and keep its own example numbers. Raises UserError."""
     import pyarrow as pa
 
-    # A column `idx` of a user's file need not be unique, so its rows are numbered instead.
-    kept = [name for name in table.column_names if name != task.label and (numbered or name != "idx")]
+    kept = [name for name in table.column_names if name != task.label]
     # The reader wants labels, so every example gets the first one: a word each where the task labels words.
     blank: Any = [0] * len(table)
     if task.kind == "token" and task.text[0] in table.column_names:

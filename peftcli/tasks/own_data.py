@@ -3,14 +3,15 @@
 `tasks: [{name: mine, data: folder, text: [a, b], label: y, metric: f1}]` with files named train and validation.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from peftcli.errors import UserError, first_error, unknown
-from peftcli.tasks import metrics, own_files, registry
+from peftcli.errors import LONGEST, UserError, first_error, unknown
+from peftcli.tasks import labels, metrics, own_files, registry, tabular
 from peftcli.tasks.registry import Task
 
 # The option that a custom task's `label` becomes, since `label` in any other entry is what tables call the task.
@@ -21,7 +22,7 @@ DEFAULTS = {
 }
 TWO_CLASSES = ("f1", "mean_accuracy_f1")  # metrics that are defined for two classes alone
 
-Columns = Mapping[str, Sequence[Any]]  # one file's columns by name
+Places = dict[str, str]  # a label as it is spelled -> the file and row where it stands first
 
 
 class Description(BaseModel):
@@ -30,7 +31,7 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     data: Annotated[str, Field(min_length=1)] = Field(
-        description="The folder with the files named train and validation (CSV, TSV, JSON lines or parquet)."
+        description="The folder with the files named train and validation (CSV, TSV, JSON or parquet), or one file."
     )
     text: Annotated[list[str], Field(min_length=1, max_length=2)] = Field(
         description="The columns of the text, one or two."
@@ -55,6 +56,8 @@ class Description(BaseModel):
     @field_validator("labels", mode="before", json_schema_input_type=list[str | int | float | bool] | None)
     @classmethod
     def _labels_are_text(cls, value: Any) -> Any:
+        if isinstance(value, list) and None in value:
+            raise ValueError("YAML reads null and ~ as nothing: a label of that name stands in quotes, 'null'")
         # YAML reads `labels: [0, 1]` as numbers, and a CSV file holds the same labels as text
         return list(map(str, value)) if isinstance(value, list) else value
 
@@ -100,16 +103,17 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     if (kind == "pair") != (len(entry.text) == 2) and kind != "regression":
         raise UserError(f"{where}: kind {kind} with {len(entry.text)} text columns: a pair has two, the others one")
     data = location(recipe, options)
-    splits = own_files.columns(data)
-    for name in (*entry.text, entry.label):
-        _check_column(where, splits["train"], name)
-    labels = [] if kind == "regression" else entry.labels or _labels(where, splits, entry.label)
+    try:
+        splits = _places(own_files.of_splits(data, ("train", "validation")), entry, kind)
+        names = [] if kind == "regression" else entry.labels or _labels(kind, splits, entry.label)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     return {
         "kind": kind,
         "text": list(entry.text),
         "label": entry.label,
-        "labels": labels,
-        "metrics": _metrics(where, kind, len(labels), entry.metric or []),
+        "labels": names,
+        "metrics": _metrics(where, kind, len(names), entry.metric or []),
         "fingerprint": own_files.fingerprint(data),
     }
 
@@ -124,31 +128,63 @@ def locations(recipe: Path, entries: Iterable[tuple[str, Mapping[str, Any]]]) ->
     return {name: location(recipe, options) for name, options in entries if options}
 
 
-def _check_column(where: str, files: Sequence[Columns], name: str) -> None:
-    for columns in files:
-        if name not in columns:
-            raise UserError(f"{where}: {unknown('column', name, columns)}")
+def _places(splits: Mapping[str, Sequence[Path]], entry: Description, kind: str) -> dict[str, Places]:
+    """Return split -> its labels, and where each stands first. Raises UserError for a missing label or column."""
+    places: dict[str, Places] = {}
+    for split, paths in splits.items():
+        places[split] = {}
+        for file in paths:
+            read = tabular.columns(file, (*entry.text, entry.label))
+            where = f"{file}: column {entry.label!r}"
+            for row, spellings in enumerate(labels.spelled(read.values[entry.label], where, kind == "token")):
+                for spelling in spellings:
+                    places[split].setdefault(spelling, f"{file.name}, row {row} from 0")
+    return places
 
 
-def _labels(where: str, splits: Mapping[str, Sequence[Columns]], column: str) -> list[str]:
-    """Return the label names of the training and validation rows: sorted as numbers where all are, else as text."""
-    names: set[str] = set()
-    for split in ("train", "validation"):
-        files = splits.get(split, ())
-        _check_column(f"{where}, split {split}", files, column)
-        for value in (value for columns in files for value in columns[column]):
-            names.update(map(str, value if isinstance(value, list) else [value]))  # a token task has a list a row
-    if names & {"", "None"}:
-        raise UserError(f"{where}: column {column!r} misses a label")
-    if len(names) < 2:
-        raise UserError(f"{where}: column {column!r} has one label alone: {next(iter(names))!r}")
-    numbers = [own_files.number(name) for name in names]
+def _labels(kind: str, splits: Mapping[str, Places], column: str) -> list[str]:
+    """Return the classes of the training and validation rows: in the order of numbers where all are, else of text."""
+    class_of = labels.merged(spelling for places in splits.values() for spelling in places)
+    classes = list(dict.fromkeys(class_of.values()))
+    if len(classes) < 2:
+        raise UserError(f"column {column!r} has one label alone: {classes[0]!r}")
+    numbers = [labels.number(spelling) for spelling in splits["train"]]
     # Fractions are scores: a class a value would train, and mean nothing.
-    if any(number is not None and number % 1 for number in numbers):
+    if None not in numbers and any(number != number.to_integral_value() for number in numbers if number is not None):
         raise UserError(
-            f"{where}: column {column!r} holds numbers such as {min(names)}: kind: regression, or list labels"
+            f"column {column!r} holds numbers such as {min(splits['train'])}: kind: regression, or list labels"
         )
-    return sorted(names, key=float) if None not in numbers else sorted(names)
+    trained = {class_of[spelling]: f"{spelling!r} ({place})" for spelling, place in splits["train"].items()}
+    for spelling, place in splits.get("validation", {}).items():
+        if class_of[spelling] not in trained:
+            _check_untrained(kind, spelling, place, trained, classes)
+    # Case may be meant where there are hundreds of tags (NN, nn), and blanks never are.
+    likeness = labels.without_blanks if kind == "token" else labels.without_case
+    for alike in labels.twins(trained, likeness):
+        raise UserError(f"labels {' and '.join(trained[name] for name in alike)} differ in spelling: {_mend(classes)}")
+    return classes
+
+
+def _check_untrained(kind: str, spelling: str, place: str, trained: Places, classes: Sequence[str]) -> None:
+    """Refuse a label that no training row has.
+
+    Nothing can learn it, and every metric counts it. Where it looks like a label of training it is that label, spelled
+    otherwise. Else it is a mistake where a row has one label; a tag that is rare among words may well be in the
+    validation set alone, and reading the data remarks on it.
+    """
+    for name in trained:
+        if labels.without_case(name) == labels.without_case(spelling):
+            raise UserError(
+                f"label {spelling!r} ({place}) is in no training row, but {trained[name]}: {_mend(classes)}"
+            )
+    if kind != "token":
+        raise UserError(f"label {spelling!r} ({place}) is in no training row: {_mend(classes)}")
+
+
+def _mend(classes: Sequence[str]) -> str:
+    # In the order they would have had, so that the runs' ids are those of before.
+    listed = json.dumps(classes, ensure_ascii=False)
+    return f"mend the files, or list what are classes: labels: {listed if len(listed) <= LONGEST else '[...]'}"
 
 
 def _metrics(where: str, kind: str, labels: int, requested: Sequence[str]) -> list[str]:

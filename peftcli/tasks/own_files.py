@@ -1,20 +1,24 @@
 """The files of a custom task: found by the names of the splits, read, their labels numbered, and fingerprinted."""
 
 import hashlib
+import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peftcli import files
 from peftcli.errors import UserError, unknown
-from peftcli.tasks import tabular
-from peftcli.tasks.registry import Task
+from peftcli.tasks import labels, tabular
+from peftcli.tasks.registry import SPAN_STARTS, Task
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 SOURCE = "own data"  # a custom task's `data`, where the others name a hub repository; the held-out rows depend on it
 HELD_OUT = 0.1  # fraction of a single file that becomes the validation set
+LONGEST_TEXT = 10**9  # words, of which a span may begin with any
+NOTES = b"notes"  # the key of a table's metadata that holds what was taken otherwise than it may be meant, as JSON
 NAMES = {  # the name of a file, up to its first hyphen -> split
     "train": "train",
     "validation": "validation",
@@ -25,110 +29,137 @@ NAMES = {  # the name of a file, up to its first hyphen -> split
 }
 
 
-def columns(location: Path) -> dict[str, list[dict[str, list[Any]]]]:
-    """Return the columns of every split's files: split -> [files] -> column name -> [rows]. Raises UserError.
+def of_splits(location: Path, splits: Sequence[str]) -> dict[str, list[Path]]:
+    """Return the files of splits, each in order of name; a single file is the training set, part of which is held out.
 
-    The values are plain ones; planning reads them, so pyarrow is imported for parquet files alone.
+    Raises UserError where a split has no file, or two that are not its shards.
     """
-    return {split: [tabular.columns(file) for file in paths] for split, paths in _files(location).items()}
-
-
-def read(location: Path) -> dict[str, "pa.Table"]:
-    """Read all splits as they are in their files. Raises UserError."""
-    return {split: _joined([tabular.read(file) for file in paths]) for split, paths in _files(location).items()}
-
-
-def tables(task: Task, location: Path) -> dict[str, "pa.Table"]:
-    """Read a custom task's splits, labels as numbers; a test split without labels has none. Raises UserError.
-
-    A single file is divided at random, in the same way each time: `HELD_OUT` of its rows are the validation set.
-    """
-    splits = {split: _numbered(task, split, table) for split, table in read(location).items()}
-    if "validation" in splits:
-        return splits
-    from peftcli.seeds import generator  # imports numpy, which planning does without
-
-    whole = splits["train"]
-    order = generator(0, task.data).permutation(len(whole)).tolist()
-    count = max(1, round(HELD_OUT * len(order)))
-    return {"train": whole.take(sorted(order[count:])), "validation": whole.take(sorted(order[:count]))}
-
-
-def fingerprint(location: Path) -> str:
-    """Return a hash of the files of every split but the test, which no number depends on; 16 hexadecimal digits."""
-    digest, splits = hashlib.sha256(), _files(location)
-    for split in ("train", "validation"):
-        for file in splits.get(split, ()):
-            digest.update(f"{split} {file.suffix} {files.sha256(file)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def number(value: Any) -> float | None:
-    """Return a label as a number, None where it is not one."""
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _files(location: Path) -> dict[str, list[Path]]:
-    """Return the files of each split in order of name; a single file is the training set, part of which is held out."""
     if location.is_file():
         return {"train": [location]}
     if not location.is_dir():
         raise UserError(f"data {str(location)!r} does not exist: a file, or a folder with train and validation files")
-    splits: dict[str, list[Path]] = {}
-    for file in sorted(location.iterdir()):
-        split = NAMES.get(file.stem.partition("-")[0])
-        if file.suffix in tabular.SUFFIXES and split:
-            splits.setdefault(split, []).append(file)
-    for split in ("train", "validation"):
-        if split not in splits:
+    named = [(file, NAMES.get(_first_word(file))) for file in sorted(location.iterdir())]
+    grouped = {
+        split: [file for file, its_split in named if its_split == split and file.suffix.lower() in tabular.SUFFIXES]
+        for split in splits
+    }
+    for split, paths in grouped.items():
+        if not paths:
             raise UserError(f"data {str(location)!r} has no {split} file: {split}{{{','.join(tabular.SUFFIXES)}}}")
-    for paths in splits.values():
         # Several files are one split only as shards, train-0.csv and train-1.csv; dev.csv beside val.csv is ambiguous.
-        kinds = {(file.suffix, file.stem.partition("-")[0]) for file in paths}
+        kinds = {(file.suffix.lower(), _first_word(file)) for file in paths}
         if len(kinds) > 1 or (len(paths) > 1 and any("-" not in file.stem for file in paths)):
             raise UserError(f"data {str(location)!r} has {paths[0].name} and {paths[1].name}: keep one of them")
-    return splits
+    return grouped
 
 
-def _joined(shards: Sequence["pa.Table"]) -> "pa.Table":
+def _first_word(file: Path) -> str:
+    return file.stem.partition("-")[0].lower()
+
+
+def tables(task: Task, splits: Sequence[str], location: Path, columns: Sequence[str]) -> dict[str, "pa.Table"]:
+    """Read columns of a custom task's splits, and no other file or column; labels are numbers. Raises UserError.
+
+    A single file is divided at random, in the same way each time: `HELD_OUT` of its rows are the validation set.
+    """
+    grouped = of_splits(location, splits)
+    if location.is_file():
+        from peftcli.seeds import generator  # imports numpy, which planning does without
+
+        whole = table(task, grouped["train"], columns)
+        order = generator(0, task.data).permutation(len(whole)).tolist()
+        count = max(1, round(HELD_OUT * len(order)))
+        return {"train": whole.take(sorted(order[count:])), "validation": whole.take(sorted(order[:count]))}
+    return {split: table(task, paths, columns) for split, paths in grouped.items()}
+
+
+def table(task: Task, paths: Sequence[Path], columns: Sequence[str]) -> "pa.Table":
+    """Read columns of a task from files, one after another: texts (a missing one is empty), labels as numbers.
+
+    A class is its position in `task.labels`, a score stays itself. Raises UserError naming file and row.
+    """
     import pyarrow as pa
 
+    values: dict[str, list[Any]] = {name: [] for name in columns}
+    notes: list[str] = []
+    for file in paths:
+        read = tabular.columns(file, columns)
+        notes += [read.note] if read.note else []
+        for name, column in read.values.items():
+            where = f"{file}: column {name!r}"
+            if name == task.label:
+                values[name] += _numbered(task, column, where)
+                continue
+            values[name] += [_input(task, name, value, where, row) for row, value in enumerate(column)]
+            missing = [row for row, value in enumerate(column) if labels.is_missing(value)]
+            if missing:
+                notes.append(f"{where} has no text in {len(missing)} rows, first in row {missing[0]} (from 0): empty")
+    arrays = {name: pa.array(column, _type(task, name)) for name, column in values.items()}
+    return pa.table(arrays).replace_schema_metadata({NOTES: json.dumps(notes)})
+
+
+def fingerprint(location: Path) -> str:
+    """Return a hash of the files of every split but the test, which no number depends on; 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for split, paths in of_splits(location, ("train", "validation")).items():
+        for file in paths:
+            digest.update(f"{split} {file.suffix.lower()} {files.sha256(file)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _type(task: Task, name: str) -> "pa.DataType":
+    import pyarrow as pa
+
+    if name == task.label and task.kind == "regression":
+        return pa.float64()
+    plain = pa.int64() if name == task.label or name in SPAN_STARTS else pa.string()
+    return pa.list_(plain) if task.kind == "token" else plain
+
+
+def _input(task: Task, name: str, value: Any, where: str, row: int) -> str | int | list[str]:
+    """Return a row's text, words (token tasks), or the word that a span begins with."""
+    if name in SPAN_STARTS:
+        start = labels.number(labels.as_text(value, where, row))
+        if start is None or start != start.to_integral_value() or abs(start) > LONGEST_TEXT:
+            raise UserError(f"{where}: row {row} (from 0) holds {value!r}, not a whole number")
+        return int(start)
+    if task.kind != "token":
+        # A CSV has no other way to write that there is none, and the same table gives the same in every format.
+        return "" if labels.is_missing(value) else labels.as_text(value, where, row)
+    if not isinstance(value, list):
+        kind = "nothing" if value is None else f"a {type(value).__name__}"
+        raise UserError(f"{where}: row {row} (from 0) holds {kind}, not a list of words")
+    if any(labels.is_missing(word) for word in value):
+        raise UserError(f"{where}: row {row} (from 0) holds nothing among its words")
+    return [labels.as_text(word, where, row) for word in value]
+
+
+def _numbered(task: Task, values: Sequence[Any], where: str) -> list[Any]:
+    """Return a column of labels as numbers, [rows], or in token tasks [rows][words]."""
+    rows = labels.spelled(values, where, words=task.kind == "token")
+    if task.kind == "regression":
+        return [_score(value, where, row) for row, value in enumerate(values)]
+    position_of = labels.finder(task.labels)
+
+    def numbered(spelling: str, row: int) -> int:
+        position = position_of(spelling)
+        if position is None:
+            raise UserError(f"{where}: row {row} (from 0): {unknown('label', spelling, task.labels)}")
+        return position
+
+    classes = [[numbered(spelling, row) for spelling in spellings] for row, spellings in enumerate(rows)]
+    return classes if task.kind == "token" else [only for (only,) in classes]
+
+
+def _score(value: Any, where: str, row: int) -> float:
+    # A boolean counts as 0 or 1; words that Python reads as numbers, such as nan, are none.
+    spelled = value if isinstance(value, int | float) else labels.number(str(value))
     try:
-        return shards[0] if len(shards) == 1 else pa.concat_tables(shards)
-    except pa.ArrowException:
-        raise UserError("the files of one split differ in their columns") from None
-
-
-def _numbered(task: Task, split: str, table: "pa.Table") -> "pa.Table":
-    """Return a table's texts and its labels as numbers: a class is its index in `task.labels`, a score stays itself."""
-    import pyarrow as pa
-
-    texts = {name: table.column(name) for name in task.text if name in table.column_names}
-    if task.label not in table.column_names:
-        return pa.table(
-            texts
-        )  # an unlabelled test split; elsewhere the missing column is refused when rows are checked
-    where = f"task {task.name}, split {split}"
-    index = {label: position for position, label in enumerate(task.labels)}
-
-    def class_of(value: Any, row: int) -> int:
-        if str(value) not in index:
-            raise UserError(f"{where}: row {row} (from 0): {unknown('label', str(value), index)}")
-        return index[str(value)]
-
-    def numbered(value: Any, row: int) -> Any:
-        if task.kind == "regression":
-            score = number(value)
-            if score is None:
-                raise UserError(
-                    f"{where}: label {value!r} of row {row} (from 0) is not a number, which kind: regression needs"
-                )
-            return score
-        # a token task's row has a label for each word
-        return [class_of(label, row) for label in value] if isinstance(value, list) else class_of(value, row)
-
-    labels = [numbered(value, row) for row, value in enumerate(table.column(task.label).to_pylist())]
-    return pa.table({**texts, task.label: pa.array(labels)})
+        score = math.nan if spelled is None else float(spelled)
+    except OverflowError:
+        score = math.inf
+    if not math.isfinite(score):
+        raise UserError(
+            f"{where}: label {value!r} of row {row} (from 0) is not a finite number, which kind: regression needs"
+        )
+    return score

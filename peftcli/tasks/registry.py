@@ -8,6 +8,7 @@ from peftcli.errors import UserError, unknown
 from peftcli.tasks import demo
 
 Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
+SPAN_STARTS = ("span1_index", "span2_index")  # which word of the text, split at white space, a span begins with
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Task:
     label: str = "label"  # the label column
     note: str = ""  # what `peftcli list tasks` adds
     submitted_as: Literal["name", "number"] = "name"  # how the GLUE server takes a class label
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns of an example without its label."""
+        return (*self.text, *SPAN_STARTS) if self.kind == "span" else self.text
 
     @property
     def columns(self) -> dict[str, str]:

@@ -1,95 +1,145 @@
-"""Reading a table of examples from one file: CSV, TSV, JSON lines or parquet. No torch."""
+"""Reading the columns of a file that a task uses: CSV, TSV, JSON or parquet. What else the file holds is left alone."""
 
-import csv
+import codecs
+import io
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from peftcli.errors import UserError, first_line
-from peftcli.files import read_text
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+from peftcli.errors import UserError, first_line, unknown
+from peftcli.tasks import delimited
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
-LONGEST_FIELD = 10_000_000  # characters; Python's csv refuses fields over 131,072, which a long document may exceed
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
-def read(file: Path) -> "pa.Table":
-    """Read a file into a table, as `columns` does. Raises UserError, also where one column mixes types."""
-    import pyarrow as pa
+@dataclass(frozen=True)
+class Columns:
+    """Columns of one file by name, each [rows] of plain values, and what was taken of the file that may be meant otherwise."""
 
-    if file.suffix == ".parquet":
-        return _parquet(file)
-    arrays: dict[str, Any] = {}
-    for name, values in columns(file).items():
-        try:
-            arrays[name] = pa.array(values)
-        except (pa.ArrowException, OverflowError):
-            raise UserError(f"{file}: column {name!r} mixes values of several kinds") from None
-    return pa.table(arrays)
+    values: dict[str, list[Any]]
+    note: str | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
 
 
-def columns(file: Path) -> dict[str, list[Any]]:
-    """Read a file's columns by name, in the format of its suffix; the values of a CSV or TSV are all text.
+def columns(file: Path, names: Sequence[str]) -> Columns:
+    """Read columns of a file, in the format of its suffix; the values of a CSV or TSV are all text.
 
-    CSV and TSV files name their columns in the first line; a CSV quotes with ", a TSV not at all. JSON lines (`.json`
-    too) have one object a line, and a key that a line lacks is None there. Raises UserError where the file cannot be
-    read or is not of that format.
+    CSV and TSV files name their columns in the first line. JSON is one object a line, an array of objects, or an object
+    of columns as pandas writes it. Raises UserError where the file cannot be read, is not of that format, lacks a
+    column or has it twice, lacks it in one row, or holds no rows.
     """
-    if file.suffix not in SUFFIXES:
+    form = file.suffix.lower()
+    if form not in SUFFIXES:
         raise UserError(f"{file}: its suffix {file.suffix!r} is none of {', '.join(SUFFIXES)}")
-    if file.suffix == ".parquet":
-        plain: dict[str, list[Any]] = _parquet(file).to_pydict()
-        return plain
-    text = read_text(file, "data file").removeprefix("\ufeff")  # the byte order mark that Excel writes
-    rows = list(_separated(file, text) if file.suffix in (".csv", ".tsv") else _objects(file, text))
-    if not rows:
+    if form == ".parquet":
+        read = Columns(_parquet(file, names))
+    elif form in (".csv", ".tsv"):
+        read = _separated(file, _text(file), form, names)
+    else:
+        read = Columns(_json(file, _text(file), names))
+    if not len(read):
         raise UserError(f"{file} holds no rows")
-    return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
+    return read
 
 
-def _parquet(file: Path) -> "pa.Table":
+def _text(file: Path) -> str:
+    """Decode a file: UTF-16 where it begins with that encoding's mark (Excel's "Unicode text"), else UTF-8."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read data file {file}: {error.strerror}") from None
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if content.startswith(marks) else "utf-8-sig"  # the latter with or without a mark
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = len(_LINE_END.findall(content, 0, error.start)) + 1
+        raise UserError(
+            f"{file}: line {line} is not {encoding.removesuffix('-sig').upper()} text "
+            f"(byte 0x{content[error.start]:02X}): save the file as UTF-8"
+        ) from None
+
+
+def _check_names(file: Path, header: Iterable[str], names: Sequence[str]) -> None:
+    present = list(header)
+    for name in names:
+        if name not in present:
+            raise UserError(f"{file}: {unknown('column', name, present)}")
+        if present.count(name) > 1:
+            raise UserError(f"{file}: it has {present.count(name)} columns {name!r}")
+
+
+def _separated(file: Path, text: str, form: str, names: Sequence[str]) -> Columns:
+    table, note = (
+        delimited.tab_separated(file, text) if form == ".tsv" else (delimited.comma_separated(file, text), None)
+    )
+    if not table:
+        raise UserError(f"{file} holds no rows")
+    header, *rows = table
+    _check_names(file, header, names)
+    positions = {name: header.index(name) for name in names}
+    return Columns({name: [fields[position] for fields in rows] for name, position in positions.items()}, note)
+
+
+def _parquet(file: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(file)
-    except (pa.ArrowException, OSError) as error:
+        with parquet.ParquetFile(file) as opened:
+            _check_names(file, opened.schema_arrow.names, names)
+            table = opened.read(columns=list(names))
+        return {name: table.column(name).to_pylist() for name in names}
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8 is a ValueError
         raise UserError(f"cannot read {file}: {first_line(error)}") from None
 
 
-def _separated(file: Path, text: str) -> Iterator[dict[str, Any]]:
-    quoting: Any = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if file.suffix == ".tsv" else {"strict": True}
-    csv.field_size_limit(LONGEST_FIELD)
-    # Line ends are kept, for a quoted field may run over several lines.
-    lines = csv.reader(text.splitlines(keepends=True), **quoting)
+def _json(file: Path, text: str, names: Sequence[str]) -> dict[str, list[Any]]:
+    rows = _rows(file, text)
+    for row, value in enumerate(rows):
+        if not isinstance(value, dict):
+            raise UserError(f"{file}: row {row} (from 0) is not a JSON object")
+    if rows:
+        _check_names(file, dict.fromkeys(name for row in rows for name in row), names)
+    for row, value in enumerate(rows):
+        for name in names:
+            if name not in value:
+                raise UserError(f"{file}: row {row} (from 0) has no {name!r}")
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _rows(file: Path, text: str) -> list[Any]:
+    """Return the values of a JSON file, which should be objects: of its array, of its lines, or of its columns."""
     try:
-        names = next(lines, [])
-        if len(set(names)) != len(names) or not all(names):
-            raise UserError(f"{file}: its first line must name every column, each once")
-        for fields in lines:
-            if not fields:  # an empty line
-                continue
-            if len(fields) != len(names):
-                raise UserError(
-                    f"{file}: line {lines.line_num} has {len(fields)} fields, and the first line {len(names)}"
-                )
-            yield dict(zip(names, fields, strict=True))
-    except csv.Error as error:
-        raise UserError(f"{file}: line {lines.line_num}: {error}") from None
+        whole = json.loads(text)  # ends at the second of several lines
+    except (ValueError, RecursionError) as error:
+        if text.lstrip().startswith("["):
+            where = f"line {error.lineno}" if isinstance(error, json.JSONDecodeError) else "the file"
+            raise UserError(f"{file}: {where} is not JSON: {first_line(error)}") from None
+        return _lines(file, text)
+    if isinstance(whole, list):
+        return whole
+    if isinstance(whole, dict) and whole and all(isinstance(column, dict) for column in whole.values()):
+        # pandas' `to_json` by default: column -> index -> value. No row's texts are objects, so it is nothing else.
+        index = list(next(iter(whole.values())))
+        if all(list(column) == index for column in whole.values()):
+            return [{name: column[key] for name, column in whole.items()} for key in index]
+    return [whole]
 
 
-def _objects(file: Path, text: str) -> Iterator[dict[str, Any]]:
-    # Not splitlines, which also breaks at separators that JSON text may hold, such as U+2028.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise UserError(f"{file}: line {number} is not JSON") from None
-        if not isinstance(row, dict):
-            raise UserError(f"{file}: line {number} is not a JSON object")
-        yield row
+def _lines(file: Path, text: str) -> list[Any]:
+    rows = []
+    # JSON text may hold what `str.splitlines` breaks at, such as U+2028, but no line end.
+    for number, line in enumerate(io.StringIO(text, newline=None), 1):
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError):
+                raise UserError(f"{file}: line {number} is not JSON") from None
+    return rows

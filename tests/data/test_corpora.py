@@ -40,7 +40,7 @@ def test_the_layout_of_the_hubs_converted_branch(tmp_path: Path) -> None:
     for split in ("train", "validation"):
         (tmp_path / "super_glue" / "cb" / split).mkdir(parents=True)
         pq.write_table(pa.table(ROWS), tmp_path / "super_glue" / "cb" / split / "0000.parquet")
-    assert len(corpora.read(CB, ("train", "validation"), tmp_path)["validation"]) == 3
+    assert len(corpora.read(CB, ("train", "validation"), tmp_path, ("label",))["validation"]) == 3
 
 
 def test_the_synthetic_task_needs_no_files(tmp_path: Path) -> None:
@@ -106,8 +106,31 @@ def test_files_with_unlike_columns_are_refused(tmp_path: Path) -> None:
     rte(tmp_path, 2)
     write_split(tmp_path / "odd", "train", {"sentence1": [1, 2, 3]}, 2)
     (tmp_path / "odd" / "train-00001-of-00002.parquet").rename(tmp_path / "glue/rte/train-00001-of-00002.parquet")
+    with pytest.raises(UserError, match=r"train-00001-of-00002.parquet: unknown column 'sentence2'.*known: sentence1$"):
+        corpora.read(RTE, ("train",), tmp_path)
+    write_split(tmp_path / "odd", "train", {**ROWS, "sentence1": [["x"], ["y"], ["z"]]}, 2)
+    (tmp_path / "odd" / "train-00001-of-00002.parquet").rename(tmp_path / "glue/rte/train-00001-of-00002.parquet")
     with pytest.raises(UserError, match="differ in their columns"):
         corpora.read(RTE, ("train",), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param({"other": [1, 2, 3]}, id="other kinds"),
+        pytest.param({"other": [{"x": [1]}] * 3}, id="nested"),
+        pytest.param({"another": ["x", "y", "z"]}, id="other names"),
+        pytest.param({"sentence1": pa.array(["a", "b", "c"], pa.large_string())}, id="large text"),
+        pytest.param({"label": pa.array([0, 1, 0], pa.int8())}, id="small numbers"),
+    ],
+)
+def test_files_may_differ_in_columns_that_no_task_uses(tmp_path: Path, other: dict[str, Any]) -> None:
+    rte(tmp_path, 2)
+    write_split(tmp_path / "odd", "train", {**ROWS, **other, "idx": [7, 8, 9]}, 1)
+    write_split(tmp_path / "glue" / "rte", "train", {**ROWS, "other": ["x", "y", "z"], "idx": [4, 5, 6]}, 2)
+    (tmp_path / "odd" / "train-00000-of-00001.parquet").rename(tmp_path / "glue/rte/train-00001-of-00002.parquet")
+    read = corpora.read(RTE, ("train",), tmp_path)["train"].to_pydict()
+    assert read == {**{name: values[:2] + values for name, values in ROWS.items()}, "idx": [4, 5, 7, 8, 9]}
 
 
 def test_the_data_folder_is_given_or_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

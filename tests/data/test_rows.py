@@ -44,6 +44,29 @@ def test_words_and_their_labels_lie_end_to_end() -> None:
 
 
 @pytest.mark.parametrize(
+    "kind", [pa.list_(pa.string(), 2), pa.large_list(pa.large_string()), pa.list_view(pa.string())]
+)
+def test_lists_of_every_kind_are_words(kind: pa.DataType) -> None:
+    words = pa.array([["EU", "x"], ["y", "z"]], kind)
+    read = rows.check(CONLL, "train", pa.table({"tokens": words, "ner_tags": pa.array([[3, 0], [1, 8]])}))
+    assert read.columns == {"tokens": [["EU", "x"], ["y", "z"]]}
+    tags = pa.array([[3, 0], [1, 8]], pa.list_(pa.int8(), 2))
+    assert rows.check(CONLL, "train", pa.table({"tokens": words, "ner_tags": tags})).labels.tolist() == [3, 0, 1, 8]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pa.array(["a", "b"]).dictionary_encode(),
+        pa.array(["a", "b"], pa.large_string()),
+        pa.chunked_array([pa.array([value]).dictionary_encode() for value in "ab"]),
+    ],
+)
+def test_texts_of_every_kind_are_text(texts: Any) -> None:
+    assert rows.check(RTE, "train", table(sentence1=texts)).columns["sentence1"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"sentence2": None}, "unknown column 'sentence2': did you mean 'sentence1'"),

@@ -1,10 +1,12 @@
 """Predictions on files and splits: those of a stock model, in the form of a table, of JSON lines, of the GLUE server."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
@@ -153,3 +155,76 @@ def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys:
     record = trained.train(tmp_path, base, "full", task)[0]
     found = written(beside.delta(record.path), base, tmp_path / "out2.tsv", source).splitlines()[1:]
     assert len({float(line.split("\t")[1]) for line in found}) > 10
+
+
+@pytest.fixture(scope="module")
+def of_own_data(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A delta of a task of one's own, its files in `mine` beside the records."""
+    folder = tmp_path_factory.mktemp("own")
+    trained.write_rows(folder / "mine")
+    task = {"name": "mine", "data": "mine", "text": ["sentence1", "sentence2"], "label": "y"}
+    return beside.delta(trained.train(folder, base, "bitfit", task)[0].path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sentence1,sentence2,y\na hat,a cup,-1\na cup,a hat,?\n",
+        "sentence1,sentence2,y\na hat,a cup,\na cup,a hat,\n",
+        "sentence2,sentence1\na hat,a cup\na cup,a hat\n",
+        ",sentence1,sentence2,y\n0,a hat,a cup,nobody's\n1,a cup,a hat,1.5\n",
+    ],
+)
+def test_a_test_split_is_predicted_whatever_its_labels_are(
+    content: str, of_own_data: Path, base: Path, tmp_path: Path
+) -> None:
+    trained.write_rows(tmp_path / "mine")
+    (tmp_path / "mine" / "test.csv").write_text(content)
+    lines = written(of_own_data, base, tmp_path / "out.tsv", split="test", data_dir=tmp_path / "mine").splitlines()
+    assert [line.partition("\t")[0] for line in lines] == ["index", "0", "1"]
+    assert lines == written(of_own_data, base, tmp_path / "b.tsv", tmp_path / "mine" / "test.csv").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("sentence1,sentence2,y\n", "test.csv holds no rows"),
+        ("sentence1,sentence2,y\na hat,a cup\n", "test.csv: line 2 has 2 fields, and the first line 3"),
+        ("sentence1,y\na hat,x\n", "test.csv: unknown column 'sentence2': did you mean 'sentence1'"),
+        (None, "has no test file"),
+    ],
+)
+def test_a_test_split_that_cannot_be_read_is_a_line(
+    content: str | None, message: str, of_own_data: Path, base: Path, tmp_path: Path
+) -> None:
+    trained.write_rows(tmp_path / "mine")
+    if content is not None:
+        (tmp_path / "mine" / "test.csv").write_text(content)
+    with pytest.raises(UserError, match=message):
+        written(of_own_data, base, tmp_path / "out.tsv", split="test", data_dir=tmp_path / "mine")
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0c", "\x1e", "\r", "\n", '"', "\t"])
+def test_a_prediction_for_each_row_whatever_is_in_its_text(
+    sign: str, of_own_data: Path, base: Path, tmp_path: Path
+) -> None:
+    rows = [{"sentence1": f"{sign}{sign}a hat{sign}", "sentence2": sign} for _ in range(5)]
+    table = pd.DataFrame(rows)
+    table.to_csv(tmp_path / "x.csv", quoting=csv.QUOTE_ALL)
+    table.to_csv(tmp_path / "x.tsv", quoting=csv.QUOTE_ALL, sep="\t")
+    table.to_json(tmp_path / "x.jsonl", orient="records", lines=True, force_ascii=False)
+    table.to_parquet(tmp_path / "x.parquet")
+    outputs = {
+        written(of_own_data, base, tmp_path / "out.jsonl", tmp_path / f"x.{form}")
+        for form in ("csv", "tsv", "jsonl", "parquet")
+    }
+    (output,) = outputs  # from every format the same
+    assert [json.loads(line)["index"] for line in output.splitlines()] == list(range(5))
+
+
+def test_a_split_without_labels_is_not_evaluated(of_own_data: Path, base: Path, tmp_path: Path) -> None:
+    trained.write_rows(tmp_path / "mine")
+    rows = [{**row, "y": None} for row in trained.rows("validation", 24)]
+    write_table(tmp_path / "mine" / "validation.jsonl", rows)
+    with pytest.raises(UserError, match=r"validation.jsonl: column 'y' misses a label in row 0 \(from 0\)"):
+        command.evaluate(of_own_data, model=str(base), data_dir=tmp_path / "mine")

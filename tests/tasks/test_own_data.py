@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from peftcli import records
-from peftcli.data import loading
+from peftcli.data import loading, notes
 from peftcli.errors import UserError
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.run import Run
@@ -118,6 +118,126 @@ def test_what_is_wrong_with_labels_and_names_of_files(name: str, text: str, mess
     with pytest.raises(UserError, match=message) as error:
         describe(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def write_labels(folder: Path, train: list[Any], validation: list[Any], suffix: str = ".jsonl") -> None:
+    for split, labels in (("train", train), ("validation", validation)):
+        rows = [{"a": f"t{at}", "b": "x", "y": label} for at, label in enumerate(labels)]
+        write_table(folder / "mine" / f"{split}{suffix}", rows)
+
+
+def classes(folder: Path, split: str, **options: Any) -> list[int]:
+    task = own_data.task("mine", describe(folder, **options))
+    return loading.read(task, folder / "mine").rows[split].labels.tolist()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+@pytest.mark.parametrize(
+    ("train", "validation", "names", "answers"),
+    [
+        (["0", "1"], ["0.0", "1.0"], ["0", "1"], [0, 1]),
+        ([0, 1, 10], [1e1, 0.0], ["0", "1", "10"], [2, 0]),
+        (["1.0", "0.0"], ["0", "01"], ["0", "1"], [0, 1]),
+        (["1.0", "0.0"], ["1.0", "0.0"], ["0.0", "1.0"], [1, 0]),
+        (["1e5", "2"], ["100000", "2.00"], ["2", "1e5"], [1, 0]),
+    ],
+)
+def test_equal_numbers_are_one_label(
+    train: list[Any], validation: list[Any], names: list[str], answers: list[int], suffix: str, tmp_path: Path
+) -> None:
+    write_labels(tmp_path, train, validation, suffix)
+    described = describe(tmp_path)
+    assert sorted(described["labels"], key=float) == described["labels"]
+    assert [float(name) for name in described["labels"]] == [float(name) for name in names]
+    assert classes(tmp_path, "validation") == answers
+    listed = [float(name) for name in names]
+    assert classes(tmp_path, "validation", labels=listed) == answers
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize(
+    "words",
+    [["None", "nan"], ["NA", "null"], ["inf", "-inf"], ["yes", "no"], ["on", "off"], ["1e5", "a1f"], ["0.5", "half"]],
+)
+def test_labels_may_be_any_words(words: list[str], suffix: str, tmp_path: Path) -> None:
+    write_labels(tmp_path, words, words[::-1], suffix)
+    assert describe(tmp_path)["labels"] == sorted(words)
+    assert classes(tmp_path, "train") == [sorted(words).index(word) for word in words]
+    assert describe(tmp_path, labels=words)["labels"] == words
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "message"),
+    [
+        (["good", "bad"], [" good", "bad"], r"label ' good' \(validation.jsonl, row 0 .* is in no training row, but 'good'"),
+        (["true", "false"], ["false", "True"], r"label 'True' \(validation.jsonl, row 1 .* is in no training row, but 'true' "),
+        ([True, False], ["true"], "label 'true' .* is in no training row, but 'True' "),
+        (["Good", "bad"], ["good"], r"but 'Good' \(train.jsonl, row 0 from 0\): mend the files, or list what are classes"),
+        (["é", "x"], ["e\u0301"], "is in no training row, but 'é'"),
+        (["good", "bad"], ["good", "ugly"], r'label .ugly. \(validation.jsonl, row 1 .* labels: \["bad", "good", "ugly"\]$'),
+        ([0, 1], [0, 2], "label '2' .* is in no training row: mend"),
+        ([0, 1], [0, "?"], "label '\\?' .* is in no training row: mend"),
+        (["good", "good ", "bad"], ["bad"], r"labels 'good' \(train.jsonl, row 0 from 0\) and 'good ' \(.*row 1.* differ in sp"),
+        (["us", "US", "uk"], ["us"], "labels 'us' .* and 'US' .* differ in spelling"),
+        (["0", "0.0", "x"], ["x"], "labels '0' .* and '0.0' .* differ in spelling"),
+    ],
+)  # fmt: skip
+def test_labels_that_are_spelled_unlike(train: list[Any], validation: list[Any], message: str, tmp_path: Path) -> None:
+    write_labels(tmp_path, train, validation)
+    with pytest.raises(UserError, match=message) as error:
+        describe(tmp_path)
+    assert str(error.value).startswith("recipe x.yaml: task mine: ")
+    # Listed, they are what the recipe says: the order that they would have had without the refusal.
+    names = sorted(map(str, {*train, *validation}))
+    assert describe(tmp_path, labels=names)["labels"] == names
+    assert classes(tmp_path, "train", labels=names) == [names.index(str(label)) for label in train]
+
+
+def test_what_is_odd_about_tags_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    notes.say.cache_clear()
+    tags = {"train": [["O", "NN"], ["nn", "O"]], "validation": [["O"], ["B"]]}
+    for split, rows in tags.items():
+        write_table(tmp_path / "mine" / f"{split}.jsonl", [{"a": ["x"] * len(row), "y": row} for row in rows])
+    assert describe(tmp_path, kind="token", text="a")["labels"] == ["B", "NN", "O", "nn"]
+    assert classes(tmp_path, "train", kind="token", text="a") == [2, 1, 3, 2]
+    assert capsys.readouterr().err == (
+        "note: task mine: no training row has the labels 'B'\n"
+        "note: task mine: labels 'NN', 'nn' look alike, and are a class each\n"
+    )
+    write_table(tmp_path / "mine" / "validation.jsonl", [{"a": ["x"], "y": ["o"]}])
+    with pytest.raises(UserError, match=r"label 'o' .* is in no training row, but 'O'"):
+        describe(tmp_path, kind="token", text="a")
+
+
+def test_a_single_file_may_hold_out_all_rows_of_a_label(tmp_path: Path) -> None:
+    rows = [{"a": f"t{at}", "b": "x", "y": "common" if at else "rare"} for at in range(20)]
+    for rare in range(20):
+        rows[rare]["y"], rows[rare - 1]["y"] = "rare", "common"
+        write_table(tmp_path / "mine.csv", rows)
+        assert describe(tmp_path, data="mine.csv")["labels"] == ["common", "rare"]
+
+
+def test_null_in_a_list_of_labels_stands_in_quotes(tmp_path: Path) -> None:
+    write_labels(tmp_path, ["null", "x"], ["x"])
+    with pytest.raises(UserError, match="YAML reads null and ~ as nothing: a label of that name stands in quotes"):
+        describe(tmp_path, labels=[None, "x"])
+    assert classes(tmp_path, "train", labels=["null", "x"]) == [0, 1]
+
+
+def test_ids_of_data_whose_labels_have_one_order_are_as_before(tmp_path: Path) -> None:
+    expected = {
+        ("no", "yes"): "a3033444a1d74ecc",
+        ("9", "10"): "bac8ed760ca3b042",
+        ("0.0", "1.0"): "1db4fdd67a17a976",
+        ("False", "True"): "0e2fb3a7e290610a",
+    }
+    for names, run_id in expected.items():
+        text = "a,b,y\n" + "".join(f"t{at},x,{name}\n" for at, name in enumerate(names))
+        for split in ("train", "validation"):
+            (tmp_path / "mine").mkdir(exist_ok=True)
+            (tmp_path / "mine" / f"{split}.csv").write_text(text)
+        assert describe(tmp_path)["labels"] == list(names)
+        assert run(describe(tmp_path)).id == run_id
 
 
 def test_plan_params_sweep_and_report_work_with_it(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def render(report: Report, styled: bool) -> str:
             text = line.lstrip()
             deep = len(line) - len(text)  # as padding, so that wrapped lines are indented too
             console.print(Padding(Styled(text, style="dim" if deep > 2 else ""), (0, 0, 0, deep)))
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in stream.getvalue().removesuffix("\n").split("\n")) + "\n"
 
 
 def _print_table(console: Console, sheet: Sheet) -> None:

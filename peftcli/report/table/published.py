@@ -1,6 +1,7 @@
 """What a paper printed: the CSV beside a recipe, matched to the recipe's runs."""
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,7 +52,7 @@ class Published:
 
 def read(path: Path) -> tuple[Published, ...]:
     """Read a CSV of printed cells. Raises UserError for a file that is missing or holds anything else."""
-    lines = csv.DictReader(read_text(path, "published table").splitlines())
+    lines = csv.DictReader(io.StringIO(read_text(path, "published table"), newline=""))
     names = lines.fieldnames or ()
     for name in names:
         if name not in (*KEYS, *NUMBERS):

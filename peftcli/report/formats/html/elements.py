@@ -42,7 +42,7 @@ def bullets(items: Sequence[str], **attributes: str | None) -> Markup:
 def preformatted(text: str) -> Markup:
     """Show text with its line breaks, in a region of its own that scrolls."""
     # Line by line, since escaping takes line breaks out.
-    lines = "\n".join(escape(line) for line in text.splitlines())
+    lines = "\n".join(escape(line) for line in text.removesuffix("\n").split("\n"))
     return tag("pre", tag("code", Markup(lines)), tabindex=0)
 
 
