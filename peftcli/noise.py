@@ -5,6 +5,7 @@ hashed from its seed and the step; the layer, the token and the channel are mixe
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -37,13 +38,44 @@ def mix(x: Tensor) -> Tensor:
 
 def step_keys(keys: Tensor, step: int) -> Tensor:
     """Each run's key for one step, [runs] int32, from its key [runs]."""
-    return mix(keys ^ mix(torch.full_like(keys, step).mul_(_GOLDEN)))
+    # The step is one number for all runs: hashed here on the processor, whatever the device of the keys.
+    return mix(keys ^ int(mix(torch.tensor([step], dtype=torch.int32).mul_(_GOLDEN))))
 
 
 def site_keys(keys: Tensor, sites: int) -> Tensor:
     """A key for each layer of the model that draws noise, [sites, runs] int32, from each run's key [runs]."""
-    site = torch.arange(1, sites + 1, dtype=torch.int32, device=keys.device)
-    return mix(keys[None] + mix(site.mul_(_GOLDEN))[:, None])
+    return mix(keys[None] + _sites(sites, keys.device)[:, None])
+
+
+def numbers(keys: Tensor, sites: int, counts: Sequence[tuple[int, Tensor | None]]) -> tuple[Tensor, ...]:
+    """What `site_keys` and `counting` work out, in one pass: on a GPU each of its operations is a kernel.
+
+    `counts`: of each kind of row how many [count], and how many of each run lie in front ([runs] int32, None: none). Returns
+    the keys of the sites [sites, runs], then of each kind the row numbers [runs, count]; all int32.
+    """
+    parts = [keys[:, None] + _sites(sites, keys.device)]
+    parts += [_in_order(keys, count, before) for count, before in counts]
+    of_sites, *of_rows = mix(torch.cat(parts, 1)).split([part.shape[1] for part in parts], 1)
+    return of_sites.T.contiguous(), *(row.bitwise_or(1) for row in of_rows)
+
+
+@lru_cache(maxsize=64)
+def _sites(count: int, device: torch.device) -> Tensor:
+    """What is added to a key for each site, [count] int32."""
+    return mix(torch.arange(1, count + 1, dtype=torch.int32, device=device).mul_(_GOLDEN))
+
+
+def _in_order(keys: Tensor, count: int, before: Tensor | None) -> Tensor:
+    """What is hashed for each of `count` rows, [runs, count] int32; `before` [runs] lie in front."""
+    starts = keys if before is None else keys + before * _ROW
+    # Batches differ in their tokens at every step: one table serves all up to the next power of two.
+    return starts[:, None] + _counters(1 << max(12, (count - 1).bit_length()), keys.device)[:count]
+
+
+@lru_cache(maxsize=64)
+def _counters(count: int, device: torch.device) -> Tensor:
+    """What is added to a key for each row, [count] int32."""
+    return torch.arange(count, dtype=torch.int32, device=device).mul_(_ROW)
 
 
 def multipliers(rows: Tensor, width: int, probability: float, dtype: torch.dtype) -> Tensor:
@@ -65,15 +97,9 @@ def odd(count: int, spread: int, device: torch.device) -> Tensor:
     return mix(torch.arange(count, dtype=torch.int32, device=device).mul_(spread)).bitwise_or_(1)
 
 
-def rows(keys: Tensor, counters: Tensor) -> Tensor:
-    """Mix counters (int32, any shape that broadcasts with keys) into keys: one odd number for each row of noise."""
-    return mix(keys + counters.to(torch.int32) * _ROW).bitwise_or_(1)
-
-
-def counting(keys: Tensor, tokens: int, before: Tensor | int = 0) -> Tensor:
-    """Each run's row numbers for `tokens` tokens, [runs, tokens], from keys [runs]; `before` [runs] lie in front."""
-    counters = torch.arange(tokens, dtype=torch.int32, device=keys.device)
-    return rows(keys[:, None], counters + (before if isinstance(before, int) else before[:, None]))
+def counting(keys: Tensor, tokens: int, before: Tensor | None = None) -> Tensor:
+    """Each run's row numbers, odd, for `tokens` tokens, [runs, tokens] int32, from keys [runs]; `before` [runs] lie in front."""
+    return mix(_in_order(keys, tokens, before)).bitwise_or_(1)
 
 
 def uniform(keys: Tensor, site: int, size: int) -> Tensor:

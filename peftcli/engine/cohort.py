@@ -100,7 +100,7 @@ class Cohort:
         keys = step_keys(self.keys, step)
         on = [schedule.dropout(step) for schedule in self.schedules]
         assert all(on) or not any(on), "runs of a cohort have the same number of steps an epoch"
-        return self.network.noise(self.sites, keys, batch) if on[0] else {}, site_keys(keys, 1)[0]
+        return self.network.noise(self.sites, keys, batch) if on[0] else ({}, site_keys(keys, 1)[0])
 
     def loss(self, flat: Tensor, step: int, batch: Batch) -> Tensor:
         """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""

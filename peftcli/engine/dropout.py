@@ -38,7 +38,7 @@ class _Drop(torch.autograd.Function):
 
 
 def drop(x: Tensor, rows: Tensor, probability: float) -> Tensor:
-    """Drop elements of x [..., channels] by one number for each row of it (`noise.rows`, [...]), and scale up what stays."""
+    """Drop elements of x [..., channels] by one number for each row of it (`noise.counting`, [...]), and scale up what stays."""
     result: Tensor = _Drop.apply(x, rows, probability)
     return result
 

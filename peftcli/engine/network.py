@@ -18,7 +18,7 @@ from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.reach import first_position
 from peftcli.models.tensors import Parameter, architecture, pretrained_parameters, size
-from peftcli.noise import counting, site_keys
+from peftcli.noise import numbers
 
 
 class Head(nn.Module):
@@ -167,28 +167,34 @@ class Network(nn.Module):
         result: Tensor = functional_call(self, replaced, (batch, hidden), tie_weights=False)
         return result
 
-    def noise(self, sites: Sequence[str], keys: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def noise(self, sites: Sequence[str], keys: Tensor, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Numbers for a batch for the dropout layers named `sites`, from each run's key [runs] for this step.
 
         By buffer name [runs, tokens]; the head's count what is read instead of tokens. On a grid: [runs], for the encoder.
+        The second result is the strategy's own key for this step, [runs].
         """
-        keys_of_sites = site_keys(keys, len(sites) + 1)[1:]  # [sites, runs]; the first key is the strategy's
         whole = batch.whole
         # Counted from the start of the whole batch, so a token draws the same number in whichever process it is.
-        tokens = counting(keys, batch.stream.ids.shape[1], 0 if whole is None else whole.tokens_before)
-        read = counting(keys, batch.read_positions.shape[1], 0 if whole is None else whole.read_before)
-        # One product for all sites together, rather than a kernel for each: [sites, runs, tokens].
-        numbers = dict(zip(sites, (tokens * (keys_of_sites | 1)[..., None]).unbind(), strict=True))
-        for site, key in zip(sites, keys_of_sites, strict=True):
-            if site.startswith("head."):
-                numbers[site] = read * (key | 1)[:, None]
-            elif not self.stream:
-                numbers[site] = key  # [runs]: each run goes through the encoder with its own key
-        return {f"{site}.key": number for site, number in numbers.items()}
+        before = (None, None) if whole is None else (whole.tokens_before, whole.read_before)
+        widths = batch.stream.ids.shape[1], batch.read_positions.shape[1]
+        # The first key is the strategy's: [1 + sites, runs].
+        keys_of_sites, tokens, read = numbers(keys, len(sites) + 1, list(zip(widths, before, strict=True)))
+        of_encoder = sum(not site.startswith("head.") for site in sites)  # the head's come after them
+        factors = keys_of_sites[1:, :, None] | 1
+        # On a grid each run goes through the encoder with its own key.
+        numbers_of = _products(tokens, factors[:of_encoder]) if self.stream else keys_of_sites[1 : of_encoder + 1]
+        by_site = [*numbers_of, *_products(read, factors[of_encoder:])]
+        return {f"{site}.key": number for site, number in zip(sites, by_site, strict=True)}, keys_of_sites[0]
 
     def dropouts(self) -> dict[str, RunDropout]:
         """Every layer of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
         return {name: m for name, m in self.named_modules() if isinstance(m, RunDropout)}
+
+
+def _products(rows: Tensor, factors: Tensor) -> Tensor:
+    """Row numbers [runs, rows] times each site's factors [sites, runs, 1]: [sites, runs, rows], in one kernel for all sites."""
+    # Into a tensor laid out here, so that each site's numbers lie in one piece: a product's own layout follows its operands'.
+    return torch.mul(rows, factors, out=rows.new_empty(len(factors), *rows.shape))
 
 
 def _gather_tokens(hidden: Tensor, positions: Tensor) -> Tensor:

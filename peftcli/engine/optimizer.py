@@ -72,8 +72,9 @@ def update(
     """
     b1, b2 = training.betas
     first, second = 1 - b1**step, (1 - b2**step) ** 0.5  # the moments start at zero: corrections of their bias
-    # Block by block: a dozen passes over all of `flat` would each fetch it from memory.
-    columns = max(1, BLOCK // len(flat))
+    # Block by block on a processor: a dozen passes over all of `flat` would each fetch it from memory. Elsewhere each pass over a
+    # block is a kernel to launch, and no cache holds one.
+    columns = max(1, BLOCK // len(flat)) if flat.device.type == "cpu" else max(1, flat.shape[1])
     for start in range(0, flat.shape[1], columns):
         block = slice(start, start + columns)
         value, grad, mean, square = flat[:, block], gradient[:, block], state.mean[:, block], state.square[:, block]
@@ -86,4 +87,5 @@ def update(
         mean.lerp_(grad, 1 - b1)
         square.mul_(b2).addcmul_(grad, grad, value=1 - b2)
         denominator = square.sqrt().div_(second).add_(training.epsilon)
-        value.sub_((mean / denominator).mul_(rates / first))
+        # Written over the denominator: without blocks a temporary is as large as all that trains.
+        value.sub_(torch.div(mean, denominator, out=denominator).mul_(rates / first))

@@ -65,7 +65,7 @@ def _dropout_noise(network: Network, seed: int, step: int, batch: Batch) -> dict
     """Dropout's numbers while a mask is chosen: keyed apart from those of training."""
     sites = [name for name, dropout in network.dropouts().items() if dropout.p]
     key = torch.tensor([seed_key(seed, "mask dropout")], dtype=torch.int32, device=batch.labels.device)
-    return network.noise(sites, step_keys(key, step), batch)
+    return network.noise(sites, step_keys(key, step), batch)[0]
 
 
 def _clip_factor(gradients: tuple[Tensor | None, ...]) -> float:

@@ -44,7 +44,7 @@ def test_shared_layers_are_dropped_from_anew_in_every_layer() -> None:
     seen = []
     place = network.get_submodule("backbone.encoder.albert_layer_groups.0.albert_layers.0.attention.output_dropout")
     place.register_forward_hook(lambda _, inputs, output: seen.append((output == 0)[:, :4]))
-    noise = network.noise(list(network.dropouts()), torch.tensor([3, 4], dtype=torch.int32), batch)
+    noise, _ = network.noise(list(network.dropouts()), torch.tensor([3, 4], dtype=torch.int32), batch)
     head = {n: t[None] for n, t in backbones.head_tensors("albert", model).items()}
     first = network.call(head, noise, batch)
     again = network.call(head, noise, batch)

@@ -64,13 +64,13 @@ def test_a_run_s_dropout_is_its_own():
     _, grid = network_on_both()
     parts, batch, head = tiny.inputs(grid)
     names = list(grid.dropouts())
-    keys = grid.noise(names, torch.tensor([7, 90], dtype=torch.int32), batch)
+    keys, _ = grid.noise(names, torch.tensor([7, 90], dtype=torch.int32), batch)
     together = grid.call(head, keys, batch)
     plain = grid.call(head, {}, batch)
     assert (together - plain).abs().min() > 1e-6
     for run, part in enumerate(parts):
         alone = build([part], grid.first_position, torch.device("cpu"))
-        own = grid.noise(names, torch.tensor([(7, 90)[run]], dtype=torch.int32), alone)
+        own, _ = grid.noise(names, torch.tensor([(7, 90)[run]], dtype=torch.int32), alone)
         one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone)
         torch.testing.assert_close(one[0], together[run, : one.shape[1]], rtol=0, atol=1e-12)
     for site in SITES:
