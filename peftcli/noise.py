@@ -85,10 +85,20 @@ def multipliers(rows: Tensor, width: int, probability: float, dtype: torch.dtype
     of which the upper 24 bits count, the same in every precision.
     """
     # The lower 8 bits are cut off: float32 holds 24, and so compares the very numbers that float64 does.
-    drawn = (rows[..., None] * odd(width, _GOLDEN, rows.device)).bitwise_and_(-256)
-    edge = round(probability * 2**24) * 256 - 2**31 - 128  # between two numbers that can be drawn
+    drawn = (rows[..., None] * columns(width, rows.device)).bitwise_and_(-256)
     # Above the edge at least 128 is left, which is clamped to the scale; below it nothing is: one pass, no comparison.
-    return drawn.to(dtype).sub_(edge).clamp_(0, 1 / (1 - probability))
+    between = edge(probability) - 128  # two numbers that can be drawn
+    return drawn.to(dtype).sub_(between).clamp_(0, 1 / (1 - probability))
+
+
+def edge(probability: float) -> int:
+    """The number, as int32, below which an element's number drops it."""
+    return round(probability * 2**24) * 256 - 2**31
+
+
+def columns(width: int, device: torch.device) -> Tensor:
+    """What a row's number is multiplied by for each of its elements, [width] int32, odd."""
+    return odd(width, _GOLDEN, device)
 
 
 @lru_cache(maxsize=64)

@@ -158,7 +158,7 @@ def test_lines_are_the_package_s_innermost_ones() -> None:
 
     counts, gradient = run_apart(action)
     files = {line.partition(":")[0] for line in by_line(counts.kernels)}
-    assert {"noise.py", "engine/dropout.py"} <= files
+    assert {"noise.py", "engine/fused.py"} <= files
     rows = torch.arange(50, dtype=torch.int32)
     x = torch.ones(50, 64, dtype=torch.bfloat16)
     assert torch.equal(gradient, drop(x, rows, 0.1))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from peftcli import noise
+from peftcli.engine import fused
 
 BLOCK = 1 << 18  # elements: on a processor the passes over one block find it in the cache
 MOST_REPEATS = 1024  # uses of a shared layer in one forward pass
@@ -51,7 +52,7 @@ def _multipliers(x: Tensor, rows: Tensor, probability: float) -> Tensor:
 def _by_block(x: Tensor, rows: Tensor, probability: float) -> Tensor:
     """Drop elements of x [..., channels] without keeping the mask; on a processor block by block."""
     if x.device.type != "cpu":
-        return _multipliers(x, rows, probability).mul_(x).to(x.dtype)
+        return fused.dropped(x, rows, probability)
     width, dropped = x.shape[-1], torch.empty(x.shape, dtype=x.dtype)
     flat = (x.reshape(-1, width), rows.expand(x.shape[:-1]).reshape(-1), dropped.view(-1, width))
     for values, numbers, target in zip(*(part.split(max(1, BLOCK // width)) for part in flat), strict=True):
