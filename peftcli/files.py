@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from peftcli.errors import UserError
 
+CACHE_DIR = "PEFTCLI_CACHE_DIR"
 DIGEST_BYTES = 32  # of a SHA-256
 CHECKSUM = "sha256"  # the metadata key of a sealed file's checksum
 POINTER = b"version https://git-lfs"  # how git-LFS begins what it leaves in the place of a file it has not fetched
@@ -64,6 +65,11 @@ def ready(folder: Path) -> None:
         raise UserError(f"cannot make folder {folder}: {error.strerror or error}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"folder {folder} cannot be written to")
+
+
+def cache_folder() -> Path:
+    """The folder of what is kept between commands and can be lost without harm: PEFTCLI_CACHE_DIR, else the user's own."""
+    return Path(os.environ.get(CACHE_DIR) or "~/.cache/peftcli").expanduser()
 
 
 def read_text(path: Path, what: str) -> str:

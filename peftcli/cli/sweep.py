@@ -71,7 +71,7 @@ def _run(
 ) -> int:
     """Run what is missing of a recipe's chosen runs; return the exit code: 1 where one did not complete.
 
-    Where nothing is missing neither the model nor the data nor torch is asked for.
+    Where nothing is missing neither torch nor, unless their files have changed, the model and the data are read.
     """
     from peftcli.experiment import plan
     from peftcli.runner import work

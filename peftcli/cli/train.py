@@ -125,8 +125,9 @@ def _moves_whole(config: dict[str, Any], run: Run) -> bool:
 def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
     """Train what is not recorded yet (all of it `again`) and print every run's metrics; return the exit code."""
     from peftcli import records
+    from peftcli.runner import work
 
-    recorded = {run.id for run in runs if records.find(settings.output, run) is not None}
+    recorded = {run.id for run in runs} - work.missing(runs, settings, retry_failed=False)
     wanted = frozenset(run.id for run in runs if again or run.id not in recorded)
     more = " and saves its delta" if settings.save_delta else ""
     for run in runs:
@@ -137,7 +138,6 @@ def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
         from peftcli.experiment import cohort_size
         from peftcli.launchers import launch
         from peftcli.preflight import availability
-        from peftcli.runner import work
 
         availability.check(settings.model, runs, settings.data_dir, settings.allow_other_data)
         cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu(settings.device)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from peftcli.data import treebank
 from peftcli.errors import UserError, first_line, unknown
-from peftcli.models import hub
+from peftcli.models import fingerprints, hub
 from peftcli.tasks import demo, own_files
 from peftcli.tasks.registry import Task
 
@@ -52,6 +52,40 @@ def read(task: Task, splits: Sequence[str], folder: Path | None, columns: Sequen
     if not root.is_dir():
         raise UserError(f"data folder {str(folder)!r} has no folder {root.name!r} for {task.data}; {_contents(folder)}")
     return _from_folder(root, task, splits, columns)
+
+
+def key(task: Task, splits: Sequence[str], folder: Path | None) -> str | None:
+    """Return what the fingerprint of a task's data is kept under; None where its files are not on this machine.
+
+    The user's own data is not kept: its runs hold a fingerprint of the files themselves.
+    """
+    try:
+        return (
+            None
+            if task.data == own_files.SOURCE
+            else fingerprints.key(f"data {task.name}", files(task, splits, folder))
+        )
+    except UserError:
+        return None
+
+
+def files(task: Task, splits: Sequence[str], folder: Path | None) -> list[Path]:
+    """Return the files on this machine that `read` reads a task's splits from; none for what is generated.
+
+    Raises UserError where they are not there. No network is asked.
+    """
+    if task.data == DEMO:
+        return []
+    if task.data == TREEBANK:
+        return treebank.files(None if folder is None else folder / "ptb_nltk")
+    if folder is not None:
+        root: Path | None = folder / task.data.rpartition("/")[2]
+    else:
+        root = hub.cached(task.data, CONVERTED.get(task.data), patterns(task, splits))
+    shards = [] if root is None else [_shards(root / (task.subset or ""), split) for split in splits]
+    if not all(shards) or not shards:
+        raise UserError(f"the data of task {task.name} is not in {folder or 'the local hub cache'}")
+    return [file for files in shards for file in files]
 
 
 def on_hub(task: Task) -> bool:

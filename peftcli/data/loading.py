@@ -17,7 +17,8 @@ from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.experiment.settings import Training
-from peftcli.models.files import fetch_config, locate
+from peftcli.models import fingerprints
+from peftcli.models.files import fetch_config
 from peftcli.models.reach import reach
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Kind, Task
@@ -111,6 +112,7 @@ def read(task: Task, location: Path | None, allow_other_data: bool = False) -> C
     about the user's own data and stops nothing is printed.
     """
     labelled = ("train", *task.evaluation)
+    before = corpora.key(task, labelled, location)
     splits = {split: rows.check(task, split, table) for split, table in corpora.read(task, labelled, location).items()}
     differences = rows.differences(task, splits)
     if differences and not allow_other_data:
@@ -120,7 +122,11 @@ def read(task: Task, location: Path | None, allow_other_data: bool = False) -> C
         )
     for note in rows.remarks(task, splits):
         notes.say(note)
-    return Corpus(splits, rows.fingerprint(splits), differences)
+    fingerprint = rows.fingerprint(splits)
+    # Files that were replaced meanwhile are not those that were read.
+    if before == corpora.key(task, labelled, location):
+        fingerprints.remember(before, fingerprint)
+    return Corpus(splits, fingerprint, differences)
 
 
 @lru_cache(maxsize=16)  # more tasks than any shipped recipe has; arguments are hashable, so a description is JSON
@@ -142,8 +148,7 @@ def _tokenised(
     corpus = read(task, location, allow_other_data)
     if custom is not None and location is not None:
         own_data.check(name, custom, location)
-    tokenizer = tokenizers.load(locate(model), task.kind)
-    fingerprint = tokenizers.fingerprint(tokenizer)
+    tokenizer, fingerprint = tokenizers.of_model(model, task.kind)
     file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, max_length, overlong))
     encoded = tokencache.load(file)
     if encoded is None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
 from peftcli.experiment.run import canonical
 
-CACHE_DIR = "PEFTCLI_CACHE_DIR"
 FORMAT = 1  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise
 # How arrays are stored that are int64 in memory; the largest vocabulary fits in 32 bits.
 STORED = {"ids": np.int32, "types": np.uint8}
@@ -25,9 +23,8 @@ FIELDS = ("ids", "types", "starts", "labels", "numbers", "words", "word_starts",
 
 def path(name: str, dependencies: Mapping[str, Any]) -> Path:
     """Return the file of a task's tokenised splits. `dependencies` is everything that its content depends on."""
-    folder = Path(os.environ.get(CACHE_DIR) or "~/.cache/peftcli").expanduser()
     key = hashlib.sha256(canonical({"format": FORMAT, **dependencies})).hexdigest()[:20]
-    return folder / "tokens" / f"{name}-{key}.safetensors"
+    return files.cache_folder() / "tokens" / f"{name}-{key}.safetensors"
 
 
 def save(file: Path, splits: Mapping[str, Encoded]) -> None:
@@ -46,7 +43,7 @@ def save(file: Path, splits: Mapping[str, Encoded]) -> None:
     try:
         files.write(file, files.seal(arrays, {"splits": text}, text, "numpy"))
     except UserError as error:
-        raise UserError(f"{error} (the cache of tokenised data; {CACHE_DIR} names another folder)") from None
+        raise UserError(f"{error} (the cache of tokenised data; {files.CACHE_DIR} names another folder)") from None
 
 
 def load(file: Path) -> dict[str, Encoded] | None:

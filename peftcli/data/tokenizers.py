@@ -10,7 +10,8 @@ import numpy as np
 
 from peftcli.data.examples import Array
 from peftcli.errors import UserError, first_line
-from peftcli.models import catalogue, hub
+from peftcli.models import catalogue, fingerprints, hub
+from peftcli.models.files import locate
 from peftcli.tasks.registry import Kind
 
 if TYPE_CHECKING:
@@ -35,6 +36,22 @@ def load(source: str, kind: Kind) -> "PreTrainedTokenizerFast":
         raise UserError(f"model {source!r} has no fast tokenizer (tokenizer.json), which peftcli needs")
     _check(tokenizer, source)
     return tokenizer
+
+
+def of_model(model: str, kind: Kind) -> "tuple[PreTrainedTokenizerFast, str]":
+    """Return a model's tokenizer for a kind of task, and its fingerprint, which is kept. Raises UserError."""
+    before = key(model, kind)
+    tokenizer = load(locate(model), kind)
+    current = fingerprint(tokenizer)
+    # Files that were replaced meanwhile are not those that were read.
+    if before == key(model, kind):
+        fingerprints.remember(before, current)
+    return tokenizer, current
+
+
+def key(model: str, kind: Kind) -> str | None:
+    """Return what the fingerprint of a model's tokenizer is kept under; None where the model is not on this machine."""
+    return fingerprints.key_of_model(f"tokenizer, {kind == 'token'}", model)  # split words are read otherwise
 
 
 def fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:

@@ -56,6 +56,12 @@ def documents(folder: Path | None) -> list[list[Sentence]]:
     return [[LEAF.findall(sentence) for sentence in SENTENCE.split(text)[1:]] for text in texts]
 
 
+def files(folder: Path | None) -> list[Path]:
+    """Return the files that the sample is read from: its documents, or one zip file. Raises UserError."""
+    sample = _find(folder)
+    return [sample] if sample.suffix == ".zip" else sorted((sample / "combined").glob("wsj_*.mrg"))
+
+
 def _table(sentences: list[Sentence], labels: Sequence[str]) -> "pa.Table":
     import pyarrow as pa
 

@@ -16,7 +16,7 @@ from peftcli.engine import padded
 from peftcli.engine.attention import ATTENTION, stream_attention
 from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError, first_line
-from peftcli.models import catalogue, fitting, hub, supported, weights
+from peftcli.models import catalogue, fingerprints, fitting, hub, supported, weights
 from peftcli.models.files import locate
 from peftcli.models.tensors import Parameter, architecture, pretrained_parameters
 
@@ -52,12 +52,16 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
 
     Raises UserError when it cannot be had, is of an unknown architecture, lacks weights, or differs from its config.
     """
-    source, folder = locate(model), weights.folder(model)
+    source, folder, what = locate(model), weights.folder(model), f"model, pooler {pooler}"
+    before = fingerprints.key_of_model(what, model)
     # Of a hub model that is not in the cache there is nothing to look at yet.
     if folder is not None and (catalogue.is_local(model) or weights.are_in(folder)):
         fitting.check(model, catalogue.read_config(folder / "config.json"), folder)
     network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
     backbone = adopt(network.to(device), pooler, frozenset(missing), model)
+    # Files that were replaced meanwhile are not those that were read.
+    if before == fingerprints.key_of_model(what, model):
+        fingerprints.remember(before, backbone.fingerprint)
     note = architecture(backbone.config["model_type"]).note
     if note:
         print(f"model {model}: {note}", file=sys.stderr)

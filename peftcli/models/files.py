@@ -92,6 +92,22 @@ def locate(model: str) -> str:
     return model if commit is None else str(at_commit(name, commit))
 
 
+def at_hand(model: str) -> Path:
+    """The folder with a model's files on this machine, whatever they hold; no network is asked. Raises UserError."""
+    if model == "minilm":
+        return catalogue.minilm_folder()
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return folder
+    if catalogue.looks_like_path(model):
+        raise UserError(f"model folder {model!r} does not exist")
+    name, commit = catalogue.pin(model)
+    config = hub.cached_file(name, "config.json", commit)
+    if config is None:
+        raise UserError(f"model {model!r} is not in the local hub cache")
+    return config.parent
+
+
 def fetch_config(model: str) -> dict[str, Any]:
     """A model's config numbers, a hub model's downloaded where they are not in the cache.
 

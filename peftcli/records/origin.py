@@ -33,5 +33,5 @@ def check(record: Record, current: Origin, names: Mapping[str, str]) -> None:
     for kind in differing(recorded, current):
         raise UserError(
             f"{record.path} was made with another {kind} of the same name: its fingerprint is {recorded[kind]}, "
-            f"and that of {names[kind]} is {current[kind]}: use another --output, or move the record away"
+            f"and that of {names[kind]} is {current[kind]}: use another --output, or move that record and those like it away"
         )

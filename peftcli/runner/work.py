@@ -93,10 +93,13 @@ def on_gpu(asked: str | None) -> bool:
 
 
 def missing(runs: Sequence[Run], settings: SweepSettings, retry_failed: bool) -> frozenset[str]:
-    """The ids of runs that have no record yet, or a failed one that is to be tried again. Raises UserError."""
+    """The ids of runs that have no record yet, or a failed one that is to be tried again.
 
-    def is_missing(run: Run) -> bool:
-        record = records.find(settings.output, run)
-        return record is None or (retry_failed and record.status == "failed")
+    Raises UserError for a damaged record, and for one of another model, tokenizer or data than what is here now.
+    """
+    from peftcli.runner import comparing  # which knows the settings of this module
 
-    return frozenset(run.id for run in runs if is_missing(run))
+    recorded = {run.id: record for run in runs if (record := records.find(settings.output, run)) is not None}
+    comparing.check([(run, recorded[run.id]) for run in runs if run.id in recorded], settings)
+    again = {name for name, record in recorded.items() if retry_failed and record.status == "failed"}
+    return frozenset(run.id for run in runs if run.id not in recorded or run.id in again)

@@ -95,14 +95,17 @@ def test_a_learning_rate_that_is_asked_for_is_taken() -> None:
     assert planned("full", rate="1e-3")[0].learning_rate == 1e-3
 
 
-def test_a_recorded_run_is_shown_without_torch(tmp_path: Path) -> None:
+def test_a_recorded_run_is_shown_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run,) = planned("layernorm", "epochs=1")
     scores = {"validation": {"accuracy": 0.25, "collapsed": True}}
     file = written_records.write(tmp_path, run, scores)
     command = ["train", "--task", "rte", "--strategy", "layernorm", "--epochs", "1", "--output", tmp_path]
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     process = commandline.fresh(command)
     assert (process.code, process.heavy) == (0, ())
-    assert process.err == f"already recorded ({run.describe()}): {file}; --again trains it anew"
+    not_compared, recorded = process.err.splitlines()
+    assert not_compared.startswith("records not compared with what is here now: the data of task rte is not in the ")
+    assert recorded == f"already recorded ({run.describe()}): {file}; --again trains it anew"
     assert process.out.splitlines() == [
         f"{run.describe()}: completed",
         "  validation   accuracy 0.2500  loss 0.5000  (one answer for every example)",

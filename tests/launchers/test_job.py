@@ -31,7 +31,7 @@ def started(file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 def assignment(folder: Path, processes: int) -> Path:
     """An assignment of four runs, of which the first has its record."""
     unit = WorkUnit(tuple(plan.cohorts(RUNS, 1)), frozenset(run.id for run in RUNS))
-    written_records.write(folder / "out", RUNS[0], {"validation": {"accuracy": 0.5}})
+    written_records.write(folder / "out", RUNS[0], {"validation": {"accuracy": 0.5}}, data=None)
     whole = Assignment(unit, SweepSettings("minilm", folder / "out"), False, processes, 1)
     (folder / "assignment.json").write_text(assignments.encode(whole))
     return folder / "assignment.json"
