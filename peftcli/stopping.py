@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 STOPPED = 75  # the exit code of a run stopped by a signal, with its progress saved (EX_TEMPFAIL)
+# Exit codes of a process in a group that trains together: it has lost another one; it cannot go on with what it does
+# (memory ran out, say), has written down what is left, and the group is to be started again with that.
+LOST, REGROUP = 70, 71
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 PATIENCE = 2.5  # seconds in which a step may end by itself, of the five that stopping may take
 SHORT = 0.5  # seconds to stop by itself where there is nothing to save

@@ -1,5 +1,6 @@
 """Memory that runs out at a chosen place of a chosen step, whenever more runs train together than fit."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from peftcli.engine.batches import Batch
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.optimizer import Moments
 from peftcli.engine.state import State
+from peftcli.launchers import worker
 
 PLACES = ("forward", "backward", "update", "evaluation")
 
@@ -57,3 +59,23 @@ def install(
     patch.setattr(Cohort, "loss", loss)
     patch.setattr(optimizer, "update", half_an_update)
     patch.setattr(training, "_score", evaluated)
+
+
+def main() -> None:
+    """Be a worker of a sweep in which memory runs out as SHORTAGE says; the updates of the first process go to a log."""
+    place, step, fits, rank, log = os.environ["SHORTAGE"].split(":")
+    patch, advance = pytest.MonkeyPatch(), training.advance
+
+    def logged(cohort: Cohort, state: State) -> None:
+        if parallel.rank() == 0:
+            with open(log, "a") as stream:
+                stream.write(f"{len(cohort.runs)} {state.step}\n")
+        advance(cohort, state)
+
+    patch.setattr(training, "advance", logged)
+    install(patch, place, int(step), int(fits), rank=int(rank))
+    worker.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -17,6 +17,8 @@ from torch import Tensor, distributed
 from peftcli.data.examples import Array, Examples
 from peftcli.engine.batches import Batch, Whole, build
 from peftcli.engine.device import choose
+from peftcli.errors import UserError
+from peftcli.stopping import LOST
 
 PATIENCE = timedelta(hours=6)  # for the slowest thing that one process does while the others wait: tokenising
 
@@ -25,7 +27,7 @@ class Lost(SystemExit):
     """The group has come apart: every process of it ends, and what is not recorded yet stays missing."""
 
     def __init__(self, reason: str = "another process of the group is gone") -> None:
-        super().__init__(70)
+        super().__init__(LOST)
         print(f"process {rank()} of {size()}: {reason}", file=sys.stderr, flush=True)
 
 
@@ -33,7 +35,7 @@ def join(meeting: Path, rank: int, size: int, asked: str | None = None) -> torch
     """Join a group of `size` processes that meet in a file; returns this process's device. `asked` is --device.
 
     The group is accelerate's: NCCL and one GPU a process where there are GPUs, gloo on a processor. They meet in a file, not
-    at a port, since a port that is free now may be taken a moment later.
+    at a port, since a port that is free now may be taken a moment later. Raises UserError where GPUs cannot work together.
     """
     from accelerate import PartialState
 
@@ -45,7 +47,19 @@ def join(meeting: Path, rank: int, size: int, asked: str | None = None) -> torch
         os.environ.setdefault(
             "GLOO_SOCKET_IFNAME", "lo"
         )  # else gloo looks up the machine's name, which may lead nowhere
-    state = PartialState(cpu=on_processor, init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=PATIENCE)
+    try:
+        state = PartialState(
+            cpu=on_processor, init_method=meeting.as_uri(), rank=rank, world_size=size, timeout=PATIENCE
+        )
+    except (
+        NotImplementedError
+    ) as error:  # accelerate's for GPUs that cannot talk to each other directly, by their driver
+        if "NCCL_P2P_DISABLE" not in str(error):
+            raise
+        raise UserError(
+            "these GPUs cannot send to each other directly with this driver: "
+            "export NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1, and run the command again"
+        ) from None
     device: torch.device = state.device
     return device
 

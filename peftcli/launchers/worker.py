@@ -8,17 +8,18 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from peftcli import stopping
+from peftcli import files, stopping
 from peftcli.errors import UserError
 
 STOP = b"s"
 
 
 def main() -> None:
-    """Train an assignment; exits with 0, 2 (bad input), 70 (the group came apart) or 75 (stopped, progress saved)."""
+    """Train an assignment; exits with 0, 2 (bad input), or LOST, REGROUP or STOPPED of `stopping`."""
     assignment, meeting = Path(sys.argv[1]), Path(sys.argv[4])
     rank, size, pipe = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[5])
     if rank == 0:
@@ -54,7 +55,14 @@ def _train(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     report = pipes.reporter(pipe) if rank == 0 else lambda status: None
     cost = partial(assignments.cost, assignment.settings.model)
     following = progress.start(assignment.unit, cost, report, pipes.SECONDS)
-    sweep.train(assignment.unit, assignment.settings, following)
+    try:
+        sweep.train(assignment.unit, assignment.settings, following)
+    except sweep.Regroup as broken:
+        # Each process of the group that broke writes the same.
+        files.write(file, assignments.encode(replace(assignment, unit=broken.left)))
+        sys.stderr.flush()
+        # Without unwinding, where this process would wait for the others, who wait for it.
+        os._exit(stopping.REGROUP)
 
 
 def _obey_parent(rank: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from peftcli.engine import parallel as groups
 from peftcli.engine.batches import build
 from peftcli.engine.parallel import batch_slice
+from peftcli.errors import UserError
 from tests import parallel, tiny
 
 REPOSITORY = Path(__file__).parents[2]
@@ -85,3 +88,21 @@ def test_slices_are_the_whole_batch_end_to_end(kind: str, size: int) -> None:
                 before += length
     assert {part.tokens for part in slices} == {whole.tokens}
     assert len({part.slots for part in slices}) == 1
+
+
+def test_gpus_that_cannot_send_to_each_other_are_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuses(said: str) -> Callable[..., object]:
+        def state(**_: object) -> object:
+            raise NotImplementedError(said)
+
+        return state
+
+    words = 'Using RTX 4000 series doesn\'t support faster communication. Please set `NCCL_P2P_DISABLE="1"` and …'
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", dict(os.environ))
+        patch.setattr("accelerate.PartialState", refuses(words))
+        with pytest.raises(UserError, match=r"export NCCL_P2P_DISABLE=1 NCCL_IB_DISABLE=1, and run the command again$"):
+            groups.join(tmp_path / "meeting", 0, 2, "cpu")
+        patch.setattr("accelerate.PartialState", refuses("something else"))
+        with pytest.raises(NotImplementedError):
+            groups.join(tmp_path / "meeting", 0, 2, "cpu")

@@ -14,9 +14,9 @@ import torch
 from peftcli import records, stopping
 from peftcli.cli import sweep as command
 from peftcli.errors import UserError
-from peftcli.experiment import plan
+from peftcli.experiment import cohort_size, plan
 from peftcli.experiment.recipe import load
-from peftcli.launchers import accelerate
+from peftcli.launchers import accelerate, groups
 from peftcli.records import merge
 from peftcli.runner import work
 from peftcli.runner.work import SweepSettings
@@ -193,12 +193,76 @@ def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(environment,
     assert len(contents(tmp_path / "out")) == 4
 
 
+SIZES = {"seeds": [0, 1], "strategies": ["layernorm"]}  # four runs, eight steps
+
+
+@pytest.mark.parametrize(
+    ("place", "rank", "fits"),
+    [
+        ("backward", 1, 2),
+        pytest.param("forward", 0, 1, marks=pytest.mark.whole),
+        pytest.param("update", 1, 2, marks=pytest.mark.whole),
+    ],
+)
+def test_a_group_out_of_memory_goes_on_in_smaller_cohorts(
+    place, rank, fits, environment, tiny_folder, tmp_path, monkeypatch, capfd
+):
+    settle(monkeypatch, environment)
+    exact = {**SHORT, **SIZES, "training": {**SHORT["training"], "epochs": 2, "precision": "float64"}}
+    loaded = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **exact), {})
+    runs = [planned.run for planned in plan.expand(loaded)]
+    assert command.sweep(str(tmp_path / "r.yaml"), tmp_path / "alone", cohort=4) == 0
+    # Where an update was torn the last checkpoint counts: one is written after every step.
+    settings = SweepSettings(loaded.model, tmp_path / "out", checkpoint_seconds=-1.0 if place == "update" else 600.0)
+    unit = work.WorkUnit((tuple(runs),), frozenset(run.id for run in runs), cohort_size.sweep_id(runs))
+    monkeypatch.setattr(groups, "PROGRAM", "tests.shortage")
+    monkeypatch.setenv("SHORTAGE", f"{place}:5:{fits}:{rank}:{tmp_path / 'log'}")
+    capfd.readouterr()
+    assert accelerate.run(unit, settings, 2, 2) == []
+    onward = "from what was last saved" if place == "update" else "from there"
+    said = capfd.readouterr().err
+    assert f"out of memory at step 5: going on {onward} with 2 runs together\n" in said
+    assert cohort_size.pinned(tmp_path / "out", unit.sweep) == fits
+    # By size of cohort: the four runs came to the step that failed, and what is left of them goes on from there.
+    log = [[int(number) for number in line.split()] for line in (tmp_path / "log").read_text().splitlines()]
+    steps = {size: [step for runs_together, step in log if runs_together == size] for size in (4, 2, 1)}
+    assert steps[4][:6] == list(range(6))
+    # The other process may have finished the update that was torn in this one, and saved it.
+    assert steps[2][0] in ((5, 6) if place == "update" else (5,))
+    assert steps[fits] == list(range(steps[fits][0], 8)) * (4 // fits)
+    found, alone = contents(tmp_path / "out"), contents(tmp_path / "alone")
+    assert found.keys() == alone.keys()
+    for key, body in found.items():
+        assert body["status"] == "completed"
+        for part in ("training", "evaluations"):
+            pairs = zip(body[part], alone[key][part], strict=True)
+            assert all(entry == pytest.approx(other, abs=1e-9) for entry, other in pairs)
+    assert not list((tmp_path / "out" / ".checkpoints").glob("*"))
+
+
+@pytest.mark.whole
+def test_a_run_at_fault_in_a_group_fails_alone(environment, tiny_folder, tmp_path, monkeypatch, capfd):
+    settle(monkeypatch, environment)
+    loaded = load(folders.recipe(tmp_path / "r.yaml", tiny_folder, **{**SHORT, "strategies": ["layernorm"]}), {})
+    runs = [planned.run for planned in plan.expand(loaded)]
+    settings = SweepSettings(loaded.model, tmp_path / "out")
+    unit = work.WorkUnit(tuple((run,) for run in runs), frozenset(run.id for run in runs))
+    monkeypatch.setattr(groups, "PROGRAM", "tests.shortage")
+    # Only the first of the two cohorts comes to step 3 in the process that fails there: the second one starts anew.
+    monkeypatch.setenv("SHORTAGE", f"forward:3:0:1:{tmp_path / 'log'}")
+    assert accelerate.run(unit, settings, 2, 2) == []
+    found = contents(tmp_path / "out")
+    assert {body["status"] for body in found.values()} == {"failed"}
+    assert {body["error"] for body in found.values()} == {"OutOfMemoryError at step 3: no room"}
+    assert len(found) == 2
+
+
 def test_processes_have_to_be_a_multiple(monkeypatch):
-    monkeypatch.setattr(accelerate, "_gpus", lambda device: [])
+    monkeypatch.setattr(accelerate, "visible_gpus", lambda device: [])
     assert accelerate.check(4, 2, None) == 4
     with pytest.raises(UserError, match="--processes 3 is no multiple of --processes-per-run 2"):
         accelerate.check(3, 2, None)
-    monkeypatch.setattr(accelerate, "_gpus", lambda device: ["0", "1"])
+    monkeypatch.setattr(accelerate, "visible_gpus", lambda device: ["0", "1"])
     assert accelerate.check(None, 1, None) == 2
     with pytest.raises(UserError, match="needs a GPU; there are 2"):
         accelerate.check(4, 2, None)
@@ -212,5 +276,3 @@ def test_on_a_processor_by_request_no_gpu_is_counted(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     assert accelerate.check(None, 1, None) == 2
     assert accelerate.check(None, 1, "cpu") == 6
-    assert accelerate._environment(1, 1, 2, "cuda")["CUDA_VISIBLE_DEVICES"] == "1"
-    assert "CUDA_VISIBLE_DEVICES" not in accelerate._environment(1, 1, 2, "cpu")
