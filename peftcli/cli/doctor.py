@@ -28,6 +28,7 @@ def doctor(
     report: dict[str, Any] = {"machine": examination.machine(output, device)}
     if loaded is not None:
         report["ready"] = [asdict(item) for item in offline.check(loaded, data_dir)]
+        report["refused"] = [asdict(refusal) for refusal in examination.refused(loaded, data_dir, report)]
         described = {name for name, entry in loaded.tasks if entry.options}
         # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
         if all(item["ready"] for item in report["ready"] if item["name"] in described):
@@ -39,6 +40,8 @@ def doctor(
 
 
 def _text(report: dict[str, Any]) -> str:
+    from peftcli.preflight.doctor import unsaid
+
     machine = report["machine"]
     answers = "answers" if machine["hub_reachable"] else "does not answer (or HF_HUB_OFFLINE is set)"
     memory = "" if machine["free_memory_bytes"] is None else f", {_size(machine['free_memory_bytes'])} free memory"
@@ -50,6 +53,8 @@ def _text(report: dict[str, Any]) -> str:
         f"records    {machine['output']}, {_size(machine['output_free_bytes'])} free",
     ]
     lines += [_item(item, machine) for item in report.get("ready", [])]
+    messages = unsaid(report)
+    lines += [f"REFUSED    {message}" for message in messages]
     if "needs" in report:
         needs = report["needs"]
         lines.append(f"needs      {needs['runs_left']} of {needs['runs']} runs are left")
@@ -62,7 +67,11 @@ def _text(report: dict[str, Any]) -> str:
     lines += [f"note       {note}" for note in report.get("notes", [])]
     # What is missing of model, tokenizer and data stands among the items above already.
     missing = ("model ", "tokenizer ", "data ")
-    lines += [f"problem    {problem}" for problem in report["problems"] if not problem.startswith(missing)]
+    lines += [
+        f"problem    {problem}"
+        for problem in report["problems"]
+        if not problem.startswith(missing) and problem not in messages
+    ]
     return "\n".join(lines)
 
 

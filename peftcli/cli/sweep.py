@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -77,44 +78,52 @@ def _run(
     from peftcli.runner import work
     from peftcli.tasks import own_data
 
-    planned = plan.expand(recipe)
+    planned, unreadable = plan.expand_readable(recipe)
+    unreadable = plan.select_tasks(unreadable, only)
     described = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     settings = replace(settings, own_data=described)
-    runs, chosen = [p.run for p in planned], [p.run for p in plan.select(planned, only)]
+    runs, chosen = [p.run for p in planned], [p.run for p in plan.select(planned, only, unreadable)]
     # All runs are looked at, not only the chosen ones: a damaged record is better named early.
     wanted = work.missing(runs, settings, retry_failed) & {run.id for run in chosen}
     recorded = len(chosen) - len(wanted)
     more = " (no deltas are written of those)" if settings.save_delta and recorded else ""
     summary = f"{recipe.title}: {len(chosen)} runs, {recorded} recorded already{more}"
-    if not wanted:
+    if not wanted and not unreadable:
         print(summary, file=sys.stderr)
-        return _end(chosen, settings.output)
+        return _end(chosen, settings.output, {})
     from peftcli.experiment import cohort_size
-    from peftcli.preflight import availability
+    from peftcli.preflight import refusals
 
-    availability.check(settings.model, chosen, settings.data_dir, settings.allow_other_data)
+    left = [run for run in runs if run.id in wanted]
+    refused = refusals.unreadable(unreadable)
+    refused += refusals.check(settings.model, left, settings.source, settings.allow_other_data) if left else []
+    without = refusals.settle(refused, {run.task for run in left})
+    print(summary, file=sys.stderr)
+    wanted -= {run.id for run in left if run.task in without}
     # Cohorts are made of the whole recipe, whatever is chosen or recorded: a run's company is always the same.
     cohorts = work.cohorts(runs, settings, cohort)
-    print(summary, file=sys.stderr)
     unit = work.WorkUnit(tuple(cohorts), wanted, cohort_size.sweep_id(runs) if cohort is None else None)
     complaints = launch(unit, settings, retry_failed)
+    named = {refusal.task: refusal.message for refusal in refused if refusal.task is not None}
     if complaints is None:  # submitted, and nobody waits
-        return 0
+        return 1 if named else 0
     print("\n".join(complaints), file=sys.stderr, end="\n" if complaints else "")
-    return _end(chosen, settings.output)
+    return _end(chosen, settings.output, named)
 
 
-def _end(runs: list[Run], output: Path) -> int:
-    """Name every run that did not complete; return the exit code."""
+def _end(runs: list[Run], output: Path, refused: Mapping[str, str]) -> int:
+    """Name every run that did not complete, and by task what was refused before the first run; return the exit code."""
     from peftcli import records
 
-    complaints = []
+    complaints = [f"refused: {message}" for message in refused.values()]
+    incomplete = 0
     for run in runs:
         record = records.find(output, run)
-        if record is None:
+        incomplete += record is None or record.status != "completed"
+        if record is None and run.task not in refused:
             complaints.append(f"missing: {run.describe()}")
-        elif record.status != "completed":
+        elif record is not None and record.status != "completed":
             complaints.append(f"{record.status}: {run.describe()}: {record.body['error']} ({record.path})")
-    summary = f"{len(runs) - len(complaints)} of {len(runs)} runs completed"
+    summary = f"{len(runs) - incomplete} of {len(runs)} runs completed"
     print("\n".join([*complaints, summary]), file=sys.stderr)
     return 1 if complaints else 0

@@ -137,9 +137,11 @@ def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
     if wanted:
         from peftcli.experiment import cohort_size
         from peftcli.launchers import launch
-        from peftcli.preflight import availability
+        from peftcli.preflight import refusals
 
-        availability.check(settings.model, runs, settings.data_dir, settings.allow_other_data)
+        left = [run for run in runs if run.id in wanted]
+        refused = refusals.check(settings.model, left, settings.source, settings.allow_other_data)
+        refusals.settle(refused, {run.task for run in left})
         cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu(settings.device)))
         launch.train_here(work.WorkUnit(tuple(cohorts), wanted), settings)
     ended = [record for run in runs if (record := records.find(settings.output, run)) is not None]

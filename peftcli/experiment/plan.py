@@ -1,6 +1,6 @@
 """From a recipe to runs, their cohorts and their states. Trains nothing, imports no torch."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,15 +37,26 @@ class Planned:
 
 def expand(recipe: Recipe) -> list[Planned]:
     """Make every run of a recipe, in its order: strategy, task, learning rate, seed. Raises UserError."""
+    planned, unreadable = expand_readable(recipe)
+    for error in unreadable.values():
+        raise error
+    return planned
+
+
+def expand_readable(recipe: Recipe) -> tuple[list[Planned], dict[str, UserError]]:
+    """Make the runs of the tasks whose data can be planned with, and say by task why the others' cannot.
+
+    Runs hold what the user's own files say (labels, a fingerprint). Raises UserError for what is wrong with the recipe.
+    """
     protocol = _protocol(recipe)
-    described = [_described(recipe, task, entry) for task, entry in recipe.tasks]
+    described, unreadable = _descriptions(recipe)
     planned: dict[str, Planned] = {}
     for s, (strategy, strategy_entry) in enumerate(recipe.strategies):
         for t, (task, task_entry) in enumerate(recipe.tasks):
-            if strategy_entry.tasks is not None and task not in strategy_entry.tasks:
+            if task in unreadable or (strategy_entry.tasks is not None and task not in strategy_entry.tasks):
                 continue
             training, origins = _training(recipe, protocol, (task, task_entry), (strategy, strategy_entry))
-            metrics = own_data.task(task, described[t]).metrics
+            metrics = own_data.task(task, described[task]).metrics
             if training.metric and training.metric not in metrics:
                 raise UserError(f"task {task}: {unknown('metric', training.metric, metrics)}")
             options = _options(protocol, task, strategy, strategy_entry)
@@ -62,15 +73,18 @@ def expand(recipe: Recipe) -> list[Planned]:
                         learning_rate=float(rate),
                         seed=seed,
                         protocol=training,
-                        data=described[t],
+                        data=described[task],
                     )
                     # Two entries may come to the same run (a strategy listed with its default): it is trained once.
                     planned.setdefault(run.id, Planned(run, s, t, origins))
-    return list(planned.values())
+    return list(planned.values()), unreadable
 
 
-def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
-    """Keep what every `key=value` of `--only` fits (task, strategy, seed, learning_rate, id). Raises UserError."""
+def select(planned: Iterable[Planned], only: Iterable[str], unreadable: Collection[str] = ()) -> list[Planned]:
+    """Keep what every `key=value` of `--only` fits (task, strategy, seed, learning_rate, id).
+
+    Raises UserError where that is no run, unless a task that could not be planned is among the `unreadable` ones.
+    """
     chosen = list(planned)
     for pair in only:
         key, equals, value = pair.partition("=")
@@ -79,9 +93,20 @@ def select(planned: Iterable[Planned], only: Iterable[str]) -> list[Planned]:
         # Numbers are compared as numbers, so that `learning_rate=1e-3` finds 0.001.
         wanted = _text(documents.parse(value)) if key in ("seed", "learning_rate") else value
         chosen = [p for p in chosen if _text(getattr(p.run, key)) == wanted]
-    if not chosen:
+    if not chosen and not unreadable:
         raise UserError(f"--only {' '.join(only)} leaves no run of the recipe")
     return chosen
+
+
+def select_tasks(unreadable: Mapping[str, UserError], only: Iterable[str]) -> dict[str, UserError]:
+    """Keep the tasks that could not be planned and that `--only` asks for."""
+    pairs = [pair.partition("=") for pair in only]
+    # A run's id is known of runs that could be planned alone.
+    return {
+        task: error
+        for task, error in unreadable.items()
+        if all(key not in ("task", "id") or (key == "task" and value == task) for key, _, value in pairs)
+    }
 
 
 def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
@@ -147,17 +172,31 @@ def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strateg
     return registry.get(strategy).options({name: setting.value for name, setting in stated.items()} | entry.options)
 
 
-def _described(recipe: Recipe, task: str, entry: Entry) -> dict[str, Any] | None:
-    """Read what the recipe says of a task of its own: None for a row of `tasks`, which is not described anew."""
+def _descriptions(recipe: Recipe) -> tuple[dict[str, dict[str, Any] | None], dict[str, UserError]]:
+    """Read what runs hold of each task (None for a row of `tasks`), and by task why it cannot be read from its files."""
+    for task, entry in recipe.tasks:
+        _check_entry(recipe, task, entry)
+    described: dict[str, dict[str, Any] | None] = {}
+    unreadable: dict[str, UserError] = {}
+    for task, entry in recipe.tasks:
+        try:
+            described[task] = own_data.describe(recipe.path, task, entry.options) if entry.options else None
+        except UserError as error:
+            unreadable[task] = error
+    return described, unreadable
+
+
+def _check_entry(recipe: Recipe, task: str, entry: Entry) -> None:
+    """Refuse a task that is neither a row of `tasks` nor described, or is described wrongly, whatever its files hold."""
     # Overrides, `label` and `note` are no options: what is left describes the task.
     if not entry.options:
         tasks.get(task)
-        return None
-    if task in tasks.TASKS:
+    elif task in tasks.TASKS:
         raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), ('training', 'seeds', 'label'))}")
-    if "data" not in entry.options:
+    elif "data" not in entry.options:
         raise unknown("task", task, tasks.TASKS)
-    return own_data.describe(recipe.path, task, entry.options)
+    else:
+        own_data.entry(recipe.path, task, entry.options)
 
 
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:

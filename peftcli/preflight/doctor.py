@@ -14,10 +14,11 @@ from peftcli.engine import device as devices
 from peftcli.errors import UserError
 from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.recipe import Entry, Recipe
-from peftcli.experiment.run import task_of
+from peftcli.experiment.run import Run, task_of
 from peftcli.models import catalogue, hub
 from peftcli.models.tensors import architecture
-from peftcli.preflight import offline
+from peftcli.preflight import offline, refusals
+from peftcli.preflight.refusals import Refusal
 from peftcli.tasks import own_data
 
 RECORD_BYTES = 30_000  # at most about so many: 200 training losses and 40 evaluations
@@ -86,6 +87,29 @@ def needs(recipe: Recipe, output: Path, size: int | None = None, asked: str | No
     }
 
 
+def refused(recipe: Recipe, data_dir: Path | None, findings: dict[str, Any]) -> list[Refusal]:
+    """What a sweep of the recipe would refuse before its first run, in its words; of what a network will bring, nothing.
+
+    `findings` holds `machine` and `ready`.
+    """
+    planned, errors = plan.expand_readable(recipe)
+    folders = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
+    to_come = {
+        item["name"] if item["kind"] == "data" else item["kind"]
+        for item in findings["ready"]
+        if not item["ready"] and not offline.is_missing(item, findings["machine"])
+    }
+    runs = [p.run for p in planned if p.run.task not in to_come]
+    refused = refusals.unreadable(errors)
+    if {"model", "tokenizer"} & to_come:
+        return refused
+
+    def source(run: Run) -> Path | None:
+        return folders[run.task] if run.data is not None else data_dir
+
+    return refused + refusals.check(recipe.model, runs, source, allow_other_data=False)
+
+
 def notes(recipe: Recipe) -> list[str]:
     """Say what a user should know of the recipe's model."""
     try:
@@ -98,11 +122,9 @@ def notes(recipe: Recipe) -> list[str]:
 def problems(findings: dict[str, Any]) -> list[str]:
     """Say what would stop the sweep on this machine as it is now; `findings` holds `machine`, `ready` and `needs`."""
     here, wants = findings["machine"], findings.get("needs") or {}
-    stopping = [
-        f"{item['kind']} {item['name']}: {item['where']}"
-        for item in findings.get("ready", [])
-        if offline.is_missing(item, here)
-    ]
+    missing = [item for item in findings.get("ready", []) if offline.is_missing(item, here)]
+    stopping = [f"{item['kind']} {item['name']}: {item['where']}" for item in missing]
+    stopping += unsaid(findings)
     disk = wants.get("record_bytes", 0) + (wants.get("checkpoint_bytes") or 0)
     memory = (wants.get("weights_bytes") or 0) + (wants.get("values_bytes") or 0)
     if disk > here["output_free_bytes"]:
@@ -112,6 +134,13 @@ def problems(findings: dict[str, Any]) -> list[str]:
     if here["free_memory_bytes"] is not None and memory > here["free_memory_bytes"]:
         stopping.append(f"memory: {here['free_memory_bytes']:,} bytes are free, the sweep needs more than {memory:,}")
     return stopping
+
+
+def unsaid(findings: dict[str, Any]) -> list[str]:
+    """The words of refusals, without those that say of an item of `ready` why it is missing."""
+    missing = [item["where"] for item in findings.get("ready", []) if offline.is_missing(item, findings["machine"])]
+    messages = [refusal["message"] for refusal in findings.get("refused", [])]
+    return [message for message in messages if message not in missing]
 
 
 def free_disk(folder: Path) -> int:

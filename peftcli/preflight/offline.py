@@ -1,7 +1,6 @@
 """What a recipe reads, and whether it is there without a network: the model's files, its tokenizer, every task's data."""
 
 import contextlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any
 from peftcli.data import corpora, loading, tokenizers
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
-from peftcli.models import catalogue, hub
-from peftcli.models.files import WEIGHTS, locate
+from peftcli.models import catalogue, fitting, hub, weights
+from peftcli.models.files import locate
 from peftcli.tasks import own_data
 from peftcli.tasks import registry as tasks
 
@@ -64,39 +63,14 @@ def _without_network() -> Iterator[None]:
 
 
 def _weights(model: str) -> Item:
-    from safetensors import safe_open
-
     try:
-        source = locate(model)
-        config, weights = _file(source, "config.json"), [f for name in WEIGHTS if (f := _file(source, name))]
-        if config is None or not weights:
+        folder = weights.folder(model)
+        if folder is None or not (catalogue.is_local(model) or weights.are_in(folder)):
             return Item("model", model, False, "not in the local hub cache")
-        for shard in _shards(source, weights[0]):
-            if shard is None:
-                return Item("model", model, False, f"not all files that {weights[0].name} names are there")
-            if shard.suffix == ".safetensors":
-                with safe_open(shard, "pt") as opened:  # refuses a file that is cut short
-                    opened.keys()
+        fitting.check(model, catalogue.read_config(folder / "config.json"), folder)
     except UserError as error:
         return Item("model", model, False, str(error))
-    except Exception as error:  # a damaged file: the library has its own kinds
-        return Item("model", model, False, f"damaged: {str(error).partition(chr(10))[0][:200]}")
-    return Item("model", model, True, str(config.parent))
-
-
-def _shards(source: str, weights: Path) -> list[Path | None]:
-    """The files that hold the weights, None for one that is not there; an index of shards names several."""
-    if weights.suffix != ".json":
-        return [weights]
-    names = sorted(set(json.loads(weights.read_text())["weight_map"].values()))
-    return [_file(source, name) for name in names]
-
-
-def _file(source: str, name: str) -> Path | None:
-    """Find a model's file in its folder or in the local hub cache."""
-    if Path(source).is_dir():
-        return Path(source) / name if (Path(source) / name).is_file() else None
-    return hub.cached_file(source, name)
+    return Item("model", model, True, str(folder))
 
 
 def _tokenizer(model: str, kind: tasks.Kind) -> Item:

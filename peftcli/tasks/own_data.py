@@ -88,6 +88,21 @@ def check(name: str, description: Mapping[str, Any], location: Path) -> None:
         )
 
 
+def entry(recipe: Path, task: str, options: Mapping[str, Any]) -> Description:
+    """Check what a recipe says of a custom task, without its files. Raises UserError for an illegal key or value."""
+    where = f"recipe {recipe.name}: task {task}"
+    try:
+        stated = Description.model_validate({"label" if k == COLUMN else k: value for k, value in options.items()})
+    except ValidationError as error:
+        raise first_error(error, where, "key", Description.model_fields) from None
+    pair = stated.kind == "pair" or (stated.kind is None and len(stated.text) == 2)
+    if pair != (len(stated.text) == 2) and stated.kind != "regression":
+        raise UserError(
+            f"{where}: kind {stated.kind} with {len(stated.text)} text columns: a pair has two, the others one"
+        )
+    return stated
+
+
 def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run holds of a custom task, from its entry in a recipe and its files.
 
@@ -95,25 +110,20 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     Raises UserError for an illegal key or value, and for files that are missing or do not fit the entry.
     """
     where = f"recipe {recipe.name}: task {task}"
-    try:
-        entry = Description.model_validate({"label" if k == COLUMN else k: value for k, value in options.items()})
-    except ValidationError as error:
-        raise first_error(error, where, "key", Description.model_fields) from None
-    kind = entry.kind or ("pair" if len(entry.text) == 2 else "sentence")
-    if (kind == "pair") != (len(entry.text) == 2) and kind != "regression":
-        raise UserError(f"{where}: kind {kind} with {len(entry.text)} text columns: a pair has two, the others one")
+    stated = entry(recipe, task, options)
+    kind = stated.kind or ("pair" if len(stated.text) == 2 else "sentence")
     data = location(recipe, options)
     try:
-        splits = _places(own_files.of_splits(data, ("train", "validation")), entry, kind)
-        names = [] if kind == "regression" else entry.labels or _labels(kind, splits, entry.label)
+        splits = _places(own_files.of_splits(data, ("train", "validation")), stated, kind)
+        names = [] if kind == "regression" else stated.labels or _labels(kind, splits, stated.label)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     return {
         "kind": kind,
-        "text": list(entry.text),
-        "label": entry.label,
+        "text": list(stated.text),
+        "label": stated.label,
         "labels": names,
-        "metrics": _metrics(where, kind, len(names), entry.metric or []),
+        "metrics": _metrics(where, kind, len(names), stated.metric or []),
         "fingerprint": own_files.fingerprint(data),
     }
 

@@ -26,7 +26,7 @@ def test_what_is_printed(tiny_folder: Path, peftcli: Command, tmp_path: Path) ->
     ):
         assert part in ended.out
     as_json = peftcli("doctor", file, *output, "--json").out
-    assert set(json.loads(as_json)) == {"machine", "ready", "needs", "notes", "problems"}
+    assert set(json.loads(as_json)) == {"machine", "ready", "refused", "needs", "notes", "problems"}
     alone = peftcli("doctor", *output, "--json")
     assert set(json.loads(alone.out)) == {"machine", "problems"}
     assert alone.code == 0

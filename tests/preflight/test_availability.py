@@ -7,7 +7,7 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.models import catalogue, hub
 from peftcli.preflight import availability
-from tests import folders, written_records
+from tests import folders
 
 COMMIT = "0123456789" * 4
 
@@ -43,13 +43,3 @@ def test_a_hub_model_is_in_the_cache_or_the_hub_can_be_asked(tmp_path: Path, mon
     )
     monkeypatch.setattr(hub, "reachable", lambda: True)
     availability.check_model("someone/else")
-
-
-def test_data_are_read_once_a_task_and_a_folder_without_them_is_refused(tmp_path: Path) -> None:
-    folder = str(folders.bert(tmp_path / "model"))
-    demo = written_records.runs(written_records.small(tasks=["demo"]))
-    availability.check(folder, demo, None, False)
-    rte = written_records.runs(written_records.small(tasks=["rte"]))
-    (tmp_path / "data").mkdir()
-    with pytest.raises(UserError, match=r"has no folder 'glue' for nyu-mll/glue"):
-        availability.check(folder, rte, tmp_path / "data", False)

@@ -111,7 +111,7 @@ def test_a_file_cut_short_is_missing(filled: tuple[Path, Any], tmp_path: Path) -
     weights.write_bytes(weights.read_bytes()[:-100])
     done = peftcli("doctor", "recipe.yaml", home=tmp_path, **OFFLINE)
     assert done.returncode == 1
-    assert "MISSING    model someone/tiny: damaged" in done.stdout
+    assert "model.safetensors is cut short: it has" in done.stdout
 
 
 def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
