@@ -43,7 +43,7 @@ def check(model: str, runs: Sequence[Run], source: Source, allow_other_data: boo
         folder = _folder(model)
     except UserError as error:
         return [Refusal(f"model {model}", str(error))]
-    refused = [*_of_model(model, folder), *_of_strategies(model, runs), *_of_tokenizer(model, runs)]
+    refused = list(_of_model(model, folder)) or [*_of_strategies(model, runs), *_of_tokenizer(model, runs)]
     if refused:
         return refused
     for task in dict.fromkeys(run.task for run in runs):
