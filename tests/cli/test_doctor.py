@@ -38,7 +38,7 @@ def test_a_task_of_one_s_own_is_looked_at_too(tiny_folder: Path, peftcli: Comman
     folder, output = tmp_path / "mine", tmp_path / "out"
     ended = peftcli("doctor", file, "--output", output)
     assert ended.code == 1
-    assert f"MISSING    data mine: data '{folder}' does not exist" in ended.out
+    assert f"MISSING    data mine: recipe own.yaml: task mine: data '{folder}' does not exist" in ended.out
     assert "runs are left" not in ended.out
     folder.mkdir()
     for split, count in (("train", 30), ("validation", 20)):
@@ -53,7 +53,7 @@ def test_a_task_of_one_s_own_is_looked_at_too(tiny_folder: Path, peftcli: Comman
     (folder / "train.csv").write_text("words,label\na,b\n")
     ended = peftcli("doctor", file, "--output", output)
     assert ended.code == 1
-    assert "MISSING    data mine: recipe own.yaml: task mine: unknown column 'text'" in ended.out
+    assert f"MISSING    data mine: recipe own.yaml: task mine: {folder}/train.csv: unknown column 'text'" in ended.out
 
 
 def test_what_a_network_will_bring_is_no_problem(

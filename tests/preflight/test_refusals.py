@@ -109,6 +109,7 @@ def written(case: Case, folder: Path) -> tuple[Path, Path]:
     return model, recipe
 
 
+@pytest.mark.filterwarnings("ignore:Token type ids")
 @pytest.mark.parametrize("name", CASES)
 def test_doctor_sweep_and_train_refuse_the_same_in_the_same_words(name: str, peftcli: Command, tmp_path: Path) -> None:
     case, output = CASES[name], tmp_path / "out"
