@@ -33,7 +33,7 @@ def write(path: Path, content: str | bytes) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise UserError(f"cannot write {path}: {_reason(path.parent, error)}") from error
     finally:
         with contextlib.suppress(OSError):  # there only where something went wrong, a signal included
             temporary.unlink()
@@ -62,7 +62,7 @@ def ready(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot make folder {folder}: {error.strerror or error}") from None
+        raise UserError(f"cannot make folder {folder}: {_reason(folder, error)}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UserError(f"folder {folder} cannot be written to")
 
@@ -70,6 +70,16 @@ def ready(folder: Path) -> None:
 def cache_folder() -> Path:
     """The folder of what is kept between commands and can be lost without harm: PEFTCLI_CACHE_DIR, else the user's own."""
     return Path(os.environ.get(CACHE_DIR) or "~/.cache/peftcli").expanduser()
+
+
+def _reason(folder: Path, error: OSError) -> str:
+    """Say why a folder cannot be made or written to: what stands in its way, where the system says "File exists"."""
+    for part in (folder, *folder.parents):
+        if part.is_symlink() and not part.exists():
+            return f"{error.strerror} ({part} is a link to {os.readlink(part)}, which does not exist)"
+        if part.is_file():
+            return f"{error.strerror} ({part} is a file)"
+    return str(error.strerror or error)
 
 
 def read_text(path: Path, what: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -128,3 +129,20 @@ def test_what_was_sealed_says_whether_it_is_intact(library, tensors, checksum, t
     assert not sealed.intact("texts")
     sealed.tensors["a"][0] += 1
     assert not sealed.intact("text")
+
+
+def test_what_stands_in_a_folder_s_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    dangling = re.escape(f"{tmp_path / 'link'} is a link to {tmp_path / 'nowhere'}, which does not exist")
+    for folder in ("link", "link/inner"):
+        with pytest.raises(UserError, match=dangling):
+            files.ready(tmp_path / folder)
+        with pytest.raises(UserError, match=dangling):
+            files.write(tmp_path / folder / "file", "y")
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'file'} is a file")):
+        files.ready(tmp_path / "file")
+    # A link to a file that is not there yet is a file to be written: the link is replaced, what it named is not made.
+    files.write(tmp_path / "link", "y")
+    assert (tmp_path / "link").read_text() == "y"
+    assert not (tmp_path / "nowhere").exists()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AsJson, Base, DataDir, DeltaFile, DeltaTask, Device
+from peftcli.cli.options import PATH, AsJson, Base, DataDir, DeltaFile, DeltaTask, Device, parse_path
 from peftcli.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -25,11 +25,16 @@ LOWEST, HIGHEST = 0.0, 5.0  # STS-B's scores
 
 def apply(
     delta: DeltaFile,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; it must not hold anything.")],
+    out: Annotated[
+        Path, typer.Option(metavar="DIR", parser=parse_path, help="The folder to write; it must not hold anything.")
+    ],
     model: Base = None,
     form: Annotated[str, typer.Option("--format", help="transformers, or for lora peft.")] = "transformers",
 ) -> None:
-    """Write a saved delta on its base as a transformers folder, or a lora as an adapter of the peft package."""
+    """Write a saved delta on its base as a model for transformers.
+
+    A lora may be written as an adapter of the peft package instead.
+    """
     if form not in FOLDERS:
         raise unknown("value of --format", form, FOLDERS)
     # Imported from here on, since it takes torch: a mistake in the options is told at once.
@@ -49,7 +54,10 @@ def evaluate(
     as_json: AsJson = False,
     device: Device = None,
 ) -> None:
-    """Score a saved delta on its task, exactly as its record has it; of own data, --data-dir is its file or folder."""
+    """Score a saved delta on its task, exactly as its record has it.
+
+    For a task on data of your own, --data-dir is the file or folder of that data.
+    """
     from peftcli.deltas import evaluating, file
 
     saved = file.read(delta)
@@ -68,17 +76,20 @@ def evaluate(
 def predict(
     delta: DeltaFile,
     source: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="CSV, TSV, JSON lines or parquet.")
+        Path | None, typer.Option("--input", metavar="FILE", parser=parse_path, help="CSV, TSV, JSON lines or parquet.")
     ] = None,
     task: DeltaTask = None,
     split: Annotated[str | None, typer.Option(help="Instead of a file: a split of the task, e.g. test.")] = None,
     model: Base = None,
     data_dir: DataDir = None,
-    to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", **PATH)] = None,
     form: Annotated[str | None, typer.Option("--format", help="tsv or jsonl.  [by --to's suffix, else tsv]")] = None,
     device: Device = None,
 ) -> None:
-    """Write a saved delta's predictions on a file, or on a split as the GLUE server takes them."""
+    """Write a saved delta's predictions on a file or a split.
+
+    Those on a split are as the GLUE server takes them.
+    """
     if (source is None) == (split is None):
         raise UserError("predict takes --input FILE or --split NAME, one of them")
     # The suffix says what the reader expects, unless --format says otherwise.

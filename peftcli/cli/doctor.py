@@ -17,7 +17,10 @@ def doctor(
     device: Device = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say what this machine is, what of a recipe it would miss without a network, and what the sweep needs."""
+    """Say what this machine is, and what a sweep would miss on it.
+
+    Of a recipe: what is not there without a network, and the disk and memory that its sweep needs.
+    """
     from peftcli.cli.recipes import load
 
     # A recipe that is wrong is refused before torch is imported.

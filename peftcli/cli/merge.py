@@ -6,12 +6,17 @@ from typing import Annotated
 
 import typer
 
+from peftcli.cli.options import PATH, parse_path
+
 
 def merge(
-    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER…", help="Folders of records.")],
-    output: Annotated[Path, typer.Option(help="The folder that gets them all.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="FOLDER…", parser=parse_path, help="Folders of records.")],
+    output: Annotated[Path, typer.Option(help="The folder that gets them all.", **PATH)],
 ) -> int:
-    """Join the results of several machines; the same run with different content is refused."""
+    """Join the results of several machines in one folder.
+
+    The same run with different content is refused.
+    """
     from peftcli.records.merge import merge as join
 
     merged = join(sources, output)

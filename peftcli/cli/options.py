@@ -1,15 +1,34 @@
 """Options that several commands share, and those of the launchers: their types, names and help."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+
+def parse_path(text: str | Path) -> Path:
+    """Read a path. Raises the library's BadParameter, which names the option, for an empty one."""
+    # A shell variable that is not set gives one, and `Path` would take it for the working folder.
+    if not str(text):
+        raise typer.BadParameter("it is empty: a path, or . for the working folder")
+    return Path(text)
+
+
+def parse_name(text: str) -> str:
+    """Read a name. Raises the library's BadParameter, which names the option, for an empty one."""
+    if not text:
+        raise typer.BadParameter("it is empty")
+    return text
+
+
+PATH: dict[str, Any] = {"parser": parse_path, "metavar": "PATH"}
+NAME: dict[str, Any] = {"parser": parse_name, "metavar": "TEXT"}
+
 # A type is shared where two commands take the same option with the same words; what one command alone takes stands there.
-Output = Annotated[Path, typer.Option(help="The folder of the records.")]
+Output = Annotated[Path, typer.Option(help="The folder of the records.", **PATH)]
 DataDir = Annotated[
     Path | None,
-    typer.Option(envvar="PEFTCLI_DATA_DIR", help="A folder laid out like the hub: nyu-mll/glue is DIR/glue."),
+    typer.Option(envvar="PEFTCLI_DATA_DIR", help="A folder laid out like the hub: nyu-mll/glue is DIR/glue.", **PATH),
 ]
 SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting or recipe key.")]
 Only = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.")]
@@ -36,6 +55,6 @@ Slurm = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="slurm: any 
 Detach = Annotated[bool, typer.Option("--detach", help="slurm: submit and do not wait.")]
 
 # Saved deltas.
-DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", help="A file that --save-delta wrote.")]
+DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", parser=parse_path, help="A file that --save-delta wrote.")]
 DeltaTask = Annotated[str | None, typer.Option(help="The delta's own task, for a check.")]
-Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.")]
+Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.", **NAME)]

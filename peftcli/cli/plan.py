@@ -30,7 +30,10 @@ def plan(
     walltime: Walltime = None,
     device: Device = None,
 ) -> None:
-    """Show what a recipe would run: states, cohorts, trainable parameters, where every setting comes from."""
+    """Show what a recipe would run, and how much of it is left.
+
+    States, cohorts, trainable parameters, and in JSON where every setting comes from.
+    """
     from peftcli.cli.recipes import load
 
     if walltime is not None and not calibrate:

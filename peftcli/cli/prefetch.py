@@ -10,7 +10,10 @@ def prefetch(
     data_dir: DataDir = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> int:
-    """Download a recipe's model and data, and check with the network off what an offline node will find."""
+    """Download what a recipe reads, for a node without a network.
+
+    Model and data; then it is checked, with the network off, what such a node will find.
+    """
     from peftcli.cli.recipes import load
 
     # A recipe that is wrong is refused before the slower imports below.

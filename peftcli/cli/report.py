@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from peftcli.cli.options import Output, RecipeName, SetOption
+from peftcli.cli.options import PATH, Output, RecipeName, SetOption
 from peftcli.errors import unknown
 
 
@@ -15,7 +15,7 @@ def report(
     output: Output = Path("results"),
     form: Annotated[str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")] = "terminal",
     against: Annotated[str | None, typer.Option(metavar="paper", help="Set the published values beside ours.")] = None,
-    to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.")] = None,
+    to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", **PATH)] = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Make a recipe's tables from the records."""

@@ -4,7 +4,7 @@ import json
 
 
 def schema() -> None:
-    """Print the JSON Schema of a recipe, for editors that complete and check YAML."""
+    """Print the JSON Schema of a recipe, for editors of YAML."""
     from peftcli.report.schema import recipe_schema
 
     print(json.dumps(recipe_schema(), indent=1))

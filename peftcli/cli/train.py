@@ -41,7 +41,7 @@ def train(
     track: Track = None,
     device: Device = None,
 ) -> int:
-    """Train one run (or one per seed), print its metrics and write its record."""
+    """Train one run, or one a seed, print metrics, write records."""
     from peftcli.runner import tracking
     from peftcli.runner.work import SweepSettings
 

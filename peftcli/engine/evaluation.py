@@ -112,7 +112,9 @@ def _in_order(run: int, arrays: list[tuple[np.ndarray, np.ndarray]], rows: list[
     logits = np.concatenate([logits[run, : len(at)] for (logits, _), at in zip(arrays, rows, strict=True)])
     losses = np.concatenate([losses[run, : len(at)] for (_, losses), at in zip(arrays, rows, strict=True)])
     _, first = np.unique(np.concatenate(rows), return_index=True)
-    return Scored(logits[first], float(losses[first].mean()))
+    # A run that is about to be called diverged may overflow here: its loss is then infinite, which is what is looked for.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Scored(logits[first], float(losses[first].mean()))
 
 
 def measure(
@@ -129,7 +131,8 @@ def measure(
 def collapsed(scored: Scored, kind: str) -> bool:
     """Whether a run predicts the same class for every example (regression: the same number, to six digits)."""
     if kind == "regression":
-        return bool(np.ptp(scored.logits) < 1e-6)
+        with np.errstate(over="ignore", invalid="ignore"):  # the range of large numbers is infinite, and no collapse
+            return bool(np.ptp(scored.logits) < 1e-6)
     return len(np.unique(scored.logits.argmax(-1))) == 1
 
 

@@ -176,6 +176,7 @@ def _descriptions(recipe: Recipe) -> tuple[dict[str, dict[str, Any] | None], dic
     """Read what runs hold of each task (None for a row of `tasks`), and by task why it cannot be read from its files."""
     for task, entry in recipe.tasks:
         _check_entry(recipe, task, entry)
+    _check_one_data_a_name(recipe)
     described: dict[str, dict[str, Any] | None] = {}
     unreadable: dict[str, UserError] = {}
     for task, entry in recipe.tasks:
@@ -191,12 +192,28 @@ def _check_entry(recipe: Recipe, task: str, entry: Entry) -> None:
     # Overrides, `label` and `note` are no options: what is left describes the task.
     if not entry.options:
         tasks.get(task)
+    elif task in tasks.TASKS and set(entry.options) & set(own_data.Description.model_fields):
+        raise UserError(
+            f"task {task}: that is the name of a task that peftcli has: call the one on your own data otherwise, "
+            f"such as my_{task}"
+        )
     elif task in tasks.TASKS:
-        raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), ('training', 'seeds', 'label'))}")
+        legal = ("training", "learning_rates", "seeds", "label", "note")
+        raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), legal)}")
     elif "data" not in entry.options:
         raise unknown("task", task, tasks.TASKS)
     else:
         own_data.entry(recipe.path, task, entry.options)
+
+
+def _check_one_data_a_name(recipe: Recipe) -> None:
+    """Refuse two tasks of one name on different data: runs find their files by the task's name. Raises UserError."""
+    files: dict[str, Path] = {}
+    for task, entry in recipe.tasks:
+        if entry.options:
+            file = own_data.location(recipe.path, entry.options)
+            if files.setdefault(task, file) != file:
+                raise UserError(f"task {task}: two tasks have this name, on {files[task]} and on {file}: rename one")
 
 
 def _as_floats(values: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from peftcli.experiment.settings import LearningRate, Seed, Training
 from peftcli.tasks import own_data
@@ -26,6 +26,21 @@ class Run(BaseModel):
     seed: Seed
     protocol: Training
     data: dict[str, Any] | None = None  # the description of a task of the user's own
+
+    # A run that was recorded before a setting or option existed did what the schema's value of it means.
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, run: Any) -> Any:
+        if not isinstance(run, dict):
+            return run
+        frozen = _schema()
+        filled = dict(run)
+        if isinstance(run.get("protocol"), dict):
+            filled["protocol"] = {**frozen["training"], **run["protocol"]}
+        if isinstance(run.get("options"), dict):
+            earlier = frozen["options"].get(run.get("strategy"), {})
+            filled["options"] = run["options"] | {k: v for k, v in earlier.items() if k not in run["options"]}
+        return filled
 
     @property
     def id(self) -> str:

@@ -60,7 +60,10 @@ class Anatomy:
         )
         if not names:
             what = " ".join(filter(None, [kind, *sorted(roles or ("tensor",))]))
-            raise UserError(f"this model has no {what} to train")
+            there = dict.fromkeys(p.role for p in self.parameters if kind is None or p.name.endswith(f".{kind}"))
+            if not there:
+                raise UserError(f"this model has no {kind} at all to train")
+            raise UserError(f"this model has no {what} to train: of such it has {', '.join(there)}")
         return names
 
     def over(self, over: str) -> tuple[str, ...]:

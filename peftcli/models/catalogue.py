@@ -107,6 +107,7 @@ def config(model: str) -> dict[str, Any]:
         return PUBLISHED_SIZES[model]
     folder = Path(model).expanduser()
     if folder.is_dir():
+        check_whole(folder)
         return read_config(folder / "config.json")
     if looks_like_path(model):
         raise UserError(f"model folder {model!r} does not exist")
@@ -121,6 +122,26 @@ def config(model: str) -> dict[str, Any]:
     if cached is None:
         raise UserError(f"model {model!r} is not in the local hub cache, so its sizes are not known: {OFFLINE_HELP}")
     return read_config(cached)
+
+
+def check_whole(folder: Path) -> None:
+    """Refuse a folder that holds no model itself but one in a subfolder. Raises UserError naming the subfolder.
+
+    sentence-transformers once wrote the model to `0_Transformer`, and trainers write their checkpoints so.
+    """
+
+    def holds_one(folder: Path) -> bool:
+        file = folder / "config.json"
+        return file.is_file() and "model_type" in read_config(file)
+
+    if holds_one(folder):
+        return
+    inner = [part for part in sorted(folder.iterdir()) if part.is_dir() and holds_one(part)]
+    if inner:
+        more = f", or one of {', '.join(part.name for part in inner[1:])}" if len(inner) > 1 else ""
+        raise UserError(
+            f"model folder {str(folder)!r} holds no model itself, its subfolder does: give {str(inner[0])!r}{more}"
+        )
 
 
 def name(model: str) -> str:

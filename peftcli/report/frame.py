@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from peftcli import records
-from peftcli.errors import UserError
+from peftcli.errors import UserError, first_error
 from peftcli.records import Record
 from peftcli.report.table import selection
 
@@ -23,7 +25,8 @@ def load_records(output: str | Path = "results") -> "DataFrame":
     Metrics are fractions. `counts` marks the evaluation that a table reads: the best by the run's chooser where the
     protocol restores the best weights, else the last. A run without any (failed, diverged at once) has one row with
     `split` missing. Options are columns `option.<name>`, settings `protocol.<name>`, costs `cost.<name>` (of the whole
-    cohort that `cost.cohort` runs share). Damaged files are left out with a warning, and listed in `.attrs["damaged"]`.
+    cohort that `cost.cohort` runs share). Damaged files, and records whose run this version cannot read, are left out with a
+    warning, and listed in `.attrs["damaged"]`.
     Raises UserError where the folder does not exist.
     """
     import pandas  # here, so that importing peftcli stays cheap
@@ -32,10 +35,17 @@ def load_records(output: str | Path = "results") -> "DataFrame":
     if not folder.is_dir():
         raise UserError(f"no results folder {folder}")
     sound, damaged = records.read_all(folder)
+    flat: list[dict[str, Any]] = []
+    for record in sound:
+        try:
+            flat += rows(record)
+        except ValidationError as error:  # sound, but of a version that has other settings
+            damaged.append((record.path, str(first_error(error, "its run", "setting", ()))))
     if damaged:
         # stacklevel 2: the line that called load_records.
-        warnings.warn(f"{len(damaged)} damaged or foreign files left out, {damaged[0][0]} first", stacklevel=2)
-    frame = pandas.DataFrame([row for record in sound for row in rows(record)])
+        file, reason = damaged[0]
+        warnings.warn(f"{len(damaged)} damaged or foreign files left out, {file} first: {reason}", stacklevel=2)
+    frame = pandas.DataFrame(flat)
     frame.attrs["damaged"] = [str(file) for file, _ in damaged]
     return frame
 

@@ -31,7 +31,9 @@ def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
 def narrow(logits: np.ndarray) -> np.ndarray:
     """Logits [examples, outputs] or [examples] in float16 where nothing that shows is lost, else in float32."""
     # float16 has 11 significant bits, a relative error of at most 0.05 %; it overflows at 65504, which is not close.
-    half = logits.astype(np.float16)
-    close = np.allclose(half, logits, rtol=1e-3, atol=1e-3)
-    same = logits.ndim == 1 or bool((half.argmax(-1) == logits.argmax(-1)).all())
-    return half if close and same and logits.ndim > 1 else logits.astype(np.float32)
+    # NumPy would warn of that, with a line of this file, in the middle of a sweep's display.
+    with np.errstate(over="ignore", invalid="ignore"):
+        half = logits.astype(np.float16)
+        close = np.allclose(half, logits, rtol=1e-3, atol=1e-3)
+        same = logits.ndim == 1 or bool((half.argmax(-1) == logits.argmax(-1)).all())
+        return half if close and same and logits.ndim > 1 else logits.astype(np.float32)

@@ -1,15 +1,15 @@
 """Strategies that insert small modules (lora, adapter), and spafit, which does so by groups of layers."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, LAYER
-from peftcli.strategies.option_types import Count, Groups, Positive, Rate
+from peftcli.strategies.option_types import Count, Groups, Positive, Rate, Roles
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
 
-Role = Literal["query", "key", "value", "attention_output", "intermediate", "output"]
 VARIANTS = {"I": ("query", "key", "value"), "II": ATTENTION}
 
 
@@ -20,7 +20,7 @@ def lora(
     alpha: Positive = 16.0,
     dropout: Rate = 0.0,
     variant: Literal["I", "II"] | None = None,
-    targets: list[Role] | None = None,
+    targets: Roles | None = None,
     train_head: bool = True,
 ) -> Tuning:
     """Low-rank matrices beside linear layers, by default query and value (LoRA).
@@ -31,8 +31,21 @@ def lora(
     if variant and targets:
         raise UserError("strategy lora takes a variant or targets, not both")
     roles = VARIANTS[variant] if variant else targets or ("query", "value")
+    if variant != "II":  # which is all of the attention, whatever a family has of it
+        _check_roles(model, roles)
     inserted: dict[str, Lora | Bottleneck] = {m: Lora(rank, alpha, dropout) for m in model.modules(roles)}
     return Tuning(insert=inserted, train_head=train_head)
+
+
+def _check_roles(model: Anatomy, roles: Iterable[str]) -> None:
+    """Refuse a linear layer that the family does not have. Raises UserError."""
+    linear = dict.fromkeys(p.role for p in model.parameters if p.layer and len(p.shape) == 2)
+    for role in roles:
+        if role not in linear:
+            raise UserError(
+                f"strategy lora: this model has no {role}: its linear layers are {', '.join(linear)}; "
+                f"choose some with the option targets={'+'.join(name for name in linear if name in ATTENTION)}"
+            )
 
 
 @strategy
@@ -53,7 +66,10 @@ def adapter(
     # By the output size, which is the hidden size for both modules.
     width = size or model.by_name[f"{modules[0]}.weight"].shape[0] // reduction
     if width < 1:
-        raise UserError(f"reduction = {reduction} leaves a bottleneck of nothing")
+        largest = model.by_name[f"{modules[0]}.weight"].shape[0]
+        raise UserError(
+            f"reduction = {reduction} leaves a bottleneck of nothing: the nearest is {largest}; legal are 1 to {largest}"
+        )
     return Tuning(insert={module: Bottleneck(width, activation) for module in modules})
 
 
@@ -77,8 +93,7 @@ def spafit(
     shift = 1 if numbering == "released" else 0
     first, second = (number + shift for number in groups)
     if not first < second < model.layers:
-        last = model.layers - 1 - shift
-        raise UserError(f"groups {groups} must rise and leave an upper group: legal are 0 to {last}, e.g. 4-{last}")
+        raise UserError(_ungrouped(groups, model.layers - 1 - shift, model.layers))
     middle = range(first + 1, second + 1)
     upper = range(second + 1, model.layers + 1)
     # Feed-forward biases and the LayerNorm behind it; the attention's own biases are frozen there.
@@ -86,6 +101,20 @@ def spafit(
         *model.names(LAYER, middle, "bias"),
         *model.names(("intermediate", "output", "ffn_layernorm"), upper, "bias"),
     )
+    if variant == "I" and not {"query", "key", "value"} <= {p.role for p in model.parameters}:
+        raise UserError("strategy spafit: this model has no query, key and value of their own: variant: II")
     return Tuning(
         mask=biases, insert={module: Lora(rank, alpha, dropout) for module in model.modules(VARIANTS[variant], upper)}
+    )
+
+
+def _ungrouped(groups: list[int], last: int, layers: int) -> str:
+    """Word why two numbers do not make three groups, the last legal number being `last`."""
+    if last < 1:
+        return f"spafit needs three groups of layers, and this model has {layers}: another model, or another strategy"
+    first = min(groups[0], last - 1)
+    nearest = f"{first}-{min(max(groups[1], first + 1), last)}"
+    return (
+        f"groups {'-'.join(map(str, groups))} must rise and leave an upper group: the nearest is {nearest}; "
+        f"legal are two numbers from 0 to {last}, the first below the second"
     )

@@ -1,6 +1,6 @@
 """The types of strategies' options: what a recipe or `--strategy name:option=value` may say, and how it is read."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -29,7 +29,24 @@ def _groups(value: Any) -> Any:
     return value
 
 
+def _names(value: Any) -> Any:
+    """Read `query+value` or a list as names: on the command line a comma begins the next option."""
+    return value.split("+") if isinstance(value, str) else value
+
+
 Layer = Annotated[int, Field(ge=1)]
+Role = Literal[
+    "query",
+    "key",
+    "value",
+    "attention_output",
+    "intermediate",
+    "output",
+    "query_key_value",
+    "position_key",
+    "position_query",
+]
+Roles = Annotated[list[Role], Field(min_length=1), BeforeValidator(_names, json_schema_input_type=list[Role] | str)]
 Groups = Annotated[
     list[Annotated[int, Field(ge=0)]],
     Field(min_length=2, max_length=2),

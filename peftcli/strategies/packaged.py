@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import warnings
 from collections.abc import Mapping
 from functools import lru_cache, partial
@@ -86,9 +87,16 @@ def configure(kind: str, settings: Mapping[str, Any]) -> PeftConfig:
 
 
 def _listed(value: Any, annotation: str) -> Any:
-    """Read `query+value` as a list, where a setting is one: on the command line a comma begins the next option."""
-    lists = isinstance(value, str) and "+" in value and ("list" in annotation.lower() or "set" in annotation.lower())
-    return value.split("+") if lists else value
+    """Read `query+value` as a list, where a setting is one: on the command line a comma begins the next option.
+
+    One name alone is a list of one. The package would take it for a regular expression of whole paths, which a module's
+    name never is; an expression such as `.*query`, and the package's word `all-linear`, stay as they are.
+    """
+    if not isinstance(value, str) or not re.search(r"list|set\[", annotation.lower()):
+        return value
+    if not re.fullmatch(r"[\w.]+(\+[\w.]+)*", value):
+        return value
+    return [int(part) if "int" in annotation and part.isdigit() else part for part in value.split("+")]
 
 
 @lru_cache(maxsize=64)

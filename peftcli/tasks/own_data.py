@@ -4,6 +4,7 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -60,6 +61,15 @@ class Description(BaseModel):
             raise ValueError("YAML reads null and ~ as nothing: a label of that name stands in quotes, 'null'")
         # YAML reads `labels: [0, 1]` as numbers, and a CSV file holds the same labels as text
         return list(map(str, value)) if isinstance(value, list) else value
+
+    # A column joined with itself is no pair, and of a label's two numbers only one would ever be trained.
+    @field_validator("text", "labels")
+    @classmethod
+    def _each_once(cls, names: list[str] | None) -> list[str] | None:
+        twice = [name for name, count in Counter(names or ()).items() if count > 1]
+        if twice:
+            raise ValueError(f"names {twice[0]!r} twice: each once")
+        return names
 
 
 def task(name: str, description: Mapping[str, Any] | None) -> Task:

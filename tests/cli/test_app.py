@@ -134,3 +134,30 @@ def test_every_command_of_the_readme_exists(peftcli: Command) -> None:
     assert named >= {"train", "sweep", "plan", "report"}
     for command in named:
         assert peftcli(command, "--help").code == 0
+
+
+def test_the_help_shows_every_command_s_summary_whole_in_80_columns(
+    peftcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    _, _, listed = peftcli("--help").out.partition("Commands:\n")
+    lines = listed.splitlines()
+    assert len(lines) == len(commandline.COMMAND.commands)
+    for line in lines:
+        assert len(line) <= 80
+        assert line.endswith("."), line
+        assert not line.endswith(".."), line
+        # The first sentence of what the command's own help says.
+        name, summary = line.split(maxsplit=1)
+        assert summary in " ".join(peftcli(name, "--help").out.split()), name
+
+
+@pytest.mark.parametrize("command", [["sweep", "demo"], [*TRAIN, "--task", "demo", "--model", "minilm"]])
+def test_an_output_that_is_a_dangling_link_is_told_before_anything_is_trained(
+    peftcli: Command, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    ended = peftcli(*command, "--output", tmp_path / "link")
+    assert ended.code == 2
+    assert f"{tmp_path / 'link'} is a link to {tmp_path / 'nowhere'}, which does not exist" in ended.err

@@ -1,5 +1,7 @@
 """Outputs come back in the split's order, each example counted once, whatever the batches; losses are torch's own."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -75,3 +77,14 @@ def test_losses_are_at_least_float32_and_squared_for_regression() -> None:
 )
 def test_a_run_that_answers_the_same_everywhere_has_collapsed(logits: list, kind: str, expected: bool) -> None:  # type: ignore[type-arg]
     assert collapsed(Scored(np.array(logits), 0.0), kind) is expected
+
+
+@pytest.mark.parametrize("losses", [[1e308, 1e308], [np.inf, 1.0], [np.inf, -np.inf]])
+def test_a_loss_beyond_float64_is_not_finite_and_no_warning(losses: list[float]) -> None:
+    batch = np.zeros((1, 2, 2)), np.array([losses])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scored = evaluation._in_order(0, [batch], [np.array([0, 1])])
+        assert not np.isfinite(scored.loss)
+        # A regression that swings between the largest numbers has not collapsed.
+        assert not evaluation.collapsed(evaluation.Scored(np.array([1e308, -1e308]), 1.0), "regression")

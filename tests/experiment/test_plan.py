@@ -213,3 +213,43 @@ def test_planning_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.split() == ["385", "[]"]
+
+
+OWN = {"data": "mine", "text": "text", "label": "label"}
+
+
+def own_recipe(folder: Path, tasks: list[Any]) -> recipe.Recipe:
+    """A recipe on data of the user's own, which lie in `mine` and `other` beside it."""
+    for name in ("mine", "other"):
+        (folder / name).mkdir(exist_ok=True)
+        for split in ("train", "validation"):
+            (folder / name / f"{split}.csv").write_text(f"text,more,label\n{name},b,x\nc,d,y\n")
+    document = {"title": "t", "model": "minilm", "tasks": tasks, "strategies": ["layernorm"]}
+    return recipe.build(document | {"learning_rates": [1e-3], "seeds": 1}, folder / "r.yaml", {})
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        (
+            [{"rte": OWN}],
+            "task rte: that is the name of a task that peftcli has: call the one on your own data otherwise",
+        ),
+        ([{"name": "cola", **OWN}], "such as my_cola"),
+        ([{"conll2003": {"text": "words"}}], "such as my_conll2003"),
+        ([{"rte": {"epochs": 3}}], "task rte: unknown key 'epochs'"),
+        ([{"mine": OWN | {"text": ["text", "text"]}}], "text: \"['text', 'text']\" names 'text' twice"),
+        ([{"mine": OWN | {"labels": ["x", "y", "x"]}}], "names 'x' twice: each once"),
+        ([{"mine": OWN | {"labels": [0, 1, "1"]}}], "names '1' twice: each once"),
+        ([{"mine": OWN}, {"mine": OWN | {"data": "other"}}], "task mine: two tasks have this name, on "),
+    ],
+)
+def test_a_task_of_one_s_own_that_cannot_be_is_told_why(tmp_path: Path, tasks: list[Any], message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        plan.expand(own_recipe(tmp_path, tasks))
+    assert message in str(refused.value)
+
+
+def test_a_task_of_one_s_own_may_stand_twice_on_the_same_data(tmp_path: Path) -> None:
+    short = OWN | {"training": {"epochs": 1}}
+    assert len(plan.expand(own_recipe(tmp_path, [{"mine": OWN}, {"mine": short}]))) == 2

@@ -1,5 +1,6 @@
 """Predictions beside a record: every evaluated split's logits, as narrow as they may be without a change that shows."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -43,3 +44,11 @@ def test_a_run_s_own_row_is_written_with_its_examples(tmp_path: Path) -> None:
         np.testing.assert_array_equal(opened.get_tensor("validation.labels"), examples.labels)
         right = opened.get_tensor("validation.logits").argmax(-1) == opened.get_tensor("validation.labels")
     assert float(right.mean()) == pytest.approx(state.histories[1].evaluations[-1]["accuracy"])
+
+
+@pytest.mark.parametrize("logits", [[[1e6, -1e6]], [[1e300, 0.0], [0.0, 1.0]], [1e300, -1e300]])
+def test_numbers_beyond_a_format_are_no_warning_of_numpy_s(logits: list[object]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        narrow = predictions.narrow(np.array(logits, dtype=np.float64))
+    assert narrow.dtype == np.float32

@@ -1,10 +1,18 @@
 """Inserted modules: the numbers of the peft package, and the identity at the start."""
 
+import math
+import re
+
 import numpy as np
 import pytest
 import torch
 
 from peftcli.engine.batches import build
+from peftcli.errors import UserError
+from peftcli.experiment.notation import parse_strategy
+from peftcli.models.anatomy import anatomy
+from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.strategies import registry
 from tests import tiny
 
 
@@ -58,3 +66,78 @@ def test_inserted_modules_start_as_the_identity(strategy, placement):
     assert torch.equal(logits(inserted, inserted.assembly.flat)[0], logits(plain, plain.assembly.flat)[0])
     places = {"houlsby": 2, "pfeiffer": 1}[placement] if strategy == "adapter" else 2
     assert len(inserted.assembly.tuning.insert) == 3 * places
+
+
+def count(model: str, strategy: str, layers: int | None = None) -> int:
+    """How many weights a strategy, written as on the command line, trains in a published model (of so many layers)."""
+    config = dict(PUBLISHED_SIZES[model])
+    if layers is not None:
+        config["num_hidden_layers"] = layers
+    name, options = next(iter(parse_strategy(strategy).items()))
+    found = registry.get(name)
+    structure = anatomy(config, (), pooler=True)
+    tuning = found.tune(structure, found.options(options))
+    sizes = (
+        shape
+        for module, inserted in tuning.insert.items()
+        for shape in inserted.shapes(*structure.by_name[f"{module}.weight"].shape).values()
+    )
+    return sum(map(math.prod, sizes))
+
+
+MODERN, DEBERTA = "answerdotai/ModernBERT-base", "microsoft/deberta-v3-base"
+
+
+@pytest.mark.parametrize(
+    ("model", "strategy", "message"),
+    [
+        (
+            MODERN,
+            "lora",
+            "has no query: its linear layers are query_key_value, attention_output, intermediate, output;",
+        ),
+        (MODERN, "lora", "with the option targets=query_key_value+attention_output"),
+        (MODERN, "lora:variant=I", "has no query"),
+        (MODERN, "lora:targets=attention_output+value", "has no value"),
+        ("bert-base-uncased", "lora:targets=query_key_value", "targets=query+key+value+attention_output"),
+        ("albert-base-v2", "lora:targets=position_key", "has no position_key"),
+        (DEBERTA, "lora:targets=query+query_key_value", "has no query_key_value"),
+        (MODERN, "bitfit", "this model has no bias at all to train"),
+        (MODERN, "spafit:groups=4-9", "this model has no bias at all to train"),
+        ("minilm", "adapter:reduction=400", "reduction = 400 leaves a bottleneck of nothing: the nearest is 384"),
+    ],
+)
+def test_a_layer_that_the_family_lacks_is_named_with_those_it_has(model: str, strategy: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        count(model, strategy)
+    assert message in str(refused.value)
+
+
+def test_the_layers_that_the_message_names_can_be_chosen() -> None:
+    # Rank 8 beside a layer of these outputs and inputs: 8 × (outputs + inputs).
+    assert count(MODERN, "lora:targets=query_key_value+attention_output") == 22 * 8 * ((3 * 768 + 768) + 2 * 768)
+    assert count(MODERN, "lora:variant=II") == 22 * 8 * ((3 * 768 + 768) + 2 * 768)
+    assert count("bert-base-uncased", "lora:targets=query+value") == count("bert-base-uncased", "lora")
+    assert count("bert-base-uncased", "lora:targets=output") == 12 * 8 * (768 + 3072)
+
+
+@pytest.mark.parametrize(
+    ("layers", "groups", "message"),
+    [
+        (6, "4-9", "the nearest is 3-4; legal are two numbers from 0 to 4, the first below the second"),
+        (6, "3-3", "the nearest is 3-4;"),
+        (12, "9-4", "the nearest is 9-10; legal are two numbers from 0 to 10"),
+        (3, "4-9", "the nearest is 0-1; legal are two numbers from 0 to 1"),
+        (3, "0-0", "the nearest is 0-1;"),
+        (2, "0-1", "needs three groups of layers, and this model has 2"),
+        (1, "4-9", "needs three groups of layers, and this model has 1"),
+    ],
+)
+def test_groups_that_do_not_fit_are_told_with_the_nearest_that_do(layers: int, groups: str, message: str) -> None:
+    with pytest.raises(UserError) as refused:
+        count("minilm", f"spafit:groups={groups}", layers)
+    assert message in str(refused.value)
+    if "nearest" in message:
+        nearest = re.search(r"nearest is (\d+-\d+)", str(refused.value))
+        assert nearest is not None
+        assert count("minilm", f"spafit:groups={nearest[1]}", layers) > 0

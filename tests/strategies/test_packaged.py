@@ -171,3 +171,34 @@ def _bert() -> Any:
     from peftcli.models.tensors import pretrained_parameters
 
     return pretrained_parameters(catalogue.PUBLISHED_SIZES["bert-base-uncased"], True)
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        ({"type": "LORA", "target_modules": ["query"]}, "peft:type=LORA,target_modules=query"),
+        ({"type": "LORA", "target_modules": ["query", "key"]}, "peft:type=LORA,target_modules=query+key"),
+        ({"type": "LORA", "target_modules": ["self.query"]}, "peft:type=LORA,target_modules=self.query"),
+        (
+            {"type": "IA3", "target_modules": ["key", "output.dense"], "feedforward_modules": ["output.dense"]},
+            "peft:type=IA3,target_modules=key+output.dense,feedforward_modules=output.dense",
+        ),
+        (
+            {"type": "LORA", "target_modules": ["query"], "layers_to_transform": [1, 3], "layers_pattern": ["layer"]},
+            "peft:type=LORA,target_modules=query,layers_to_transform=1+3,layers_pattern=layer",
+        ),
+    ],
+)
+def test_a_name_is_a_list_of_one_and_no_regular_expression(listed: dict[str, Any], written: str) -> None:
+    name, settings = next(iter(parse_strategy(written).items()))
+    ours, theirs = (parameters.count("minilm", name, each, "pair", 2) for each in (settings, listed))
+    assert ours == theirs
+    assert ours.trainable > 0
+
+
+def test_a_regular_expression_stays_one() -> None:
+    every, one = (
+        parameters.count("minilm", "peft", {"type": "LORA", "target_modules": text}, "pair", 2).trainable
+        for text in (r".*\.query", r".*layer\.0\..*\.query")
+    )
+    assert every == 6 * one > 0
