@@ -4,11 +4,13 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -104,14 +106,7 @@ def examples(folder: Path) -> tuple[Any, ...] | str:
     return tuple(read.columns["a"]), tuple(read.columns["b"]), tuple(read.labels.tolist()), tuple(described["labels"])
 
 
-@settings(
-    max_examples=150, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
-@given(table=tables(), data=st.data())
-def test_every_format_gives_the_same_examples_or_none(
-    table: list[dict[str, Any]], data: st.DataObject, tmp_path: Path
-) -> None:
+def same_examples_or_none(table: list[dict[str, Any]], data: st.DataObject, tmp_path: Path) -> None:
     outcomes = {folder.name: examples(folder) for folder in write(tmp_path, table, data.draw)}
     if "write it as a CSV" in outcomes["tsv"]:
         del outcomes["tsv"]  # its quotes have two readings, and it says so
@@ -132,14 +127,7 @@ def test_every_format_gives_the_same_examples_or_none(
 TASK = own_data.task("mine", {"kind": "sentence", "text": ["a"], "labels": ["x", "y"], "metrics": [], "label": "y"})
 
 
-@settings(
-    max_examples=100, deadline=None, derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)  # fmt: skip
-@given(table=tables(), data=st.data())
-def test_what_is_predicted_on_has_a_row_for_each_row(
-    table: list[dict[str, Any]], data: st.DataObject, tmp_path: Path
-) -> None:
+def a_row_for_each_row(table: list[dict[str, Any]], data: st.DataObject, tmp_path: Path) -> None:
     alone = [{"a": row["a"]} for row in table]
     refusals = []
     for written in (table, alone):
@@ -153,3 +141,15 @@ def test_what_is_predicted_on_has_a_row_for_each_row(
             assert read.numbers.tolist() == list(range(len(table)))
             assert read.columns["a"] == ["" if row["a"] is None else str(row["a"]) for row in table]
     assert set(refusals) <= {(".tsv", True)}
+
+
+def drawn(check: Callable[..., None], count: int) -> Callable[..., None]:
+    of_count = settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    test: Callable[..., None] = of_count(given(table=tables(), data=st.data())(check))
+    return test
+
+
+test_every_format_gives_the_same_examples_or_none = drawn(same_examples_or_none, 50)
+test_what_is_predicted_on_has_a_row_for_each_row = drawn(a_row_for_each_row, 25)
+test_many_tables_give_the_same = pytest.mark.whole(drawn(same_examples_or_none, 800))
+test_many_tables_are_predicted_on = pytest.mark.whole(drawn(a_row_for_each_row, 300))

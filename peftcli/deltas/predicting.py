@@ -40,8 +40,6 @@ def from_file(delta: Delta, model: str, file: Path, device: str | None = None) -
     """Predict the rows of a file, numbered from 0; `device` is --device. Raises UserError."""
     task = task_of(delta.run)
     texts = unlabelled(task, file.name, own_files.table(task, [file], task.inputs))
-    for note in texts.notes:
-        notes.say(note)
     return _predict(delta, model, restoring.restore(delta, model, device=choose(device)), texts, file.name)
 
 
@@ -71,6 +69,8 @@ def unlabelled(task: Task, where: str, table: "pa.Table") -> Rows:
 
 def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows, where: str) -> list[Prediction]:
     task, settings = restored.task, delta.run.protocol
+    for note in texts.notes:
+        notes.say(note)
     tokenizer = tokenizers.load(locate(model), task.kind)
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")

@@ -30,14 +30,23 @@ def spelled(values: Sequence[Any], where: str, words: bool) -> list[list[str]]:
 
     `where` names file and column. Raises UserError for a row without its label, and for a list in place of one label.
     """
-    rows = []
+    rows, texts = [], {}
     for row, value in enumerate(values):
         if words and not isinstance(value, list):
-            raise UserError(f"{where} has no list of labels, a word each, in row {row} (from 0)")
+            raise UserError(
+                f"{where} has no list of labels in row {row} (from 0), one a word, as JSON and parquet can hold"
+            )
+        if not words and isinstance(value, list):
+            raise UserError(f"{where} has a list of labels in row {row} (from 0), which kind: token takes")
         labels = value if words else [value]
-        if any(is_missing(label) or (isinstance(label, str) and not label.strip()) for label in labels):
-            raise UserError(f"{where} misses a label in row {row} (from 0)")
-        rows.append([as_text(label, where, row) for label in labels])
+        for label in labels:
+            if is_missing(label) or (isinstance(label, str) and not label.strip()):
+                raise UserError(f"{where} misses a label in row {row} (from 0)")
+            # Many rows, few labels: each is looked at once. 1 and True are one key of a dictionary without their types.
+            if isinstance(label, dict) or (type(label), label) not in texts:
+                text = as_text(label, where, row)
+                texts[type(label), label] = text
+        rows.append([texts[type(label), label] for label in labels])
     return rows
 
 

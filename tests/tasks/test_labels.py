@@ -85,7 +85,7 @@ def test_labels_are_spelled_as_a_csv_holds_them() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1], r"x: row 0 \(from 0\) holds a list, not text"),
+        ([1], r"x has a list of labels in row 0 \(from 0\), which kind: token takes"),
         ({"a": 1}, "holds a dict, not text"),
         (b"good", "holds a bytes, not text"),
         ("\ud800", r"x: row 0 \(from 0\) holds half a character: '\\ud800'"),
@@ -94,5 +94,5 @@ def test_labels_are_spelled_as_a_csv_holds_them() -> None:
 def test_what_is_no_label(value: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         labels.spelled([value], "x", words=False)
-    with pytest.raises(UserError, match=r"x has no list of labels, a word each, in row 0"):
+    with pytest.raises(UserError, match=r"x has no list of labels in row 0 \(from 0\), one a word"):
         labels.spelled(["good"], "x", words=True)

@@ -108,7 +108,10 @@ def test_what_a_recipe_says_wrongly(options: dict[str, Any], message: str, tmp_p
         ("train.csv", "a,b,y\n1,2,\n3,4,x\n", "column 'y' misses a label"),
         ("train.csv", "a,b,y\n1,2,0.5\n3,4,1\n", "kind: regression, or list labels"),
         ("train.csv", "a,b,y\n1,2,same\n", "has one label alone: 'same'"),
-        ("train.txt", "x", "has no train file"),
+        ("train.txt", "x", "has no train file: .*; it holds train.txt, validation.csv"),
+        ("train.csv.gz", "x", "has no train file: .*; it holds train.csv.gz, validation.csv"),
+        ("train.csv", "a,y\n1,no\n2,yes\n", "train.csv: unknown column 'b': .*known: a, y"),
+        ("train.csv", "a,b,y\n1,2,no\n3,4,yes\n", "label 'same' .* is in no training row: mend"),
     ],
 )
 def test_what_is_wrong_with_labels_and_names_of_files(name: str, text: str, message: str, tmp_path: Path) -> None:
