@@ -24,12 +24,13 @@ def evaluate(
     data = [prepare(run.model_copy(update={"seed": seed}), model, data_dir, allow_other_data) for seed in members.seeds]
     _check(delta, model, data[members.row], allow_other_data)
     restored = restore(delta, model, len(members.seeds), choose(device))
-    kind, first = restored.task.kind, restored.network.first_position
+    kind, network = restored.task.kind, restored.network
     evaluations = []
     for split, examples in data[members.row].evaluation.items():
         splits = [each.evaluation[split] for each in data]
         # All copies are scored, since the kernels' rounding depends on the batch; the run's own row alone is kept.
-        scored = score(restored.forward(), splits, kind, first, restored.device)[members.row]
+        first, lookups = network.first_position, network.lookups
+        scored = score(restored.forward(), splits, kind, first, restored.device, lookups)[members.row]
         entry = {"split": split, "loss": scored.loss}
         entry |= measure(scored, examples, kind, restored.task.metrics, delta.labels)
         evaluations.append(entry | {"collapsed": collapsed(scored, kind)})

@@ -80,7 +80,8 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
         print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
     examples = encoded.examples
     # One run in the cohort, so one list of examples and one result.
-    scored = score(restored.forward(), [examples], task.kind, restored.network.first_position, restored.device)[0]
+    network, device = restored.network, restored.device
+    scored = score(restored.forward(), [examples], task.kind, network.first_position, device, network.lookups)[0]
     numbers = examples.numbers.tolist()
     if task.kind == "regression":
         return [Prediction(at, float(value), None) for at, value in zip(numbers, scored.logits, strict=True)]

@@ -97,11 +97,9 @@ class Assembly:
         module, stem = self._element_modules.get(name), name.removesuffix("weight")
         if isinstance(module, PatchedLinear):
             return {f"{stem}value": value}
-        if name not in self._gathered:
-            return {name: self._scatter(name, value)}
-        base, index, dead = self._gathered[name]
-        delta = value - base if dead is None else (value - base).masked_fill(dead, 0)
-        return {f"{stem}delta": delta, f"{stem}delta_index": index}
+        if isinstance(module, SparseLinear | SparseEmbedding):
+            return {f"{stem}delta": value - self._base[name]}
+        return {name: self._scatter(name, value)}
 
     @cached_property
     def _element_modules(self) -> dict[str, nn.Module]:
@@ -110,17 +108,9 @@ class Assembly:
         return {name: self.network.get_submodule(module) for name, module in modules.items() if name.endswith("weight")}
 
     @cached_property
-    def _gathered(self) -> dict[str, tuple[Tensor, Tensor, Tensor | None]]:
-        """By weight whose module gathers: start values, positions, and which slots are dead (or None), [runs, elements] each."""
-        base, gathered = self.values(self.flat), {}
-        for name, module in self._element_modules.items():
-            if isinstance(module, SparseLinear | SparseEmbedding):
-                size = self.network.anatomy.by_name[name].size
-                dead = self.index[name] == size
-                # A dead slot points at the last element and adds nothing to it: no kernel reads past the end.
-                index = self.index[name].clamp(max=size - 1)
-                gathered[name] = (base[name], index, dead if bool(dead.any()) else None)
-        return gathered
+    def _base(self) -> dict[str, Tensor]:
+        """Where the values start that train as differences, by name, [runs, elements]."""
+        return self.values(self.flat)
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
         """Elements' values [runs, elements] put into their tensor at its start, [runs, *shape]."""

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from peftcli import noise
 from peftcli.engine.dropout import RunDropout, attention_dropout, drop
+from peftcli.engine.rearranging import rearrange
 from peftcli.engine.streams import Layout
 
 ATTENTION = "peftcli_streams"
@@ -46,7 +47,7 @@ def stream_attention(
 def _to_grid(x: Tensor, layout: Layout) -> Tensor:
     """Lay tokens out in the grid: [runs, heads, tokens, width] to [runs * batch, heads, longest, width]."""
     _, heads, _, width = x.shape
-    flat = x.transpose(1, 2).reshape(-1, heads * width).index_select(0, layout.to_grid)
+    flat = rearrange(x.transpose(1, 2).reshape(-1, heads * width), layout.to_grid, layout.to_stream)
     return flat.view(-1, layout.longest, heads, width).transpose(1, 2)
 
 

@@ -112,6 +112,10 @@ def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "thi
     network.pooler = None
     network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
     accept_runs(network, row.shared)
+    if config["model_type"] == "deberta-v2":
+        from peftcli.engine.disentangled import order_sums  # here, since it imports the model's code
+
+        order_sums(network)
     split = None if split is None else accept_runs(split)
     return Backbone(network, split, loaded, config, missing, fingerprint)
 

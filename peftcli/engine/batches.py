@@ -1,15 +1,19 @@
 """Batches: which examples a run sees at which step, and what is read from a stream of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from peftcli.data.examples import Array, Examples, pieces
+from peftcli.engine.lookup import Lookup
 from peftcli.engine.streams import Stream, lay_out
+from peftcli.engine.transfer import move
 from peftcli.seeds import generator
 
 
@@ -29,20 +33,35 @@ class Whole:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """The same before it is moved; `counted` [runs] is 0 for runs of which this slice computes an example that does not count."""
+
+    counts: Array
+    tokens: int
+    slots: int
+    tokens_before: NDArray[np.int32]
+    read_before: NDArray[np.int32]
+    counted: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Batch:
     """One step of every run: the stream, what is read of it, and what is wanted.
 
     `read_positions` [runs, read]: the tokens of the stream that the head reads, each sequence's first one or every labelled
-    word's. `spans` [runs, examples, 2, 2], for span tasks: first token and the one behind the last, of both spans.
-    `labels` [runs, examples or words]; `present` of that shape is 1 where a run has one, 0 where its batch is shorter.
+    word's. `spans` [runs, examples, 2, 2], for span tasks: first token and the one behind the last, of both spans, the
+    longest of which has `longest_span` tokens. `labels` [runs, examples or words]; `present` of that shape is 1 where a
+    run has one, 0 where its batch is shorter. `lookups` by buffer name: what embeddings train of this batch's rows.
     """
 
     stream: Stream
     read_positions: Tensor
     spans: Tensor | None
+    longest_span: int
     labels: Tensor
     present: Tensor
-    whole: Whole | None = None  # None: this is all of it
+    whole: Whole | None  # None: this is all of it
+    lookups: dict[str, Tensor]
 
     @property
     def tokens(self) -> int:
@@ -53,6 +72,9 @@ class Batch:
     def slots(self) -> int:
         """Tokens computed, those included that fill up the shorter runs."""
         return self.stream.ids.numel() if self.whole is None else self.whole.slots
+
+
+NO_LOOKUPS: Mapping[str, Lookup] = MappingProxyType({})
 
 
 @lru_cache(maxsize=64)  # every step of an epoch asks for its order; a cohort has up to some tens of seeds
@@ -67,20 +89,52 @@ def chosen(seed: int, step: int, size: int, batch_size: int) -> Array:
     return epoch_order(seed, epoch, size)[number * batch_size : (number + 1) * batch_size]
 
 
-def build(parts: Sequence[tuple[Examples, Array]], first_position: int, device: torch.device) -> Batch:
-    """Lay out each run's chosen examples and point at what is read of them."""
+def build(
+    parts: Sequence[tuple[Examples, Array]],
+    first_position: int,
+    device: torch.device,
+    lookups: Mapping[str, Lookup] = NO_LOOKUPS,
+    piece: Piece | None = None,
+) -> Batch:
+    """Lay out each run's chosen examples and point at what is read of them, for embeddings with `lookups` too.
+
+    All of it is worked out by numpy and copied at once, so that nothing here waits for the device: while that computes one
+    batch, the next is laid out. `piece` says what of a whole batch these parts are.
+    """
     group = parts[0][0].group
     sequences = [(e, (c[:, None] * group + np.arange(group)).reshape(-1)) for e, c in parts]
-    stream = lay_out(sequences, first_position, device)
-    read = [_read(examples, picked, stream.first[run].cpu().numpy()) for run, (examples, picked) in enumerate(parts)]
-    labels = _stack([labels for _, labels, _ in read])
-    present = _stack([np.ones(len(labels), np.float32) for _, labels, _ in read])
-    positions = _stack([positions for positions, _, _ in read])
-    spans = _stack([s for _, _, s in read if s is not None]) if parts[0][0].spans is not None else None
-    if spans is not None:
+    laid = lay_out(sequences, first_position)
+    read = [_read(examples, picked, first) for (examples, picked), first in zip(parts, laid.first, strict=True)]
+    arrays = laid.arrays | {
+        "read_positions": _stack([positions for positions, _, _ in read]),
+        "labels": _stack([labels for _, labels, _ in read]),
+        "present": _stack([np.ones(len(labels), np.float32) for _, labels, _ in read]),
+    }
+    longest_span = 0
+    if parts[0][0].spans is not None:
+        spans = _stack([s for _, _, s in read if s is not None])
         spans[..., 1] = np.maximum(spans[..., 1], spans[..., 0] + 1)  # an absent example reads one token, not none
-    moved = [torch.from_numpy(a).to(device) for a in (positions, labels, present)]
-    return Batch(stream, moved[0], None if spans is None else torch.from_numpy(spans).to(device), moved[1], moved[2])
+        arrays["spans"], longest_span = spans, int((spans[..., 1] - spans[..., 0]).max())
+    if piece is not None:
+        arrays["present"] *= piece.counted[:, None]
+        arrays |= {"counts": piece.counts, "tokens_before": piece.tokens_before, "read_before": piece.read_before}
+    found = {name: lookup.pairs(arrays[lookup.reads]) for name, lookup in lookups.items()}
+    arrays |= {f"{name}.{part}": array for name, pairs in found.items() for part, array in pairs.items()}
+    tensors = move(arrays, device)
+    whole = None
+    if piece is not None:
+        before = tensors["tokens_before"], tensors["read_before"]
+        whole = Whole(tensors["counts"], piece.tokens, piece.slots, *before)
+    return Batch(
+        laid.moved(tensors),
+        tensors["read_positions"],
+        tensors.get("spans"),
+        longest_span,
+        tensors["labels"],
+        tensors["present"],
+        whole,
+        {name: tensors[name] for name in arrays if name.rpartition(".")[0] in lookups},
+    )
 
 
 def _read(examples: Examples, picked: Array, first: Array) -> tuple[Array, np.ndarray, Array | None]:

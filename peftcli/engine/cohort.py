@@ -77,8 +77,10 @@ class Cohort:
             for run, data in zip(self.runs, self.data, strict=True)
         ]
         if parallel.size() == 1:
-            return build(parts, self.network.first_position, self.device)
-        return parallel.batch_slice(parts, parallel.rank(), parallel.size(), self.network.first_position, self.device)
+            return build(parts, self.network.first_position, self.device, self.network.lookups)
+        return parallel.batch_slice(
+            parts, parallel.rank(), parallel.size(), self.network.first_position, self.device, self.network.lookups
+        )
 
     def tokens(self, step: int) -> int:
         """Real tokens of all runs in their batches before a step."""

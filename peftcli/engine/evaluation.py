@@ -1,6 +1,6 @@
 """What a network's outputs are worth: each run's loss on a batch, and its loss and metrics on a whole split."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from peftcli.data.examples import Array, Examples
 from peftcli.engine import parallel
-from peftcli.engine.batches import Batch, build
+from peftcli.engine.batches import NO_LOOKUPS, Batch, build
+from peftcli.engine.lookup import Lookup
 from peftcli.tasks import metrics
 
 # About so many tokens of all runs together in one pass: a processor's cache is small, a GPU wants large products.
@@ -61,7 +62,12 @@ def run_losses(outputs: Tensor, batch: Batch, kind: str) -> Tensor:
 
 @torch.no_grad()
 def score(
-    forward: Forward, splits: Sequence[Examples], kind: str, first_position: int, device: torch.device
+    forward: Forward,
+    splits: Sequence[Examples],
+    kind: str,
+    first_position: int,
+    device: torch.device,
+    lookups: Mapping[str, Lookup] = NO_LOOKUPS,
 ) -> list[Scored]:
     """Run every example of each run's split once; each run's logits and mean loss, in float64 on the processor.
 
@@ -75,13 +81,23 @@ def score(
     ]
     computed: list[tuple[Tensor, Tensor] | None] = [None] * len(batches)
     for number in range(parallel.rank(), len(batches), parallel.size()):
-        batch = build(list(zip(splits, batches[number], strict=True)), first_position, device)
+        batch = build(list(zip(splits, batches[number], strict=True)), first_position, device, lookups)
         outputs = task_outputs(forward(batch), kind)
+        # Nothing is read back from the device before all batches are computed: it never waits for the next one.
         computed[number] = outputs.double(), example_losses(outputs, batch.labels, kind).double()
     if parallel.size() > 1:
         computed = _exchange(computed, [[len(r) for r in of_run] for of_run in rows], device)
-    arrays = [(outputs.cpu().numpy(), losses.cpu().numpy()) for outputs, losses in filter(None, computed)]
+    arrays = _read_back([pair for pair in computed if pair is not None])
     return [_in_order(run, arrays, of_run) for run, of_run in enumerate(rows)]
+
+
+def _read_back(pairs: list[tuple[Tensor, Tensor]]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Outputs and losses of all batches as arrays, by one copy from the device."""
+    tensors = [tensor for pair in pairs for tensor in pair]
+    row = torch.cat([tensor.reshape(-1) for tensor in tensors]).cpu().numpy()
+    ends = np.cumsum([tensor.numel() for tensor in tensors])
+    arrays = [part.reshape(t.shape) for part, t in zip(np.split(row, ends[:-1]), tensors, strict=True)]
+    return list(zip(arrays[::2], arrays[1::2], strict=True))
 
 
 def _exchange(

@@ -9,9 +9,10 @@ from transformers.activations import ACT2FN
 
 from peftcli.engine import injection
 from peftcli.engine.dropout import RunDropout
+from peftcli.engine.lookup import PARTS, lookup
 from peftcli.engine.modules import AdapterLinear, LoraLinear, PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
-from peftcli.engine.sparse import ElementPositions
+from peftcli.engine.sparse import ElementPositions, sparse_elements
 from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
 
 GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (measured: results/bench)
@@ -40,30 +41,38 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
         # Elements are trained as differences to the shared weight. There is none where each run has a weight of its own (drawn,
         # or moved by the strategy), and a padded backbone gets whole tensors; those are scattered instead.
         if network.stream and name.endswith("weight") and name not in network.fresh and not tuning.start:
-            _gather(module, positions, positions.shape[1] / network.anatomy.by_name[name].size)
+            parameter = network.anatomy.by_name[name]
+            if isinstance(module, nn.Embedding):
+                # A batch reads few rows of an embedding, so its elements are always gathered.
+                module.__class__ = SparseEmbedding
+                _add_placeholders(module, ("delta", *PARTS))
+                found = lookup(parameter.role, positions.cpu().numpy(), parameter.shape)
+                network.lookups[network.module_name(name.rpartition(".")[0])] = found
+            elif isinstance(module, nn.Linear):
+                _gather(module, positions, positions.shape[1] / parameter.size, network.repeated)
 
 
-def _gather(module: Any, positions: Tensor, density: float) -> None:
-    """Have a module take its elements, at positions [runs, elements], where that costs less than a whole trained tensor.
+def _gather(module: Any, positions: Tensor, density: float, repeated: bool) -> None:
+    """Have a linear layer take its elements, at positions [runs, elements], where that costs less than a whole trained tensor.
 
-    An embedding always, since a batch reads few of its rows; a linear layer where few elements train.
+    `repeated`: the layer runs several times in one forward pass.
     """
-    if isinstance(module, nn.Embedding):
-        module.__class__ = SparseEmbedding
-        _add_placeholders(module, ("delta", "delta_index"))
-    elif not isinstance(module, nn.Linear) or module.bias is None or density >= GATHER_BELOW:
+    if module.bias is None or density >= GATHER_BELOW:
         return
-    elif len(positions) > 1:
+    # A copy is written to whenever its layer runs, which what an earlier use of it kept for the backward pass would not bear.
+    if len(positions) > 1 or repeated:
         module.__class__ = SparseLinear
-        _add_placeholders(module, ("delta", "delta_index"))
+        _add_placeholders(module, ("delta",))
+        elements = sparse_elements(positions.cpu().numpy(), tuple(module.weight.shape), module.weight.device)
+        setattr(module, "elements", elements)  # noqa: B010  (to a type checker a module's attributes are tensors)
     else:
         # One run alone affords a copy of the weight [out, in], and computes at the price of a plain layer.
         module.__class__ = PatchedLinear
         _add_placeholders(module, ("value",))
         module.register_buffer("patched", module.weight.detach().clone(), persistent=False)
         index, width = positions[:1].to(module.weight.device), module.in_features
-        elements = ElementPositions(index, index[:, None] // width, index[:, None] % width)
-        setattr(module, "positions", elements)  # noqa: B010  (to a type checker a module's attributes are tensors)
+        patched = ElementPositions(index, index[:, None] // width, index[:, None] % width)
+        setattr(module, "positions", patched)  # noqa: B010
 
 
 def _add_placeholders(module: nn.Module, names: Iterable[str]) -> None:

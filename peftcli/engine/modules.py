@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from peftcli.engine.dropout import RepeatedDropout, RunDropout
+from peftcli.engine.lookup import add_elements
 from peftcli.engine.matmul import product
-from peftcli.engine.sparse import ElementPositions, patched_linear, sparse_linear
+from peftcli.engine.sparse import ElementPositions, SparseElements, patched_linear, sparse_linear
 
 
 def single(tensor: Tensor, shared: int) -> Tensor:
@@ -77,11 +78,11 @@ class SparseLinear(RunLinear):
     """A linear layer of which each run trains a few elements of the weight, as differences to the shared one."""
 
     delta: Tensor  # [runs, elements]
-    delta_index: Tensor  # [runs, elements], positions in the flat weight
+    elements: SparseElements
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute [runs, tokens, out] from x [runs, tokens, in]."""
-        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.delta_index)
+        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.elements)
 
 
 class PatchedLinear(RunLinear):
@@ -132,31 +133,21 @@ class RunEmbedding(nn.Embedding):
 
 
 class SparseEmbedding(RunEmbedding):
-    """An embedding of which each run trains a few elements: those in the rows that a batch's ids read are looked up and added.
-
-    A table has millions of elements, of which a batch reads few rows: a table for each run is never built.
-    """
+    """An embedding of which each run trains a few elements, as differences to the shared one, added where a batch reads them."""
 
     delta: Tensor  # [runs, elements]
-    delta_index: Tensor  # [runs, elements], positions in the flat weight, ascending
+    # Of the batch, by `Lookup.pairs`: a token's number and the element that is added to it [pairs] …
+    target: Tensor
+    element: Tensor
+    # … the elements that occur [touched], and where their pairs start [touched + 1].
+    touched: Tensor
+    starts: Tensor
 
     def forward(self, ids: Tensor) -> Tensor:
         """Look up ids [runs, tokens]: [runs, tokens, hidden]."""
-        base = super().forward(ids)
-        rows, width = self.weight.shape[-2:]
-        # The row of each trained element and of each token, counted through all runs' tables, so that both ascend by run.
-        before = torch.arange(len(ids), device=ids.device)[:, None] * rows
-        trained, wanted = (self.delta_index // width + before).flatten(), (ids + before).flatten()
-        # Elements are sorted by row: those in a token's row are the ones from `first` up to `last`.
-        first, last = (torch.searchsorted(trained, wanted, right=right) for right in (False, True))
-        counts = last - first  # [runs * tokens]: how many elements of its row train
-        # One entry for each pair of a token and an element in its row, [pairs]; `last - cumsum` is where a token's begin,
-        # less the pairs before it.
-        token = torch.repeat_interleave(counts)
-        element = torch.arange(len(token), device=ids.device) + (last - counts.cumsum(0)).index_select(0, token)
-        target = token * width + (self.delta_index % width).flatten().index_select(0, element)
-        changes = self.delta.flatten().index_select(0, element)
-        return base.to(changes.dtype).flatten().scatter_add(0, target, changes).view(base.shape).to(base.dtype)
+        assert self.starts.numel(), "this batch was laid out without the network's lookups"
+        pairs = (self.target, self.element, self.touched, self.starts)
+        return add_elements(self.delta, ids, single(self.weight, 2), pairs)
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {

@@ -12,7 +12,9 @@ from peftcli.engine import padded
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
 from peftcli.engine.dropout import RunDropout, restart
+from peftcli.engine.lookup import Lookup
 from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
+from peftcli.engine.rearranging import rearrange
 from peftcli.engine.streams import Layout, Stream
 from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
@@ -75,6 +77,7 @@ class Network(nn.Module):
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architecture(config["model_type"])
         self.first_position = first_position(config)
+        self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
         self.stream, self.repeated = row.stream, row.shared
         head_parameters = heads.parameters(config, kind, labels, style)
         self.fresh = backbone.fresh | {p.name for p in head_parameters}  # what every run draws for itself
@@ -102,7 +105,7 @@ class Network(nn.Module):
         # From here on in float32: the head and its loss are trained, and bfloat16 has too few digits for either.
         hidden = hidden.float() if hidden.dtype == torch.bfloat16 else hidden
         if batch.spans is not None:
-            read = self._pool_spans(hidden, batch.spans)
+            read = self._pool_spans(hidden, batch.spans, batch.longest_span)
         elif self.averages:
             read = _sequence_means(hidden, batch.stream.layout)[:, : batch.read_positions.shape[1]]
         else:
@@ -126,17 +129,23 @@ class Network(nn.Module):
         hidden: Tensor = self.backbone(**inputs, layout=stream.layout).last_hidden_state
         return hidden
 
-    def _pool_spans(self, hidden: Tensor, spans: Tensor) -> Tensor:
-        """Pool both spans' tokens and lay them side by side: [runs, tokens, hidden] to [runs, examples, 2 * hidden]."""
+    def _pool_spans(self, hidden: Tensor, spans: Tensor, longest: int) -> Tensor:
+        """Pool both spans' tokens and lay them side by side: [runs, tokens, hidden] to [runs, examples, 2 * hidden].
+
+        `spans` [runs, examples, 2, 2], of which the longest has `longest` tokens.
+        """
         runs, examples = spans.shape[:2]
         first, last = spans[..., 0], spans[..., 1]  # [runs, examples, 2]; `last` is behind the span
-        offset = torch.arange(int((last - first).max()), device=spans.device)
+        offset = torch.arange(longest, device=spans.device)
         inside = offset < (last - first)[..., None]  # [runs, examples, 2, longest span]
         # Behind a span's end the stream's first token is read, and weighs nothing.
-        tokens = _gather_tokens(hidden, torch.where(inside, first[..., None] + offset, 0).view(runs, -1))
-        scores = self.scoring(tokens).view(*inside.shape)
+        positions = torch.where(inside, first[..., None] + offset, 0)
+        # One side at a time: spans of both sides may share tokens, and each side's gradient then has a sum of its own.
+        sides = [_gather_tokens(hidden, positions[:, :, side].reshape(runs, -1)) for side in range(2)]
+        tokens = torch.stack([side.view(runs, examples, longest, -1) for side in sides], 2)
+        scores = self.scoring(tokens.view(runs, -1, tokens.shape[-1])).view(*inside.shape)
         attention = scores.masked_fill(~inside, float("-inf")).softmax(-1)
-        pooled: Tensor = (attention[..., None] * tokens.view(*inside.shape, -1)).sum(-2)
+        pooled: Tensor = (attention[..., None] * tokens).sum(-2)
         return pooled.view(runs, examples, -1)
 
     @property
@@ -155,7 +164,7 @@ class Network(nn.Module):
 
         `tensors` by pre-trained name, each shared or [runs, …]; `noise` are dropout's keys by buffer name.
         """
-        replaced = {self.module_name(name): tensor for name, tensor in tensors.items()} | noise
+        replaced = {self.module_name(name): tensor for name, tensor in tensors.items()} | noise | batch.lookups
         hidden = None
         if not self.stream:
             of_backbone = {
@@ -207,6 +216,6 @@ def _gather_tokens(hidden: Tensor, positions: Tensor) -> Tensor:
 def _sequence_means(hidden: Tensor, layout: Layout) -> Tensor:
     """Average each sequence's tokens: [runs, tokens, hidden] to [runs, batch, hidden]."""
     mask = layout.mask[:, 0, 0, :, None].to(hidden.dtype)
-    grid = hidden.flatten(0, 1).index_select(0, layout.to_grid).view(len(mask), layout.longest, -1)
+    grid = rearrange(hidden.flatten(0, 1), layout.to_grid, layout.to_stream).view(len(mask), layout.longest, -1)
     # An absent sequence has one visible key (`lay_out`), so nothing is divided by zero.
     return ((grid * mask).sum(1) / mask.sum(1)).view(len(hidden), -1, hidden.shape[-1])

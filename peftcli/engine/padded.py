@@ -34,20 +34,24 @@ def _encode_run(
     cells = stream.layout.to_grid.view(runs, -1, longest)[run] - run * tokens
     mask = stream.layout.mask.view(runs, -1, longest)[run]
     # The grid is as wide as this run's own longest sequence: its noise does not depend on its neighbours' lengths.
-    width = int(mask.sum(1).max())
+    width = stream.layout.widths[run]
     cells, mask = cells[:, :width], mask[:, :width]  # [batch, width]
     padding = int(config.get("pad_token_id") or 0)
-    inputs = {"input_ids": stream.ids[run][cells].masked_fill(~mask, padding), "attention_mask": mask.long()}
+    ids = stream.ids[run].index_select(0, cells.reshape(-1)).view(cells.shape)
+    inputs = {"input_ids": ids.masked_fill(~mask, padding), "attention_mask": mask.long()}
     if config.get("type_vocab_size"):
-        inputs["token_type_ids"] = stream.types[run][cells].masked_fill(~mask, 0)
+        types = stream.types[run].index_select(0, cells.reshape(-1)).view(cells.shape)
+        inputs["token_type_ids"] = types.masked_fill(~mask, 0)
     of_run = {name: tensor[run if len(tensor) > 1 else 0] for name, tensor in tensors.items()}
     restart(backbone)
     hidden: Tensor = functional_call(
         backbone, of_run, kwargs=inputs
     ).last_hidden_state  # [batch, width or more, hidden]
     positions = stream.layout.to_stream.view(runs, -1)[run] - run * len(mask) * longest  # [tokens], in the wide grid
-    # A method may put tokens of its own in front (a prompt): the sequence's own are the last `width`.
-    return hidden[positions // longest, positions % longest + hidden.shape[1] - width]
+    # A method may put tokens of its own in front (a prompt): the sequence's own are the last `width`. What fills up a run may
+    # lie behind them in the wide grid: it reads the last one.
+    offset = (positions % longest).clamp(max=width - 1) + hidden.shape[1] - width
+    return hidden.flatten(0, 1).index_select(0, positions // longest * hidden.shape[1] + offset)
 
 
 def padded_attention(

@@ -5,8 +5,7 @@ Alone (the usual case) everything here but the slice is the identity and costs n
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import torch
 from torch import Tensor, distributed
 
 from peftcli.data.examples import Array, Examples
-from peftcli.engine.batches import Batch, Whole, build
+from peftcli.engine.batches import NO_LOOKUPS, Batch, Piece, build
 from peftcli.engine.device import choose
+from peftcli.engine.lookup import Lookup
 from peftcli.errors import UserError
 from peftcli.stopping import LOST
 
@@ -101,26 +101,33 @@ def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor
 
 
 def batch_slice(
-    parts: Sequence[tuple[Examples, Array]], rank: int, size: int, first_position: int, device: torch.device
+    parts: Sequence[tuple[Examples, Array]],
+    rank: int,
+    size: int,
+    first_position: int,
+    device: torch.device,
+    lookups: Mapping[str, Lookup] = NO_LOOKUPS,
 ) -> Batch:
     """One process's slice of the batch that `build(parts, …)` would lay out: a stretch of each run's chosen examples.
 
     It notes what lies in front of it, so dropout falls on the same tokens as in one process (not in an encoder that runs
     padded: there the mask depends on the number of processes), and what the whole batch has, by which losses are divided.
     """
-    built = build([(examples, _stretch(picked, rank, size)) for examples, picked in parts], first_position, device)
     before = [(examples, picked[: len(picked) * rank // size]) for examples, picked in parts]
-    # Where a run has fewer examples than there are processes, some compute one that does not count.
-    counted = [float(len(picked) * (rank + 1) // size > len(picked) * rank // size) for _, picked in parts]
-    whole = Whole(
-        counts=torch.tensor([_losses(*part) for part in parts], device=device),
+    piece = Piece(
+        counts=np.array([_losses(*part) for part in parts]),
         tokens=sum(_tokens(*part) for part in parts),
         # A process computes as many tokens for each run as its longest run has.
         slots=sum(len(parts) * max(_tokens(e, _stretch(p, other, size)) for e, p in parts) for other in range(size)),
-        tokens_before=torch.tensor([_tokens(*part) for part in before], dtype=torch.int32, device=device),
-        read_before=torch.tensor([_losses(e, p) * e.group for e, p in before], dtype=torch.int32, device=device),
+        tokens_before=np.array([_tokens(*part) for part in before], np.int32),
+        read_before=np.array([_losses(e, p) * e.group for e, p in before], np.int32),
+        # Where a run has fewer examples than there are processes, some compute one that does not count.
+        counted=np.array(
+            [len(picked) * (rank + 1) // size > len(picked) * rank // size for _, picked in parts], np.float32
+        ),
     )
-    return replace(built, present=built.present * torch.tensor(counted, device=device)[:, None], whole=whole)
+    stretches = [(examples, _stretch(picked, rank, size)) for examples, picked in parts]
+    return build(stretches, first_position, device, lookups, piece)
 
 
 def _stretch(picked: Array, rank: int, size: int) -> Array:

@@ -7,10 +7,14 @@ in row `index // in` (an output) and column `index % in` (an input).
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from peftcli.data.examples import Array
 from peftcli.engine.matmul import multiply
+from peftcli.engine.passes import Passes, arrange
+from peftcli.engine.transfer import move
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,43 @@ class ElementPositions:
     columns: Tensor
 
 
+@dataclass(frozen=True)
+class SparseElements:
+    """A weight's selected elements of every run, in the orders that they are added in: to outputs by row, to inputs by column.
+
+    `columns` [runs, 1, ordered] are those of the elements in the order `by_row`, `rows` [runs, 1, ordered] those of the
+    elements in the order `by_column`. `positions` [runs, elements] is where in `by_row` an element is, `live` whether it
+    is anywhere: a dead slot adds nothing and has no gradient.
+    """
+
+    by_row: Passes
+    by_column: Passes
+    columns: Tensor
+    rows: Tensor
+    positions: Tensor
+    live: Tensor
+
+
+def sparse_elements(index: Array, shape: tuple[int, int], device: torch.device) -> SparseElements:
+    """The elements at `index` [runs, elements] of a flat weight of this shape [out, in]; one past its end is a dead slot."""
+    outputs, inputs = shape
+    live = index < outputs * inputs
+    rows, columns = index // inputs, index % inputs
+    by_row, by_column = (arrange(of_elements, live, device) for of_elements in (rows, columns))
+    at_row, at_column = by_row.slots.cpu().numpy(), by_column.slots.cpu().numpy()
+    positions = np.zeros(index.shape, np.int64)
+    run, position = np.nonzero(by_row.live.cpu().numpy())
+    positions[run, at_row[run, position]] = position
+    arrays = {
+        # A gap in an order reads any column: it weighs nothing.
+        "columns": np.take_along_axis(columns, at_row, 1)[:, None],
+        "rows": np.minimum(np.take_along_axis(rows, at_column, 1), outputs - 1)[:, None],
+        "positions": positions,
+        "live": live,
+    }
+    return SparseElements(by_row, by_column, **move(arrays, device))
+
+
 _Gradients = tuple[Tensor | None, Tensor | None, None, None, Tensor | None]
 
 
@@ -29,31 +70,32 @@ class _SparseLinear(torch.autograd.Function):
     """y[r, t] = W x[r, t] + b[r], and y[r, t, row_k] += x[r, t, column_k] * delta[r, k] for every selected element k."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, delta: Tensor, index: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, delta: Tensor, elements: SparseElements, weight: Tensor, bias: Tensor) -> Tensor:
         """Compute y [runs, tokens, out]."""
-        rows, columns = (index // x.shape[2])[:, None], (index % x.shape[2])[:, None]  # [runs, 1, elements]
-        entered = _read_columns(columns, x)  # [runs, tokens, elements]
+        columns = elements.columns
+        entered = _read_columns(columns, x)  # [runs, tokens, ordered]
         # The gradient of delta needs only what entered: kept in the place of x, where that is the smaller of the two.
         ctx.keeps_entered = columns.shape[2] <= x.shape[2]
-        ctx.save_for_backward(entered if ctx.keeps_entered else x, delta, rows, columns, weight)
-        ctx.shared_bias = bias.ndim == 1
+        ctx.save_for_backward(entered if ctx.keeps_entered else x, delta, weight)
+        ctx.elements, ctx.shared_bias = elements, bias.ndim == 1
         y = multiply(x, weight, bias) if bias.ndim == 1 else multiply(x, weight).add_(bias[:, None])
-        return y.scatter_add_(2, rows.expand(-1, x.shape[1], -1), entered * delta[:, None])
+        return elements.by_row.add(y, entered * elements.by_row.order(delta)[:, None])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
         """Compute the gradients of x, delta and the bias, each of its shape."""
         gradient = gradients[0].contiguous()  # [runs, tokens, out]
-        kept, delta, rows, columns, weight = ctx.saved_tensors
-        arrived = _read_columns(rows, gradient)  # [runs, tokens, elements]
+        kept, delta, weight = ctx.saved_tensors
+        elements: SparseElements = ctx.elements
+        entered = kept if ctx.keeps_entered else _read_columns(elements.columns, kept)
         # dL/dW[row, column] = sum over tokens of gradient[row] * x[column]: worked out for the selected elements alone.
-        to_delta = (arrived * (kept if ctx.keeps_entered else _read_columns(columns, kept))).sum(1)
+        ordered = _read_columns(elements.by_row.columns, gradient).mul_(entered).sum(1)  # [runs, ordered]
+        to_delta = torch.where(elements.live, ordered.gather(1, elements.positions), 0)
         to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_x = multiply(gradient, weight.T).scatter_add_(
-                2, columns.expand(-1, gradient.shape[1], -1), arrived.mul_(delta[:, None])
-            )
+            arrived = _read_columns(elements.rows, gradient).mul_(elements.by_column.order(delta)[:, None])
+            to_x = elements.by_column.add(multiply(gradient, weight.T), arrived)
         return to_x, to_delta, None, None, to_bias
 
 
@@ -89,13 +131,13 @@ class _PatchedLinear(torch.autograd.Function):
         )
 
 
-def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, index: Tensor) -> Tensor:
+def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, elements: SparseElements) -> Tensor:
     """Multiply x [runs, tokens, in] by the shared frozen weight [out, in] with each run's few differences added.
 
-    `delta` [runs, elements] at `index` [runs, elements], which counts through the flat weight; `bias` [out] or, where it
-    is trained, [runs, out]. The gradient of `delta` comes by gathering the selected rows and columns.
+    `delta` [runs, elements] are the differences at `elements`; `bias` [out] or, where it is trained, [runs, out]. The
+    gradient of `delta` comes by gathering the selected rows and columns.
     """
-    result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), index, weight, bias.to(x.dtype))
+    result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), elements, weight, bias.to(x.dtype))
     return result
 
 

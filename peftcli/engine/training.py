@@ -15,6 +15,7 @@ from peftcli.engine.batches import Batch
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.evaluation import Scored, collapsed, measure, score
 from peftcli.engine.state import History, State
+from peftcli.engine.transfer import move
 from peftcli.noise import step_keys
 from peftcli.strategies.tuning import Moment
 
@@ -75,10 +76,11 @@ def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
     factors = [schedule.rate(state.step) for schedule in cohort.schedules]
     rates = [run.learning_rate * factor for run, factor in zip(cohort.runs, factors, strict=True)]
     # The optimizer moves the whole matrix, which is faster than rows picked out of it; ended rows are put back.
-    ended = [i for i, history in enumerate(state.histories) if history.ended is not None]
-    kept = state.flat.detach()[ended].clone() if ended else None
-    column = torch.tensor(rates, dtype=state.flat.dtype, device=cohort.device)[:, None]
+    ended = [run for run, history in enumerate(state.histories) if history.ended is not None]
+    told = move({"rates": np.array(rates), "ended": np.array(ended, np.int64)}, cohort.device)
     flat = state.flat.detach()
+    kept = flat.index_select(0, told["ended"]) if ended else None
+    column = told["rates"].to(flat.dtype)[:, None]
     optimizer.update(flat, gradient, state.moments, state.step + 1, column, cohort.training, cohort.decayed)
     tuning = cohort.assembly.tuning
     if tuning.after_step is not None:
@@ -86,7 +88,7 @@ def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
         with torch.no_grad():
             tuning.after_step(cohort.assembly.values(flat), cohort.assembly.start, moment)
     if kept is not None:
-        flat[ended] = kept
+        flat.index_copy_(0, told["ended"], kept)
 
 
 def _write_losses(cohort: Cohort, state: State) -> None:
@@ -168,7 +170,8 @@ def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Sco
     def forward(batch: Batch) -> Tensor:
         return cohort.network.call(tensors, {}, batch)  # no noise: dropout is off
 
-    return score(forward, splits, cohort.data[0].kind, cohort.network.first_position, cohort.device)
+    network = cohort.network
+    return score(forward, splits, cohort.data[0].kind, network.first_position, cohort.device, network.lookups)
 
 
 def _measure(cohort: Cohort, scored: list[Scored], split: str, due: list[int]) -> Measured:
