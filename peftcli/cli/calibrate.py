@@ -32,13 +32,15 @@ def describe(
     # The size a sweep would have, but it is not pinned: nothing is decided by asking how long it takes.
     size = cohort_size.choose(output, runs, cohort, work.on_gpu(device))
     left = work.missing(runs, settings, False)
-    cohorts = work.WorkUnit(tuple(work.cohorts(runs, settings, size)), left).wanted_cohorts
-    timings, start = calibration.calibrate(cohorts, settings)
+    unit = work.WorkUnit(tuple(work.cohorts(runs, settings, size)), left)
+    times = calibration.calibrate(unit, settings)
+    timings, start = times.timings, times.process_start
     return {
         "title": recipe.title,
         "device": devices.choose(device).type,
         "runs": len(left),
-        "cohorts": len(cohorts),
+        "cohorts": sum(timing.cohorts for timing in timings),
+        "too_large": times.too_large,
         "hours": sum(timing.cohorts * timing.seconds for timing in timings) / 3600,
         "process_start_seconds": start,
         "walltime_seconds": limit,
@@ -65,6 +67,7 @@ def text(times: dict[str, Any]) -> str:
             f"{kind['name'][:43]:<44}{kind['cohorts']:>8}{kind['runs']:>10}{kind['steps']:>8}{kind['step']:>9.3f}"
             f"{in_words(kind['seconds'], MEASURED):>10}{fits}"
         )
+    lines += [f"{name}: memory does not hold one run of it, so its time is not counted" for name in times["too_large"]]
     unit = "GPU-hours" if times["device"] == "cuda" else "hours by one process"
     lines.append(
         f"{times['runs']} runs left in {times['cohorts']} cohorts: at most {times['hours']:.2f} {unit}, "

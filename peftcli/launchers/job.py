@@ -6,6 +6,7 @@ from pathlib import Path
 
 from peftcli import stopping
 from peftcli.errors import UserError
+from peftcli.experiment import cohort_size
 from peftcli.runner import work
 
 
@@ -29,9 +30,13 @@ def _train(file: Path) -> int:
     wanted = work.missing(unit.runs, settings, assignment.retry_failed)
     print(f"{len(wanted)} of {len(unit.runs)} runs to train", file=sys.stderr, flush=True)
     unit = replace(unit, wanted=wanted)
+    # Memory may have run out since the cohorts were made: what that pinned holds for a job that starts again.
+    if unit.sweep is not None and (size := cohort_size.pinned(settings.output, unit.sweep)) is not None:
+        unit = unit.cut(size)
     if assignment.processes == 1:
         launch.train_here(unit, settings)
         return 0
+    accelerate.check(assignment.processes, assignment.per_cohort, settings.device)
     lines = accelerate.run(unit, settings, assignment.processes, assignment.per_cohort)
     print("\n".join(lines), file=sys.stderr)
     return 1 if lines else 0

@@ -15,7 +15,8 @@ from peftcli.engine.evaluation import measure, score
 from peftcli.engine.state import State
 from peftcli.experiment.run import Run
 from peftcli.runner.cohort import assemble, load
-from peftcli.runner.work import SweepSettings
+from peftcli.runner.costs import free_memory, out_of_memory
+from peftcli.runner.work import SweepSettings, WorkUnit
 
 WARM_STEPS = 2  # not timed: the first steps allocate
 SECONDS = 3.0  # about so long is timed, within these numbers of steps
@@ -45,24 +46,63 @@ class Timing:
         return self.start + self.steps * self.step + self.evaluations * self.evaluation
 
 
-def calibrate(cohorts: Sequence[tuple[Run, ...]], settings: SweepSettings) -> tuple[list[Timing], float]:
-    """Time every kind of cohort, cheap and costly, and what starting a process takes, in seconds of processor time.
+@dataclass(frozen=True)
+class Calibration:
+    """The timings of all kinds of cohorts, and what starting a process takes, in seconds of processor time.
 
-    A kind is what the cohorts' runs have in common, and their number. Trains a few steps of each and keeps nothing.
-    Raises UserError where model or data cannot be had.
+    `too_large` names the kinds of which not even one run fits into memory: they are not timed.
     """
+
+    timings: list[Timing]
+    process_start: float
+    too_large: list[str]
+
+
+def calibrate(unit: WorkUnit, settings: SweepSettings) -> Calibration:
+    """Time every kind of cohort that is wanted, cheap and costly.
+
+    A kind is what the cohorts' runs have in common, and their number. Trains a few steps of each and keeps nothing. Where
+    memory runs out, what is not timed yet is cut as a sweep would cut it. Raises UserError where model or data cannot be had.
+    """
+    timings, process_start, too_large = list[Timing](), 0.0, list[str]()
+    waiting = _kinds(unit.wanted_cohorts)
+    while waiting:
+        alike = waiting.pop(0)
+        name, count, number = alike[0][0].describe(), len(alike[0]), len(timings) + len(too_large) + 1
+        print(f"timing {number} of {number + len(waiting)}: {name}", file=sys.stderr, flush=True)
+        try:
+            if not process_start:
+                # Imports, model and data are there from now on: a job pays for them once, a cohort does not.
+                _gather(alike[0], settings)
+                process_start = time.process_time()
+            timings.append(_time(alike, settings))
+            continue
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+        free_memory()  # the error is gone by here, and with it what held the cohort's tensors
+        half = (count + 1) // 2
+        onward = f"going on with {half} run{'s' * (half > 1)} together" if count > 1 else "this kind is left out"
+        print(f"out of memory with {count} run{'s' * (count > 1)} of {name}: {onward}", file=sys.stderr, flush=True)
+        if count == 1:
+            too_large.append(_name(alike[0]))
+        else:
+            parts = unit.cut(half, [cohort for kind in (alike, *waiting) for cohort in kind])
+            waiting = _kinds(parts.wanted_cohorts)
+    return Calibration(timings, process_start, too_large)
+
+
+def _kinds(cohorts: Sequence[tuple[Run, ...]]) -> list[list[tuple[Run, ...]]]:
+    """The cohorts, those of a kind together."""
     kinds: dict[tuple[str, int], list[tuple[Run, ...]]] = {}
     for cohort in cohorts:
         kinds.setdefault((cohort[0].cohort_key(), len(cohort)), []).append(cohort)
-    timings, process_start = [], 0.0
-    for number, alike in enumerate(kinds.values()):
-        print(f"timing {number + 1} of {len(kinds)}: {alike[0][0].describe()}", file=sys.stderr, flush=True)
-        if not number:
-            # Imports, model and data are there from now on: a job pays for them once, a cohort does not.
-            _gather(alike[0], settings)
-            process_start = time.process_time()
-        timings.append(_time(alike, settings))
-    return timings, process_start
+    return list(kinds.values())
+
+
+def _name(cohort: Sequence[Run]) -> str:
+    """What a kind of cohort is called: its task and strategy."""
+    return cohort[0].describe().rpartition(" lr=")[0]
 
 
 def fitting(timing: Timing, start: float, seconds: float) -> int:
@@ -82,8 +122,9 @@ def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
     # Test splits are not evaluated during training, but once at its end.
     at_end = any(name.startswith("test") for name in cohort.data[0].evaluation)
     evaluations = len(cohort.schedules[0].evaluations) + at_end
-    name = alike[0][0].describe().rpartition(" lr=")[0]
-    return Timing(name, len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations)
+    return Timing(
+        _name(alike[0]), len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations
+    )
 
 
 def _gather(runs: Sequence[Run], settings: SweepSettings) -> Cohort:

@@ -14,7 +14,7 @@ from peftcli.runner.broken import Broken
 from peftcli.runner.cohort import run_cohort
 from peftcli.runner.progress import Progress
 from peftcli.runner.snapshots import Snapshot
-from peftcli.runner.work import SweepSettings, WorkUnit
+from peftcli.runner.work import SweepSettings, WorkUnit, cut
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Waiting:
 
     def cut(self, size: int) -> list["Waiting"]:
         """The cohort in parts of at most `size` runs."""
-        return [replace(self, runs=self.runs[start : start + size]) for start in range(0, len(self.runs), size)]
+        return [replace(self, runs=part) for part in cut(self.runs, size)]
 
 
 class Regroup(Exception):

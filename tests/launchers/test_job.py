@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from peftcli import stopping
-from peftcli.experiment import plan
+from peftcli.experiment import cohort_size, plan
 from peftcli.launchers import accelerate, assignments, job, launch
 from peftcli.launchers.assignments import Assignment
 from peftcli.runner.work import SweepSettings, WorkUnit
@@ -45,6 +45,19 @@ def test_what_has_a_record_since_is_not_trained_again(
     assert started(assignment(tmp_path, 1), monkeypatch) == 0
     assert [unit.wanted for unit in units] == [{run.id for run in RUNS[1:]}]
     assert capsys.readouterr().err == "3 of 4 runs to train\n"
+
+
+def test_a_smaller_size_that_was_pinned_since_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    units: list[WorkUnit] = []
+    monkeypatch.setattr(launch, "train_here", lambda unit, settings: units.append(unit))
+    whole = WorkUnit((tuple(RUNS),), frozenset(run.id for run in RUNS), "a-sweep")
+    file = tmp_path / "assignment.json"
+    file.write_text(assignments.encode(Assignment(whole, SweepSettings("minilm", tmp_path), False, 1, 1)))
+    assert started(file, monkeypatch) == 0
+    cohort_size.pin(tmp_path, "a-sweep", 2)
+    assert started(file, monkeypatch) == 0
+    assert [unit.cohorts for unit in units] == [(tuple(RUNS),), (tuple(RUNS[:2]), tuple(RUNS[2:]))]
+    assert units[1].wanted == whole.wanted
 
 
 @pytest.mark.parametrize(("lines", "code"), [([], 0), (["process 1 ended early"], 1)])

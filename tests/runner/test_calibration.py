@@ -6,9 +6,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from peftcli import records
 from peftcli.cli import calibrate
+from peftcli.engine import optimizer
+from peftcli.engine.cohort import Cohort
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
 from peftcli.runner import calibration, sweep, work
@@ -46,7 +49,7 @@ def recipe(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def shown(recipe: Path, output: Path, walltime: str | None = None) -> dict:
-    return json.loads(json.dumps(calibrate.describe(load(recipe), output, None, 2, walltime)))
+    return json.loads(json.dumps(calibrate.describe(load(recipe), output, None, 2, walltime, None)))
 
 
 def test_every_kind_of_cohort_that_is_left_is_timed_and_nothing_is_written(recipe, tmp_path, monkeypatch):
@@ -73,6 +76,54 @@ def test_what_is_recorded_is_not_counted(recipe, tmp_path, monkeypatch):
     text = calibrate.text(shown(recipe, tmp_path / "out", "1:00:00"))
     assert "fit in 60.0 min" in text
     assert "1 runs left in 1 cohorts" in text
+
+
+# Where memory runs out: in what is measured, in its first step, or while the runs are made ready.
+@pytest.mark.parametrize("place", ["forward", "update", "evaluation", "gather"])
+def test_out_of_memory_it_times_smaller_cohorts_and_says_so(place, recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    fails(monkeypatch, place, lambda runs: len(runs) > 2)
+    found = calibrate.describe(load(recipe), tmp_path / "out", None, 3, None, None)
+    said = capsys.readouterr().err
+    assert "out of memory with 3 runs of demo layernorm lr=0.001 seed=0: going on with 2 runs together\n" in said
+    assert said.count("out of memory") == 1  # the other strategy's cohorts are cut too, before they are tried
+    sizes = [(kind["name"], kind["runs"], kind["cohorts"]) for kind in found["kinds"]]
+    assert sizes == [(name, runs, 1) for name in ("demo layernorm", "demo bitfit") for runs in (2, 1)]
+    assert (found["runs"], found["cohorts"], found["too_large"]) == (6, 4, [])
+    assert not (tmp_path / "out" / ".sweeps").exists()
+
+
+def test_a_kind_that_does_not_fit_at_all_is_named_and_the_others_are_timed(recipe, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    fails(monkeypatch, "gather", lambda runs: runs[0].strategy == "layernorm")
+    found = calibrate.describe(load(recipe), tmp_path / "out", None, 3, None, None)
+    assert (
+        "out of memory with 1 run of demo layernorm lr=0.001 seed=0: this kind is left out\n" in capsys.readouterr().err
+    )
+    assert {kind["name"] for kind in found["kinds"]} == {"demo bitfit"}
+    assert "\ndemo layernorm: memory does not hold one run of it, so its time is not counted\n" in calibrate.text(found)
+
+
+def fails(monkeypatch, place, condition):
+    """Run out of memory at a place for the runs of which a condition is true."""
+    modules = {"forward": Cohort, "update": optimizer, "evaluation": calibration, "gather": calibration}
+    names = {"forward": "loss", "update": "update", "evaluation": "_score", "gather": "assemble"}
+    own, runs = getattr(modules[place], names[place]), []
+
+    def gather(chosen, *rest):
+        runs[:] = chosen
+        return assemble(chosen, *rest)
+
+    def failing(*arguments):
+        if place == "gather":
+            runs[:] = arguments[0]
+        if condition(runs):
+            raise torch.OutOfMemoryError("no room")
+        return own(*arguments)
+
+    assemble = calibration.assemble
+    monkeypatch.setattr(calibration, "assemble", gather)
+    monkeypatch.setattr(modules[place], names[place], failing)
 
 
 def test_how_many_fit():
