@@ -7,7 +7,13 @@ RECIPE_ARGS ?=
 # together, so that what they share is made once.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: demo test test-all coverage test-chaos test-slurm bench docs lint format report table1 clean
+# What reaches every third-party library: run on the lowest versions that pyproject.toml allows, and on the newest.
+REACHING := tests/cli/test_app.py tests/data tests/deltas/test_export.py tests/deltas/test_predicting.py tests/engine/test_backbone.py \
+	tests/engine/test_network.py tests/models tests/report/figures/test_bars.py tests/report/figures/test_curves.py \
+	tests/report/formats/test_data.py tests/report/statistics tests/report/test_frame.py tests/report/test_schema.py \
+	tests/runner/test_tracking.py tests/strategies/test_packaged.py tests/tasks
+
+.PHONY: demo test test-all test-lowest test-newest coverage test-chaos test-slurm bench docs lint format report table1 clean
 
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
@@ -19,6 +25,21 @@ test: $(VENV)/ready
 # With the whole cross products (every strategy, kind of task and family), of which `make test` runs a covering part.
 test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
+
+# Some of the tests on other versions than the locked ones, each in an environment of its own. torch is the locked one in both.
+test-lowest: RESOLUTION := lowest-direct
+test-newest: RESOLUTION := highest
+test-lowest test-newest: test-%: .venv-%/ready
+	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
+		-m "not bench and not chaos and not slurm and not whole" $(REACHING)
+
+.venv-%/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --no-deps uv $$(grep '^torch==' requirements.lock)
+	.venv-$*/bin/uv pip install --quiet --system-certs --python .venv-$*/bin/python --resolution $(RESOLUTION) \
+		--requirement pyproject.toml --extra dev $$(.venv-$*/bin/python -m pip freeze | grep '^torch==')
+	.venv-$*/bin/python -m pip install --quiet --no-deps --editable .
+	touch .venv-$*/ready
 
 # The tests once more, with every line counted that they run, in the processes they start too: the total, least covered first.
 coverage: $(VENV)/ready
@@ -69,4 +90,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	touch $(VENV)/ready
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .venv-lowest .venv-newest .pytest_cache .mypy_cache .ruff_cache build dist
