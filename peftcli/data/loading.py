@@ -80,7 +80,8 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     whole = _tokenised(
         task.name, description, location, allow_other_data, model, settings.max_length, settings.overlong
     )
-    train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
+    with _naming(f"task {task.name}"):
+        train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
     return Prepared(
         task=task,
         train=train,
@@ -157,7 +158,7 @@ def _tokenised(
     # The same pieces are cached for every model with this tokenizer, and another one may have fewer rows.
     limits = reach(fetch_config(model))
     for split, part in encoded.items():
-        with _naming_split(task, split):
+        with _naming(f"task {task.name}, split {split}"):
             overreach.check(part.examples, limits)
     unknown = {split: tokenizers.unknown_share(tokenizer, part.examples.ids) for split, part in encoded.items()}
     for split, share in unknown.items():
@@ -196,18 +197,18 @@ def _encode(
 ) -> dict[str, Encoded]:
     encoded = {}
     for split, part in corpus.rows.items():
-        with _naming_split(task, split):
+        with _naming(f"task {task.name}, split {split}"):
             encoded[split] = tokens.encode(tokenizer, task.kind, part, max_length, overlong)
     return encoded
 
 
 @contextlib.contextmanager
-def _naming_split(task: Task, split: str) -> Iterator[None]:
-    """Put the task's and the split's name in front of a UserError."""
+def _naming(where: str) -> Iterator[None]:
+    """Say in front of a UserError what it is about."""
     try:
         yield
     except UserError as error:
-        raise UserError(f"task {task.name}, split {split}: {error}") from None
+        raise UserError(f"{where}: {error}") from None
 
 
 def _divide(

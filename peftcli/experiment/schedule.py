@@ -62,6 +62,8 @@ def _evaluations(every: str, epoch: int, total: int) -> list[int]:
     """After how many updates to evaluate; the last one always among them."""
     number, unit = every.split()
     interval = float(number) * (epoch if unit.startswith("epoch") else 1)
+    if interval <= 1:
+        return list(range(1, total + 1))
     # Ten intervals of 0.1 epochs are one epoch, though ten times 0.1 may fall short of 1 by a rounding.
     count = int(total / interval + 1e-9)
     # Short intervals may fall on one update: it is evaluated once.

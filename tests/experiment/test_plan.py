@@ -152,6 +152,30 @@ def test_bad_recipes_are_refused_when_planned(changes: dict[str, Any], message: 
     assert message in str(caught.value)
 
 
+def test_tasks_whose_files_cannot_be_read_are_told_apart_from_mistakes_in_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("text,label\na,x\nb,y\n")
+    tasks = ["rte", *({"name": name, "data": f"{name}.csv", "text": "text"} for name in ("good", "missing"))]
+    made = recipe.build({**SMALL, "tasks": tasks}, tmp_path / "x.yaml", {})
+    planned, unreadable = plan.expand_readable(made)
+    assert [p.run.task for p in planned[::4]] == ["rte", "good"] * 2
+    assert list(unreadable) == ["missing"]
+    assert "missing.csv' does not exist" in str(unreadable["missing"])
+    with pytest.raises(UserError, match="does not exist"):
+        plan.expand(made)
+    tasks[1] |= {"txt": "x"}  # type: ignore[operator]
+    with pytest.raises(UserError, match="unknown key 'txt'"):
+        plan.expand_readable(recipe.build({**SMALL, "tasks": tasks}, tmp_path / "x.yaml", {}))
+
+
+def test_only_keeps_the_unreadable_tasks_that_it_asks_for() -> None:
+    unreadable = {"a": UserError("a"), "b": UserError("b")}
+    assert list(plan.select_tasks(unreadable, [])) == ["a", "b"]
+    assert list(plan.select_tasks(unreadable, ["task=a", "strategy=full"])) == ["a"]
+    assert not plan.select_tasks(unreadable, ["task=a", "task=b"])
+    assert not plan.select_tasks(unreadable, ["id=0123"])  # a run of these has no id yet
+    assert plan.select(expand(), ["task=a"], unreadable={"a"}) == []
+
+
 def test_only_selects() -> None:
     planned = expand()
     assert {p.run.task for p in plan.select(planned, ["task=rte"])} == {"rte"}

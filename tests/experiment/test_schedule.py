@@ -33,6 +33,7 @@ def test_steps_outrank_epochs_and_a_minimum_outranks_both() -> None:
         ("0.1 epochs", list(range(1, 31))),
         ("0.5 epochs", [5, 10, 15, 20, 25, 30]),
         ("0.01 epochs", list(range(1, 31))),  # several fall on one update
+        ("0.000000001 epochs", list(range(1, 31))),  # in no more time than the others
         ("8 steps", [8, 16, 24, 30]),  # and at the end
         ("100 steps", [30]),
     ],
