@@ -9,14 +9,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from peftcli.data import tokenizers
-from peftcli.data.loading import prepare
+from peftcli.data.loading import Prepared, prepare
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.models import catalogue, fitting, weights
 from peftcli.models.files import fetch_model, locate
 from peftcli.preflight import availability
+from peftcli.tasks import metrics
 
 Source = Callable[[Run], Path | None]  # where a run's task is read from
 
@@ -128,6 +131,7 @@ def _of_task(model: str, runs: Sequence[Run], source: Source, allow_other_data: 
     for of_protocol in alike.values():
         try:
             prepared = prepare(of_protocol[0], model, source(of_protocol[0]), allow_other_data)
+            _check_scores(prepared)
         except UserError as error:
             # Another protocol would most often meet the same fault, after reading all of it again.
             yield Refusal(f"task {of_protocol[0].task}", str(error), of_protocol[0].task)
@@ -137,3 +141,17 @@ def _of_task(model: str, runs: Sequence[Run], source: Source, allow_other_data: 
                 rehearsal.rehearse(model, run, prepared)
             except UserError as error:
                 yield Refusal(f"strategy {run.strategy}", str(error))
+
+
+def _check_scores(prepared: Prepared) -> None:
+    """Score the right answers as if they were predictions: what a metric cannot read would end the sweep after an epoch."""
+    task = prepared.task
+    for split, examples in {"train": prepared.train, **prepared.evaluation}.items():
+        if not len(examples.labels):
+            raise UserError(f"task {task.name}, split {split}: not one word that is labelled has a word piece")
+    for split, examples in prepared.evaluation.items():
+        lengths = None if examples.word_starts is None else np.diff(examples.word_starts)
+        try:
+            metrics.compute(task.metrics, examples.labels, examples.labels, task.labels, lengths)
+        except UserError as error:
+            raise UserError(f"task {task.name}, split {split}: {error}") from None

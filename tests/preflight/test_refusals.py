@@ -1,6 +1,7 @@
 """What a recipe is refused for is refused by `doctor`, `sweep` and `train` before anything trains, in the same words."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,6 +191,34 @@ def test_a_task_refused_after_it_was_tokenised_leaves_the_others(peftcli: Comman
     words = "refused: task bad, split train: a sequence has 64 word pieces, and the model has positions for 40"
     assert ended.err.count(words) == 2
     assert sorted(path.parent.name for path in output.glob("[!.]*/*.json")) == ["demo", "good"]
+
+
+TAGGED = {"words": ["anna", "bought"], "tags": ["O", "B-X"]}
+
+
+@pytest.mark.parametrize(
+    ("tags", "words", "said"),
+    [
+        ([1, 2], ["anna", "bought"], "split validation: metric 'entity_f1' reads labels like O, B-PER, I-PER, not '1'"),
+        (["O", "U-X"], ["anna", "bought"], "split validation: metric 'entity_f1' reads labels like O, .* not 'U-X'"),
+        (["O", "B-X"], ["\u200b", "\u200b"], "split train: not one word that is labelled has a word piece"),
+    ],
+)
+def test_a_token_task_that_no_metric_can_score(
+    tags: list[Any], words: list[str], said: str, peftcli: Command, tmp_path: Path
+) -> None:
+    for folder, row in (("good", TAGGED), ("bad", {"words": words, "tags": tags})):
+        (tmp_path / folder).mkdir()
+        for split in ("train", "validation"):
+            (tmp_path / folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for _ in range(6)))
+    entry = {"text": "words", "label": "tags", "kind": "token", "metric": "entity_f1"}
+    tasks = [{"name": name, "data": name, **entry} for name in ("bad", "good")]
+    model, plain = folders.bert(tmp_path / "model"), {"learning_rates": [1e-3], "seeds": [0], "strategies": ["bitfit"]}
+    recipe = folders.recipe(tmp_path / "tags.yaml", model, tasks=tasks, **plain)
+    ended = peftcli("sweep", recipe, "--output", tmp_path / "out")
+    assert ended.code == 1
+    assert len(re.findall(rf"refused: task bad, {said}", ended.err)) == 2
+    assert "1 of 2 runs completed" in ended.err
 
 
 def test_a_mistake_in_the_recipe_stops_all_of_it(peftcli: Command, tmp_path: Path) -> None:
