@@ -114,6 +114,11 @@ def _by_slurm(
     processes = options.processes or max(request.gpus or 1, per_cohort)
     if processes % per_cohort:
         raise UserError(f"--processes {processes} is no multiple of --processes-per-run {per_cohort}")
+    if per_cohort > 1 and request.gpus and processes > request.gpus:
+        raise UserError(
+            f"--processes-per-run {per_cohort} with {processes} processes: each needs a GPU, and a job has {request.gpus}; "
+            f"give --gpus {processes}"
+        )
     runs = unit.runs
     if not runs:
         return []

@@ -30,6 +30,7 @@ from peftcli.runner.display import Board, Screen
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 
 JOBS = 16  # where --max-jobs does not say otherwise
+GPU_OPTIONS = ("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket")  # a job is one task on one node
 OURS = ("array", "error", "job-name", "nodes", "ntasks-per-node", "open-mode", "output", "requeue", "signal", "time")
 POLL_SECONDS = 5.0  # between two questions to squeue, which all users of a cluster share
 UNANSWERED = "squeue does not answer: "
@@ -49,8 +50,33 @@ class Request:
 def request(
     time_limit: str, partition: str | None, gpus: int | None, account: str | None, others: Sequence[str]
 ) -> Request:
-    """Make a request from the command line's options. Raises UserError."""
-    return Request(slurm_queue.minutes(time_limit), partition, gpus, account, parse(others))
+    """Make a request from the command line's options, of which `--slurm` may ask for GPUs too. Raises UserError."""
+    parsed = parse(others)
+    asked = gpus_asked_for(parsed)
+    if gpus is not None and asked:
+        raise UserError(f"--gpus {gpus} and --slurm {asked[0][0]} both ask for GPUs: give one of them")
+    count = sum(number for _, number in asked) if asked else gpus
+    return Request(slurm_queue.minutes(time_limit), partition, count, account, parsed)
+
+
+def gpus_asked_for(others: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
+    """The options of sbatch that ask for GPUs, as `key=value`, and how many each gives a job. Raises UserError."""
+    asked = []
+    for key, value in others:
+        # gres=gpu:a100:2,other:1 and tres-per-node=gres/gpu:2 name the kind of resource; gpus=a100:2 only the GPU's.
+        named = key == "gres" or key.startswith("tres-per-")
+        if not named and key not in GPU_OPTIONS:
+            continue
+        parts = [part.removeprefix("gres/") for part in value.split(",")]
+        gpus = [part for part in parts if re.match(r"gpu\b", part)] if named else [f"gpu:{part}" for part in parts]
+        if key in ("gpus-per-socket", "tres-per-socket") and gpus:
+            raise UserError(f"--slurm {key}={value} does not say how many GPUs a job gets: give --gpus or gres=gpu:N")
+        counts = [re.fullmatch(r"gpu([:=][A-Za-z][\w.-]*)?([:=](?P<count>[1-9]\d*))?", part) for part in gpus]
+        if not all(counts):
+            raise UserError(f"--slurm {key}={value}: its number of GPUs cannot be read; legal is gpu:N or gpu:TYPE:N")
+        if gpus:
+            asked.append((f"{key}={value}", sum(int(count["count"] or 1) for count in counts if count)))
+    return asked
 
 
 def parse(pairs: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -102,7 +128,7 @@ def script(folder: Path, count: int, request: Request, processes: int) -> str:
         "ntasks-per-node": 1,
         "partition": request.partition,
         "account": request.account,
-        "gpus-per-node": request.gpus,
+        "gpus-per-node": None if gpus_asked_for(request.others) else request.gpus,
         "error": f"{folder}/%A_%a_0_log.err",
         "output": f"{folder}/%A_%a_0_log.out",
         "open-mode": "append",
@@ -122,6 +148,9 @@ def script(folder: Path, count: int, request: Request, processes: int) -> str:
             *lines,
             "#SBATCH --requeue",
             f"export PYTHONPATH={shlex.quote(python_path())}",
+            # Else each process takes all of the node's cores, where the cluster does not bind jobs to theirs.
+            f'export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-$((SLURM_CPUS_ON_NODE > {processes} ? '
+            f'SLURM_CPUS_ON_NODE / {processes} : 1))}}"',
             f"srun --unbuffered --output {logs}.out --error {logs}.err {program} "
             f'{shlex.quote(str(folder))}/assignment-"$SLURM_ARRAY_TASK_ID".json',
             "code=$?",

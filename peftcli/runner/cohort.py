@@ -122,7 +122,8 @@ def _train(
             checkpoints.save(current)
             print(f"stopped at step {current.step}, progress saved: run the command again to go on", file=sys.stderr)
             raise stopping.Stopped
-        checkpoints.save_if_due(current)
+        if not parallel.rank():  # another process's could come after the records, and stay
+            checkpoints.save_if_due(current)
 
 
 def _rescue(checkpoints: Checkpoints, state: State) -> None:

@@ -65,6 +65,59 @@ def test_jobs_with_gpus_leave_the_number_of_cores_to_the_cluster():
     assert "--cpus-per-task=6" in slurm.script(Path("/f"), 3, slurm.Request(600, others=(("cpus-per-task", "6"),)), 2)
 
 
+@pytest.mark.parametrize(
+    ("others", "count"),
+    [
+        (["gres=gpu:4"], 4),
+        (["gres=gpu"], 1),
+        (["gres=gpu:a100:2,gpu:v100:1,shard:3"], 3),
+        (["gpus=a100:8"], 8),
+        (["gpus-per-node=2"], 2),
+        (["gpus-per-task=3"], 3),
+        (["tres-per-node=gres/gpu:2"], 2),
+        (["tres-per-task=cpu=4,gres/gpu=2"], 2),
+        (["gres=mps:50", "constraint=a100"], None),
+    ],
+)
+def test_gpus_that_sbatch_is_asked_for_in_its_own_words_are_counted(others, count):
+    request = slurm.request("60", None, None, None, others)
+    assert request.gpus == count
+    text = slurm.script(Path("/folder"), 1, request, count or 1)
+    # Asked for once, and where there are GPUs the cluster says how many cores come with each.
+    assert text.count("gpu") == " ".join(others).count("gpu")
+    assert ("cpus-per-task" in text) == (count is None)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "others", "said"),
+    [
+        (4, ["gres=gpu:4"], r"--gpus 4 and --slurm gres=gpu:4 both ask for GPUs"),
+        (None, ["gpus-per-socket=2"], "does not say how many GPUs a job gets"),
+        (None, ["gres=gpu:many:none"], r"its number of GPUs cannot be read; legal is gpu:N or gpu:TYPE:N"),
+        (None, ["gpus=0"], "cannot be read"),
+    ],
+)
+def test_gpus_that_cannot_be_counted_are_refused(gpus, others, said):
+    with pytest.raises(UserError, match=said):
+        slurm.request("60", None, gpus, None, others)
+
+
+def test_each_process_of_a_job_gets_its_part_of_the_job_s_cores(tmp_path):
+    text = slurm.script(tmp_path, 1, slurm.Request(60, gpus=2), 2)
+    (line,) = [line for line in text.splitlines() if "OMP_NUM_THREADS" in line]
+
+    def threads(**environment: str) -> str:
+        script = f"{line}\necho $OMP_NUM_THREADS"
+        return subprocess.run(
+            ["bash", "-c", script], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert threads(SLURM_CPUS_ON_NODE="12") == "6\n"
+    assert threads(SLURM_CPUS_ON_NODE="1") == "1\n"
+    assert threads() == "1\n"
+    assert threads(SLURM_CPUS_ON_NODE="12", OMP_NUM_THREADS="3") == "3\n"
+
+
 def test_waiting_goes_on_while_squeue_does_not_answer(tmp_path, monkeypatch):
     answers: list[object] = [
         {("7", 0): Job("RUNNING", "n1")},
