@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from peftcli.data import notes
 from peftcli.data.examples import Array
 from peftcli.errors import UserError, first_line
 from peftcli.models import catalogue, fingerprints, hub
@@ -77,10 +77,9 @@ def unknown_share(tokenizer: "PreTrainedTokenizerFast", ids: Array) -> float:
 def say_unknown(where: str, share: float, model: str) -> None:
     """Say on stderr that a tokenizer does not know many of the word pieces that it was asked for."""
     if share > MANY_UNKNOWN:
-        print(
+        notes.say(
             f"{where}: the tokenizer of model {model!r} does not know {share:.1%} of the word pieces: "
-            "is it this model's, and for text of this kind?",
-            file=sys.stderr,
+            "is it this model's, and for text of this kind?"
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from peftcli import files
 from peftcli.errors import UserError
+from peftcli.records import origin
 from peftcli.records.body import Body
 from peftcli.records.record import Record, read_all
 
@@ -26,7 +27,8 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
     """Copy every sound record of the sources, with the files beside it, to a results folder.
 
     Raises UserError for a source that is no folder, and where two folders (`output` counts too) hold different content
-    for one id; times do not count. Then nothing is written.
+    for one id (times do not count), or runs of other models, tokenizers or data under the same names. Then nothing is
+    written.
     """
     for source in sources:
         if not source.is_dir():
@@ -40,15 +42,39 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
         for record in sound:
             kept = chosen.setdefault(record.id, record)
             if content(kept.body) != content(record.body):
-                conflicts.append(f"{record.id}: {kept.path} ({kept.status}) and {record.path} ({record.status})")
+                kinds = origin.differing(origin.of(kept.body), origin.of(record.body))
+                other = f", made with another {' and '.join(kinds)}" if kinds else ""
+                conflicts.append(f"{record.id}: {kept.path} ({kept.status}) and {record.path} ({record.status}{other})")
     if conflicts:
         more = f"; and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
         raise UserError(f"different content for the same run: {'; '.join(conflicts[:SHOWN])}{more}. Keep one of each")
+    _refuse_other_origins([sound for sound, _ in read])
     # Only now is anything written: a conflict leaves the output as it was.
     new = [record for identity, record in chosen.items() if identity not in present]
     for record in new:
         _copy(record, output)
     return Merged(len(new), len(present), tuple(bad for _, damaged in read for bad in damaged))
+
+
+def _refuse_other_origins(folders: Sequence[Sequence[Record]]) -> None:
+    """Refuse folders whose runs would fill one table although they are of other models, tokenizers or data.
+
+    What a single folder mixes it may keep. Raises UserError.
+    """
+    seen: dict[tuple[str, ...], dict[str, Record]] = {}  # names and kind -> fingerprint -> a record with it
+    for folder in folders:
+        here: dict[tuple[str, ...], dict[str, Record]] = {}
+        for record in folder:
+            for kind, fingerprint in origin.of(record.body).items():
+                here.setdefault((*origin.names(record.body["run"]), kind), {}).setdefault(fingerprint, record)
+        for name, current in here.items():
+            before = seen.setdefault(name, current)
+            for fingerprint in current.keys() - before.keys():
+                first, other = next(iter(before)), current[fingerprint]
+                raise UserError(
+                    f"{before[first].path} and {other.path} are of another {name[-1]} of the same name (fingerprints "
+                    f"{first} and {fingerprint}), and would fill one table: keep the two folders apart"
+                )
 
 
 def content(body: Body) -> Mapping[str, Any]:

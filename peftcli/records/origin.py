@@ -1,9 +1,10 @@
 """What a run was made from, by the fingerprints in its record, and whether that is what is there now. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from peftcli.errors import UserError
+from peftcli.experiment.run import canonical
 from peftcli.records.body import Body
 from peftcli.records.record import Record
 
@@ -17,6 +18,21 @@ def of(body: Body | Mapping[str, Any]) -> Origin:
     """Return what a record says that its run was made from; a failed run's, or an older record, may not say it all."""
     read: Mapping[str, Any] = body["data"] or {}
     return {kind: str(read[key]) for kind, key in KINDS.items() if read.get(key)}
+
+
+def names(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what runs have in common that are to be of one model, one tokenizer and one task's data.
+
+    `run` is a record's. The head counts, since it says whether a model's pooler is read, which its fingerprint covers.
+    """
+    described = canonical(run.get("data")).decode()
+    return str(run.get("model")), str(run.get("task")), described, str((run.get("protocol") or {}).get("head"))
+
+
+def mixed(origins: Iterable[Origin]) -> tuple[str, ...]:
+    """Return the kinds of which runs that stand for one number are of several."""
+    together = list(origins)
+    return tuple(kind for kind in KINDS if len({each[kind] for each in together if kind in each}) > 1)
 
 
 def differing(one: Origin, other: Origin) -> list[str]:

@@ -274,8 +274,8 @@ def test_many_unknown_pieces_are_said_of_each_split(
     assert prepared.unknown == {"train": pytest.approx(3 / 5), "validation": pytest.approx(1 / 4)}
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(" of the word pieces")[0] for line in said] == [
-        f"task cola, split train: the tokenizer of model {model!r} does not know 60.0%",
-        f"task cola, split validation: the tokenizer of model {model!r} does not know 25.0%",
+        f"note: task cola, split train: the tokenizer of model {model!r} does not know 60.0%",
+        f"note: task cola, split validation: the tokenizer of model {model!r} does not know 25.0%",
     ]
 
 

@@ -65,6 +65,31 @@ def test_the_same_run_with_other_content_is_named_and_nothing_is_written(machine
     assert not (tmp_path / "c").exists()
 
 
+READ = {"fingerprint": "d1", "sizes": {"train": 10}, "model_fingerprint": "m1", "tokenizer_fingerprint": "t1"}
+KEYS = {"model": "model_fingerprint", "tokenizer": "tokenizer_fingerprint", "data": "fingerprint"}
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_runs_of_another_origin_do_not_fill_one_table(kind, machines, tmp_path):
+    record(machines[0], 0, data=READ)
+    record(machines[1], 1, data={**READ, KEYS[kind]: "x9"})
+    with pytest.raises(UserError, match=rf"a/rte/.* and .*b/rte/.* another {kind} of .*{kind[0]}1 and x9.*apart"):
+        merge(machines, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+    record(machines[0], 1, data={**READ, KEYS[kind]: "x8"})
+    with pytest.raises(UserError, match=f"different content for the same run: .*made with another {kind}"):
+        merge(machines, tmp_path / "c")
+
+
+def test_what_records_do_not_say_and_what_a_folder_mixed_itself_is_joined(machines, tmp_path):
+    record(machines[0], 0, data=READ)
+    record(machines[0], 1, data={**READ, "model_fingerprint": "m2"})
+    record(machines[1], 2, data={"fingerprint": "d1"})  # of an earlier version
+    record(machines[1], 3, status="failed", data=None)
+    assert merge(machines, tmp_path / "c").written == 4
+    assert merge([machines[0]], tmp_path / "c").present == 4
+
+
 def test_what_lies_in_the_output_counts_too(machines, tmp_path):
     record(machines[0], 0)
     record(tmp_path / "c", 0, scores={"validation": {"accuracy": 0.6}})

@@ -33,7 +33,7 @@ def tabulate(recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         # Ranks and notes look across rows, so they come when all are there.
         rows=ranks.rank(rows, view),
     )
-    return notes.add(table, recipe)
+    return notes.add(table, recipe, outcomes)
 
 
 def _row(

@@ -7,6 +7,7 @@ from typing import Any
 
 from peftcli import records
 from peftcli.errors import UserError
+from peftcli.records import origin
 from peftcli.report.statistics import describe
 from peftcli.report.table import published, selection
 from peftcli.report.table.layout import CellRuns
@@ -51,6 +52,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         failed=_names(runs.outcomes, "failed"),
         damaged=_names(runs.outcomes, "damaged"),
         diverged=_names(runs.outcomes, "diverged"),
+        mixed=origin.mixed(outcome.origin for outcome in runs.outcomes),
         **_numbers(chosen, split, column.metric, view),
         **_parameters(chosen),
     )

@@ -1,10 +1,12 @@
 """What a reader of a table must know: how its numbers were made and chosen, and what is wrong or missing. No torch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from peftcli.experiment.recipe import Recipe
+from peftcli.records import origin
 from peftcli.report.statistics import describe
+from peftcli.report.table.selection import Outcome
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
@@ -12,13 +14,14 @@ from peftcli.tasks import registry as tasks
 LISTED = 8  # runs named in one note; more are counted
 
 
-def add(table: Table, recipe: Recipe) -> Table:
+def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
     """Return the table with its notes, each once, from how its numbers were made to what is wrong with them."""
     notes = [
         *_method(table),
         *_choice(table),
         *_tasks(table),
         *_troubles(table),
+        *_mixtures(outcomes),
         *_copied(table),
         *recipe.notes,
     ]
@@ -98,6 +101,29 @@ TROUBLES: dict[str, Callable[[Cell], tuple[str, ...]]] = {
     "Damaged records": lambda cell: cell.damaged,
     "Not run yet": lambda cell: cell.missing,
 }
+
+
+def _mixtures(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Which runs were made with another model, tokenizer or data than others under the same names."""
+    alike: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        alike.setdefault(origin.names(outcome.run.model_dump()), []).append(outcome)
+    for (model, task, *_), together in alike.items():
+        for kind in origin.mixed(outcome.origin for outcome in together):
+            runs: dict[str, list[str]] = {}
+            for outcome in together:
+                if kind in outcome.origin:
+                    runs.setdefault(outcome.origin[kind], []).append(outcome.run.describe())
+            # Those of the one that most have need no names: the others are the strangers.
+            first, *others = sorted(runs, key=lambda fingerprint: -len(runs[fingerprint]))
+            words = "; ".join(f"{len(runs[each])} with {each}: {_list(tuple(runs[each]))}" for each in others)
+            yield (
+                f"Mixed: {task} on {model} has runs made with {len(runs)} {PLURALS[kind]} of the same name, "
+                f"{len(runs[first])} with fingerprint {first} and {words}. Their numbers do not compare."
+            )
+
+
+PLURALS = {"model": "models", "tokenizer": "tokenizers", "data": "sets of data"}
 
 
 def _copied(table: Table) -> Iterator[str]:

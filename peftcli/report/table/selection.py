@@ -4,7 +4,7 @@ Records hold every evaluation; what counts is decided here, when reporting, so t
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ from peftcli import records
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
+from peftcli.records import origin
+from peftcli.records.origin import Origin
 from peftcli.report.statistics import describe
 from peftcli.tasks import registry as tasks
 
@@ -25,6 +27,7 @@ class Outcome:
 
     `chooser` is the metric that learning rates are chosen by, `held_out` its value on the held-out part of the training
     set (None where the protocol has none). `collapsed` names the splits where every example got the same answer.
+    `origin` are the fingerprints of the model, tokenizer and data that its record names.
     """
 
     planned: Planned
@@ -37,6 +40,7 @@ class Outcome:
     cost: Mapping[str, Any]
     environment: Mapping[str, Any]
     error: str
+    origin: Origin = field(default_factory=dict)
 
     @property
     def run(self) -> Run:
@@ -141,4 +145,5 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
         cost=body["cost"] or {},
         environment=body["environment"] or {},
         error=body["error"] or "",
+        origin=origin.of(body),
     )

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from peftcli.report import report as reporting
 from tests.written_records import fill, load, runs, small, tabulate, unsynced, write
 
@@ -52,3 +54,49 @@ def test_with_one_rate_nothing_is_chosen(tmp_path: Path) -> None:
     fill(recipe, tmp_path, lambda run: 0.5)
     notes = tabulate(recipe, tmp_path).notes
     assert not [note for note in notes if note.startswith(("Learning rate:", "That choice flatters"))]
+
+
+READ = {"fingerprint": "d1", "sizes": {"train": 10}, "model_fingerprint": "m1", "tokenizer_fingerprint": "t1"}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "words"),
+    [
+        ("model_fingerprint", "model", "2 models of the same name, 2 with fingerprint m1"),
+        ("tokenizer_fingerprint", "tokenizer", "2 tokenizers of the same name, 2 with fingerprint t1"),
+        ("fingerprint", "data", "2 sets of data of the same name, 2 with fingerprint d1"),
+    ],
+)
+def test_runs_of_several_origins_are_told_in_every_format(key: str, kind: str, words: str, tmp_path: Path) -> None:
+    recipe = small(tasks=["rte", "cola"], strategies=["full"], learning_rates=[1e-3])
+    with unsynced():
+        for run in runs(recipe):
+            other = run.task == "rte" and run.seed == 1
+            write(tmp_path, run, {"validation": {"accuracy": 0.5}}, data={**READ, **({key: "x9"} if other else {})})
+    told = f"Mixed: rte on minilm has runs made with {words} and 1 with x9: rte full lr=0.001 seed=1."
+    (note,) = (note for note in tabulate(recipe, tmp_path).notes if note.startswith("Mixed"))
+    assert note == f"{told} Their numbers do not compare."
+    assert [cell.mixed for cell in tabulate(recipe, tmp_path).cells()] == [(kind,), ()]
+    for form in ("terminal", "markdown", "latex", "json", "html"):
+        assert "x9" in reporting.report(recipe, tmp_path, form), form
+    lines = reporting.report(recipe, tmp_path, "csv").splitlines()
+    assert [line.rpartition(",")[2] for line in lines] == ["mixed", kind, ""]
+
+
+def test_rows_of_one_table_that_are_of_other_models_are_told_too(tmp_path: Path) -> None:
+    recipe = small(tasks=["rte"], strategies=["full", "layernorm"], learning_rates=[1e-3])
+    with unsynced():
+        for run in runs(recipe):
+            own = {**READ, "model_fingerprint": "m1" if run.strategy == "full" else "m2"}
+            write(tmp_path, run, {"validation": {"accuracy": 0.5}}, data=own)
+    (note,) = (note for note in tabulate(recipe, tmp_path).notes if note.startswith("Mixed"))
+    assert "3 with fingerprint m1 and 3 with m2: rte layernorm lr=0.001 seed=0; rte layernorm" in note
+
+
+def test_an_earlier_version_s_records_are_not_told_apart(tmp_path: Path) -> None:
+    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3])
+    with unsynced():
+        for run in runs(recipe):
+            own = READ if run.seed else {"fingerprint": "d1", "sizes": {"train": 10}}
+            write(tmp_path, run, {"validation": {"accuracy": 0.5}}, data=own)
+    assert not [note for note in tabulate(recipe, tmp_path).notes if note.startswith("Mixed")]
