@@ -151,5 +151,5 @@ def drawn(check: Callable[..., None], count: int) -> Callable[..., None]:
 
 test_every_format_gives_the_same_examples_or_none = drawn(same_examples_or_none, 50)
 test_what_is_predicted_on_has_a_row_for_each_row = drawn(a_row_for_each_row, 25)
-test_many_tables_give_the_same = pytest.mark.whole(drawn(same_examples_or_none, 800))
-test_many_tables_are_predicted_on = pytest.mark.whole(drawn(a_row_for_each_row, 300))
+test_many_tables_give_the_same = pytest.mark.whole(drawn(same_examples_or_none, 300))
+test_many_tables_are_predicted_on = pytest.mark.whole(drawn(a_row_for_each_row, 150))

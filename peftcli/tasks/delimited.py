@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,9 @@ def tab_separated(file: Path, text: str) -> tuple[Fields, str | None]:
         plain = None
     if plain == quoted:
         return quoted, None
-    if plain is None or _header_is_quoted(plain) or (len(plain) == len(quoted) and _is_quoted(plain, quoted)):
+    # Programs that quote all text quote the columns' names too.
+    header = plain is not None and all(len(name) > 1 and name[0] == name[-1] == '"' for name in plain[0])
+    if plain is None or header or (len(plain) == len(quoted) and _is_quoted(plain, quoted)):
         return quoted, f"{file}: its quotes were taken as marks around fields, as in a CSV"
     if len(plain) != len(quoted):
         raise UserError(
@@ -70,11 +71,6 @@ def _fields(file: Path, text: str, dialect: dict[str, Any]) -> Fields:
     except csv.Error as error:
         raise UserError(f"{file}: line {lines.line_num}: {error}") from None
     return table
-
-
-def _header_is_quoted(plain: Sequence[Sequence[str]]) -> bool:
-    """Whether every column's name stands in quotes, as programs write them that quote all text."""
-    return all(len(name) > 1 and name[0] == name[-1] == '"' for name in plain[0])
 
 
 def _is_quoted(plain: Fields, quoted: Fields) -> bool:

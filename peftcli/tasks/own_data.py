@@ -23,7 +23,7 @@ DEFAULTS = {
 }
 TWO_CLASSES = ("f1", "mean_accuracy_f1")  # metrics that are defined for two classes alone
 
-Places = dict[str, str]  # a label as it is spelled -> the file and row where it stands first
+Seen = dict[str, str]  # a label as it is spelled -> the file and row where it stands first
 
 
 class Description(BaseModel):
@@ -116,7 +116,7 @@ def entry(recipe: Path, task: str, options: Mapping[str, Any]) -> Description:
 def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run holds of a custom task, from its entry in a recipe and its files.
 
-    Runs hold a fingerprint of the files in place of their path, so the same data gives the same run ids everywhere.
+    Runs hold a fingerprint of the files in first_row of their path, so the same data gives the same run ids everywhere.
     Raises UserError for an illegal key or value, and for files that are missing or do not fit the entry.
     """
     where = f"recipe {recipe.name}: task {task}"
@@ -124,7 +124,7 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     kind = stated.kind or ("pair" if len(stated.text) == 2 else "sentence")
     data = location(recipe, options)
     try:
-        splits = _places(own_files.of_splits(data, ("train", "validation")), stated, kind)
+        splits = _spellings(own_files.of_splits(data, ("train", "validation")), stated, kind)
         names = [] if kind == "regression" else stated.labels or _labels(kind, splits, stated.label)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
@@ -148,23 +148,23 @@ def locations(recipe: Path, entries: Iterable[tuple[str, Mapping[str, Any]]]) ->
     return {name: location(recipe, options) for name, options in entries if options}
 
 
-def _places(splits: Mapping[str, Sequence[Path]], entry: Description, kind: str) -> dict[str, Places]:
+def _spellings(splits: Mapping[str, Sequence[Path]], entry: Description, kind: str) -> dict[str, Seen]:
     """Return split -> its labels, and where each stands first. Raises UserError for a missing label or column."""
-    places: dict[str, Places] = {}
+    seen: dict[str, Seen] = {}
     for split, paths in splits.items():
-        places[split] = {}
+        seen[split] = {}
         for file in paths:
             read = tabular.columns(file, (*entry.text, entry.label))
             where = f"{file}: column {entry.label!r}"
             for row, spellings in enumerate(labels.spelled(read.values[entry.label], where, kind == "token")):
                 for spelling in spellings:
-                    places[split].setdefault(spelling, f"{file.name}, row {row} from 0")
-    return places
+                    seen[split].setdefault(spelling, f"{file.name}, row {row} from 0")
+    return seen
 
 
-def _labels(kind: str, splits: Mapping[str, Places], column: str) -> list[str]:
+def _labels(kind: str, splits: Mapping[str, Seen], column: str) -> list[str]:
     """Return the classes of the training and validation rows: in the order of numbers where all are, else of text."""
-    class_of = labels.merged(spelling for places in splits.values() for spelling in places)
+    class_of = labels.merged(spelling for seen in splits.values() for spelling in seen)
     classes = list(dict.fromkeys(class_of.values()))
     if len(classes) < 2:
         raise UserError(f"column {column!r} has one label alone: {classes[0]!r}")
@@ -174,10 +174,10 @@ def _labels(kind: str, splits: Mapping[str, Places], column: str) -> list[str]:
         raise UserError(
             f"column {column!r} holds numbers such as {min(splits['train'])}: kind: regression, or list labels"
         )
-    trained = {class_of[spelling]: f"{spelling!r} ({place})" for spelling, place in splits["train"].items()}
-    for spelling, place in splits.get("validation", {}).items():
+    trained = {class_of[spelling]: f"{spelling!r} ({first_row})" for spelling, first_row in splits["train"].items()}
+    for spelling, first_row in splits.get("validation", {}).items():
         if class_of[spelling] not in trained:
-            _check_untrained(kind, spelling, place, trained, classes)
+            _check_untrained(kind, spelling, first_row, trained, classes)
     # Case may be meant where there are hundreds of tags (NN, nn), and blanks never are.
     likeness = labels.without_blanks if kind == "token" else labels.without_case
     for alike in labels.twins(trained, likeness):
@@ -185,7 +185,7 @@ def _labels(kind: str, splits: Mapping[str, Places], column: str) -> list[str]:
     return classes
 
 
-def _check_untrained(kind: str, spelling: str, place: str, trained: Places, classes: Sequence[str]) -> None:
+def _check_untrained(kind: str, spelling: str, first_row: str, trained: Seen, classes: Sequence[str]) -> None:
     """Refuse a label that no training row has.
 
     Nothing can learn it, and every metric counts it. Where it looks like a label of training it is that label, spelled
@@ -195,10 +195,10 @@ def _check_untrained(kind: str, spelling: str, place: str, trained: Places, clas
     for name in trained:
         if labels.without_case(name) == labels.without_case(spelling):
             raise UserError(
-                f"label {spelling!r} ({place}) is in no training row, but {trained[name]}: {_mend(classes)}"
+                f"label {spelling!r} ({first_row}) is in no training row, but {trained[name]}: {_mend(classes)}"
             )
     if kind != "token":
-        raise UserError(f"label {spelling!r} ({place}) is in no training row: {_mend(classes)}")
+        raise UserError(f"label {spelling!r} ({first_row}) is in no training row: {_mend(classes)}")
 
 
 def _mend(classes: Sequence[str]) -> str:
