@@ -81,7 +81,7 @@ class Assembly:
     @property
     def precision(self) -> torch.dtype:
         """The precision the backbone computes in."""
-        return next(self.network.backbone.parameters()).dtype
+        return self.network.precision
 
     def effective(self, flat: Tensor) -> dict[str, Tensor]:
         """The weights that differ from the pre-trained ones after training, each [runs, *shape]: what a delta stores."""

@@ -1,8 +1,13 @@
 """Attention on a stream: queries, keys and values are laid out in a grid for the moment, and stay inside their sequence."""
 
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from peftcli import noise
 from peftcli.engine.dropout import RunDropout, attention_dropout, drop
@@ -12,6 +17,59 @@ from peftcli.engine.streams import Layout
 ATTENTION = "peftcli_streams"
 
 
+@dataclass(frozen=True)
+class Grid:
+    """A batch's layout in terms of heads, worked out once for all layers; rows are of one token and head, [width] each.
+
+    `to_grid` [runs * batch * heads * longest]: the row of the stream in each row of the grid. `to_stream`
+    [runs * tokens * heads]: the row of the grid that each row of the stream is in. `empty`
+    [runs * batch, 1, longest, 1]: where a cell holds no token. `hidden`
+    [runs * batch * heads, 1, longest] is added to scores: -inf where no key is seen.
+    """
+
+    layout: Layout
+    heads: int
+    to_grid: Tensor
+    to_stream: Tensor
+    empty: Tensor
+    hidden: Tensor
+
+
+def grid_of(layout: Layout, heads: int, dtype: torch.dtype) -> Grid:
+    """The grid of a layout for attention with this many heads that computes in `dtype`."""
+    to_grid, to_stream, longest = layout.to_grid, layout.to_stream, layout.longest
+    device = to_grid.device
+    head = torch.arange(heads, device=device)
+    first = to_stream // longest * ((heads - 1) * longest) + to_stream  # the grid's row of a token's first head
+    # A cell holds a token where that token is in this very cell.
+    empty = to_stream.index_select(0, to_grid) != torch.arange(len(to_grid), device=device)
+    hidden = torch.zeros(layout.mask.shape, dtype=dtype, device=device).masked_fill_(~layout.mask, float("-inf"))
+    return Grid(
+        layout,
+        heads,
+        (to_grid.view(-1, 1, longest) * heads + head[:, None]).flatten(),
+        (first[:, None] + head * longest).flatten(),
+        empty.view(-1, 1, longest, 1),
+        hidden.expand(-1, heads, -1, -1).reshape(-1, 1, longest),
+    )
+
+
+class _ToStream(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, to_stream: Tensor, to_grid: Tensor, empty: Tensor) -> Tensor:
+        """Read rows of the grid [rows, width] in the order of the stream."""
+        ctx.save_for_backward(to_grid, empty)
+        return rows.index_select(0, to_stream)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        """Lay the gradients out in the grid, zero where there is no token."""
+        to_grid, empty = ctx.saved_tensors
+        laid = gradients[0].index_select(0, to_grid)
+        laid.view(len(empty), -1, empty.shape[2], laid.shape[1]).masked_fill_(empty, 0)
+        return laid, None, None, None
+
+
 def stream_attention(
     module: nn.Module,
     query: Tensor,
@@ -19,45 +77,62 @@ def stream_attention(
     value: Tensor,
     attention_mask: Tensor | None = None,
     scaling: float | None = None,
-    layout: Layout | None = None,
+    grid: Grid | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
     """Attend inside each sequence: query, key, value [runs, heads, tokens, width] to [runs, tokens, heads · width].
 
-    Registered with transformers under `ATTENTION`; the layout comes as a keyword through the model's forward.
+    Registered with transformers under `ATTENTION`; the grid comes as a keyword through the model's forward.
     """
-    assert layout is not None, "stream attention needs the layout of its stream"
+    assert grid is not None, "stream attention needs the grid of its stream"
     runs, heads, tokens, width = query.shape
+    assert heads == grid.heads
     scaling = width**-0.5 if scaling is None else scaling
-    queries, keys, values = (_to_grid(x, layout) for x in (query, key, value))  # [runs * batch, heads, longest, width]
+    queries, keys, values = (_to_grid(x, grid) for x in (query, key, value))  # [runs * batch * heads, longest, width]
     dropout = attention_dropout(module)
-    if isinstance(dropout, RunDropout) and dropout.key.numel() and dropout.p:
-        # torch's attention draws its dropout from a random state of its own; ours hashes, so softmax is written out.
-        probabilities = _scores(queries, keys, layout.mask, scaling).softmax(-1)
-        # Noise for a row of probabilities is a hash of (run, query token, head): [runs * batch, heads, longest].
-        token = dropout.draw().flatten().index_select(0, layout.to_grid).view(-1, 1, layout.longest)
-        rows = token * noise.odd(heads, noise.HEAD, token.device)[:, None]
-        attended = drop(probabilities, rows, dropout.p) @ values
+    if not isinstance(dropout, RunDropout) or not dropout.key.numel() or not dropout.p:
+        dropout = None
+    if dropout is not None or (query.device.type != "cpu" and any(x.requires_grad for x in (query, key, value))):
+        attended = _attend(queries, keys, values, grid, scaling, dropout)
     else:
-        attended = F.scaled_dot_product_attention(queries, keys, values, layout.mask, scale=scaling)
-    flat = attended.transpose(1, 2).reshape(-1, heads * width)
-    return flat.index_select(0, layout.to_stream).view(runs, tokens, heads * width), None
+        attended = _attend_at_once(queries, keys, values, grid, scaling)
+    flat: Tensor = _ToStream.apply(attended.reshape(-1, width), grid.to_stream, grid.to_grid, grid.empty)
+    return flat.view(runs, tokens, heads * width), None
 
 
-def _to_grid(x: Tensor, layout: Layout) -> Tensor:
-    """Lay tokens out in the grid: [runs, heads, tokens, width] to [runs * batch, heads, longest, width]."""
-    _, heads, _, width = x.shape
-    flat = rearrange(x.transpose(1, 2).reshape(-1, heads * width), layout.to_grid, layout.to_stream)
-    return flat.view(-1, layout.longest, heads, width).transpose(1, 2)
+def _to_grid(x: Tensor, grid: Grid) -> Tensor:
+    """Lay tokens out in the grid: [runs, heads, tokens, width] to [runs * batch * heads, longest, width]."""
+    width = x.shape[-1]
+    # Gradients are gathered too: what fills up a shorter run is in a cell without a token, where none arrives.
+    rows = rearrange(x.transpose(1, 2).reshape(-1, width), grid.to_grid, grid.to_stream)
+    return rows.view(-1, grid.layout.longest, width)
 
 
-def _scores(query: Tensor, key: Tensor, mask: Tensor, scaling: float) -> Tensor:
-    """Scaled products of queries and keys, -inf where there is no key: [runs * batch, heads, longest, longest].
+def _attend(
+    queries: Tensor, keys: Tensor, values: Tensor, grid: Grid, scaling: float, dropout: RunDropout | None
+) -> Tensor:
+    """Attention written out, [runs * batch * heads, longest, width] each.
 
-    The mask is what the product is added to, so that the largest tensor of a layer is written once, not three times.
+    torch's own draws dropout from a random state, and on a GPU adds gradients up in an open order; this hashes, and is products
+    alone, whose order is fixed.
     """
-    batch, heads, longest, _ = query.shape
-    absent = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, float("-inf"))
-    absent = absent.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest)
-    products = torch.baddbmm(absent, query.flatten(0, 1), key.flatten(0, 1).mT, alpha=scaling)
-    return products.view(batch, heads, longest, longest)
+    longest = grid.layout.longest
+    # What is hidden is what the product is added to, so that the largest tensor of a layer is written once, not three times.
+    scores = torch.baddbmm(grid.hidden, queries, keys.mT, alpha=scaling)  # [runs * batch * heads, longest, longest]
+    probabilities = scores.softmax(-1)
+    if dropout is not None:
+        # Noise for a row of probabilities is a hash of (run, query token, head): [runs * batch, heads, longest].
+        token = dropout.draw().flatten().index_select(0, grid.layout.to_grid).view(-1, 1, longest)
+        rows = token * noise.odd(grid.heads, noise.HEAD, token.device)[:, None]
+        probabilities = drop(probabilities, rows.view(-1, longest), dropout.p)
+    return probabilities @ values
+
+
+def _attend_at_once(queries: Tensor, keys: Tensor, values: Tensor, grid: Grid, scaling: float) -> Tensor:
+    """Attention by torch's own function, without dropout, [runs * batch * heads, longest, width] each."""
+    shape = (-1, grid.heads, *queries.shape[1:])
+    queries, keys, values = (x.view(shape) for x in (queries, keys, values))
+    # Of its kernels for GPUs, those whose forward pass adds up in a fixed order: cuDNN's may not.
+    fixed = sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
+    with contextlib.nullcontext() if queries.device.type == "cpu" else fixed:
+        return F.scaled_dot_product_attention(queries, keys, values, grid.layout.mask, scale=scaling)

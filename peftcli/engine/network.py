@@ -9,6 +9,7 @@ from torch.func import functional_call
 from transformers.activations import ACT2FN
 
 from peftcli.engine import padded
+from peftcli.engine.attention import grid_of
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
 from peftcli.engine.dropout import RunDropout, restart
@@ -126,8 +127,15 @@ class Network(nn.Module):
         inputs: dict[str, Any] = {"input_ids": stream.ids, "position_ids": stream.positions, "attention_mask": None}
         if self.config.get("type_vocab_size"):
             inputs["token_type_ids"] = stream.types
-        hidden: Tensor = self.backbone(**inputs, layout=stream.layout).last_hidden_state
+        config: Any = self.backbone.config  # the library's object knows every family's name for it
+        grid = grid_of(stream.layout, config.num_attention_heads, self.precision)
+        hidden: Tensor = self.backbone(**inputs, grid=grid).last_hidden_state
         return hidden
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The precision the backbone computes in."""
+        return next(self.backbone.parameters()).dtype
 
     def _pool_spans(self, hidden: Tensor, spans: Tensor, longest: int) -> Tensor:
         """Pool both spans' tokens and lay them side by side: [runs, tokens, hidden] to [runs, examples, 2 * hidden].
