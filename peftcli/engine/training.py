@@ -132,6 +132,7 @@ def _evaluate_due(cohort: Cohort, state: State) -> None:
             _write_evaluation(cohort, state, split, of_runs, state.step)
         for run in due:
             _choose(cohort, state, run)
+            _keep_outputs(state, run, {split: of_runs[run][0] for split, of_runs in measured.items()})
 
 
 def _choose(cohort: Cohort, state: State, run: int) -> None:
@@ -197,9 +198,16 @@ def _write_evaluation(cohort: Cohort, state: State, split: str, measured: Measur
             history.diverged = history.ended = at
             continue
         history.evaluations.append({"step": at, "epoch": at / cohort.schedules[run].epoch, "split": split, **numbers})
-        # Predictions are kept of the evaluation that counts: the last one, or the best where that is restored.
-        if state.best is None or history.best_step == at or history.best is None:
-            state.scored[run][split] = outputs
+
+
+def _keep_outputs(state: State, run: int, outputs: dict[str, Scored]) -> None:
+    """Keep a run's outputs by split, for its predictions, if they are of the evaluation that counts.
+
+    That is the last one, or the best where that is restored; which one is best is known once all splits are evaluated.
+    """
+    history = state.histories[run]
+    if history.diverged is None and (state.best is None or history.best_step == state.step):
+        state.scored[run] |= outputs
 
 
 def _finish(cohort: Cohort, state: State) -> None:
@@ -217,3 +225,6 @@ def _finish(cohort: Cohort, state: State) -> None:
             measured = _measure(cohort, scored, split, due)
             with state.changing():
                 _write_evaluation(cohort, state, split, measured, None if state.best is not None else state.step)
+                for run, (outputs, numbers) in measured.items():
+                    if numbers is not None:
+                        state.scored[run][split] = outputs

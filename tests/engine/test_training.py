@@ -91,3 +91,18 @@ def test_fifty_steps_equal_a_plain_loop(model_type, loop, strategy):
     for name in trainable:
         torch.testing.assert_close(ours[name][0], weights[stock_name(model_type, name)], rtol=0, atol=1e-9)
     assert state.histories[0].training[-1]["loss"] == pytest.approx(losses[-1], abs=1e-9)
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_outputs_are_kept_of_the_evaluation_that_counts(restored):
+    """They are what predictions are written from: the last evaluation's, or the best's where that is restored."""
+    runs = [
+        tiny.run("full", rate, steps=6, evaluate_every="2 steps", restore_best=restored) for rate in (1e-3, 1e-2, 3e-2)
+    ]
+    state = tiny.trained(tiny.cohort(tiny.backbone("bert", initializer_range=0.3), runs, "regression"))
+    steps = [history.best_step if restored else 6 for history in state.histories]
+    if restored:
+        assert len(set(steps)) > 1  # the first one is not always the best
+    for history, scored, step in zip(state.histories, state.scored, steps, strict=True):
+        of_step = next(entry for entry in history.evaluations if entry["step"] == step)
+        assert scored["validation"].loss == of_step["loss"]
