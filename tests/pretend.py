@@ -23,13 +23,13 @@ device has no name of its own elsewhere: code that asks `device.type == "cuda"` 
 
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.counts import SYNCS, VIEWS, Counts, Memory, Tally, source_line
@@ -94,7 +94,7 @@ class Gpu(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         keywords = dict(kwargs or {})
         operation = func._schema.name.partition("::")[2]
-        leaves = pytree.tree_leaves((args, keywords))
+        leaves = [*_leaves(args), *_leaves(keywords.values())]
         here = [leaf for leaf in leaves if isinstance(leaf, GpuTensor)]
         device = keywords.get("device")
         to_gpu = bool(here) if device is None else torch.device(device).type == NAME
@@ -149,9 +149,11 @@ class Gpu(TorchDispatchMode):
     def _refuse_mixtures(self, func: Any, operation: str, args: Any, leaves: list[Any]) -> None:
         """Raise RuntimeError where CUDA would: for a tensor, or a generator, that is not on the device."""
         for leaf in leaves:
+            if type(leaf) is GpuTensor:
+                continue
             if isinstance(leaf, torch.Generator) and leaf.device.type != NAME:
                 raise RuntimeError(f"Expected a '{NAME}' device type for generator but found '{leaf.device}': {func}")
-            if not isinstance(leaf, Tensor) or isinstance(leaf, GpuTensor):
+            if not isinstance(leaf, Tensor):
                 continue
             if leaf.ndim == 0 and (torch.Tag.pointwise in func.tags or operation in TAKES_NUMBERS):
                 continue
@@ -174,18 +176,16 @@ class Gpu(TorchDispatchMode):
             return 1
         if self.shapes and operation == "repeat_interleave":
             keywords.setdefault("output_size", REPEATS)
-        held_args, held_keywords = pytree.tree_map(self._held, (args, keywords))
+        held_args, held_keywords = _mapped(self._held, args), _mapped(self._held, keywords)
         result = FUSED_ATTENTION.get(operation, func)(*held_args, **held_keywords)
-        if operation not in VIEWS and operation != "_local_scalar_dense":
-            read, written = (
-                [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
-                for tree in ((held_args, held_keywords), result)
+        if self.tally is not None and operation not in VIEWS and operation != "_local_scalar_dense":
+            self._count_kernel(
+                operation, [*_leaves(held_args), *_leaves(held_keywords.values())], [*_leaves((result,))]
             )
-            self._count_kernel(operation, read, written)
         mutated = _written_arguments(func, args, keywords)
         if mutated is not None:
             return mutated
-        return pytree.tree_map(lambda leaf: self._wrapped(leaf) if isinstance(leaf, Tensor) else leaf, result)
+        return _mapped(lambda leaf: self._wrapped(leaf) if isinstance(leaf, Tensor) else leaf, result)
 
     def _held(self, leaf: Any) -> Any:
         if isinstance(leaf, GpuTensor):
@@ -196,9 +196,10 @@ class Gpu(TorchDispatchMode):
         self.memory.watch(held)
         return GpuTensor(held)
 
-    def _count_kernel(self, operation: str, read: list[Tensor], written: list[Tensor]) -> None:
+    def _count_kernel(self, operation: str, read: list[Any], written: list[Any]) -> None:
         if self.tally is not None:
-            self.tally.kernel(operation, read, written)
+            tensors = ([leaf for leaf in leaves if isinstance(leaf, Tensor)] for leaves in (read, written))
+            self.tally.kernel(operation, *tensors)
 
     def _count_sync(self, operation: str | None) -> None:
         if self.tally is not None and operation is not None:
@@ -214,6 +215,24 @@ class Gpu(TorchDispatchMode):
             self._count_sync("copy")
 
 
+def _leaves(values: Iterable[Any]) -> Iterator[Any]:
+    """What arguments or results hold, inside lists too. (torch's own trees of arguments take most of the time here.)"""
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from _leaves(value)
+        else:
+            yield value
+
+
+def _mapped(change: Callable[[Any], Any], value: Any) -> Any:
+    """The same arguments or results with each leaf changed."""
+    if isinstance(value, dict):
+        return {name: _mapped(change, part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_mapped(change, part) for part in value)
+    return change(value)
+
+
 def _waits(operation: str, args: Any, keywords: dict[str, Any]) -> bool:
     """Whether the host has to wait for an operation on the device: its result, or the result's size, is read back."""
     if operation == "repeat_interleave":
@@ -222,24 +241,26 @@ def _waits(operation: str, args: Any, keywords: dict[str, Any]) -> bool:
         return not keywords.get("unsafe")  # else the lengths are checked
     if operation in INDEXED:
         masks = (torch.bool, torch.uint8)
-        return any(leaf.dtype in masks for leaf in pytree.tree_leaves(args[1]) if isinstance(leaf, Tensor))
+        return any(leaf.dtype in masks for leaf in _leaves(args[1]) if isinstance(leaf, Tensor))
     return operation in SYNCS
 
 
 def _written_arguments(func: Any, args: Any, keywords: dict[str, Any]) -> Any:
     """The arguments that an operation in place returns, or None where what it returns is new."""
-    schema = func._schema
-    written = [
-        args[at] if at < len(args) else keywords[argument.name]
-        for at, argument in enumerate(schema.arguments)
-        if argument.is_write
-    ]
-    if not written or not schema.returns or any(result.alias_info is None for result in schema.returns):
-        return None
+    written = [args[at] if at < len(args) else keywords[name] for at, name in _in_place(func)]
     for tensor in written:
         if isinstance(tensor, GpuTensor) and tensor.shape != tensor.held.shape:
             raise NotImplementedError(f"{func} changes a tensor's shape in place, which the pretend GPU cannot follow")
-    return written[0] if len(written) == 1 else tuple(written)
+    return (written[0] if len(written) == 1 else tuple(written)) if written else None
+
+
+@cache
+def _in_place(func: Any) -> tuple[tuple[int, str], ...]:
+    """Position and name of each argument that an operation writes and returns."""
+    schema = func._schema
+    if not schema.returns or any(result.alias_info is None for result in schema.returns):
+        return ()
+    return tuple((at, argument.name) for at, argument in enumerate(schema.arguments) if argument.is_write)
 
 
 def _attend(

@@ -150,10 +150,21 @@ class SparseEmbedding(RunEmbedding):
         return add_elements(self.delta, ids, single(self.weight, 2), pairs)
 
 
+class RunConv1d(nn.Conv1d):
+    """A convolution over one run's grid, [batch, channels, tokens], in the precision of what comes in."""
+
+    # DeBERTa's beside its first layer, in its largest sizes: such encoders run padded, so a run's tensors come alone.
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x [batch, in, tokens]: [batch, out, tokens]."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)  # a trained bias is kept in float32
+        return self._conv_forward(x, self.weight.to(x.dtype), bias)
+
+
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
     nn.Linear: RunLinear,
     nn.LayerNorm: RunLayerNorm,
     nn.Embedding: RunEmbedding,
+    nn.Conv1d: RunConv1d,
 }
 
 

@@ -191,7 +191,7 @@ def _measure(cohort: Cohort, scored: list[Scored], split: str, due: list[int]) -
 
 def _write_evaluation(cohort: Cohort, state: State, split: str, measured: Measured, step: int | None) -> None:
     """Write a split's evaluation down for the runs that were measured (at their best step if None)."""
-    for run, (outputs, numbers) in measured.items():
+    for run, (_, numbers) in measured.items():
         history = state.histories[run]
         at = history.best_step if step is None else step
         if numbers is None:

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from peftcli.engine import training
-from tests import tiny
+from tests import backbones, tiny
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "matmul", "linear"}
 
@@ -81,3 +81,14 @@ def test_a_layernorm_gain_moves_in_bfloat16_as_in_float32():
         moves.append(torch.cat([(end[n] - start[n]).flatten() for n in start if "LayerNorm.weight" in n]))
     difference = (moves[0] - moves[1]).norm() / moves[0].norm()
     assert float(difference) < 0.02
+
+
+@pytest.mark.parametrize("strategy", ["full", "bitfit", "mixout", "initbias_bitfit", "reinit_bitfit", "random"])
+def test_a_convolution_s_trained_tensors_compute_in_the_backbone_s_precision(strategy):
+    """DeBERTa-v2-xlarge has one; in bfloat16 its bias, trained in float32, met inputs in bfloat16."""
+    from peftcli.engine.backbone import narrowed
+
+    model = backbones.backbone(backbones.classifier("deberta-v2, own keys, convolution", dtype=torch.float32))
+    cohort = tiny.cohort(narrowed(model, torch.bfloat16), [tiny.run(strategy, steps=2, dropout=0.1)])
+    assert cohort.assembly.precision == torch.bfloat16
+    assert tiny.trained(cohort).histories[0].diverged is None

@@ -1,0 +1,127 @@
+"""The whole life of a small cohort on a device: gathered, trained, stopped, resumed, evaluated, a delta written and restored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from peftcli.deltas import file as deltas
+from peftcli.deltas.restoring import restore
+from peftcli.engine import backbone as backbones
+from peftcli.engine import training
+from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.engine.evaluation import score
+from peftcli.engine.training import State
+from peftcli.errors import UserError
+from peftcli.experiment.run import Run
+from peftcli.models import catalogue, heads
+from peftcli.runner.checkpoints import Checkpoints
+from tests import tiny
+from tests.backbones import classifier
+
+TASKS = {"pair": "rte", "regression": "stsb", "choice": "copa", "span": "wsc", "token": "conll2003"}
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a cohort is of: `family` is one of `tests/backbones.CONFIGS`, `precision` what its backbone computes in."""
+
+    strategy: str
+    runs: int
+    kind: str
+    family: str
+    precision: str = "float32"
+    options: dict[str, Any] | None = None
+
+    @property
+    def members(self) -> list[Run]:
+        """The runs: seeds and learning rates differ. Every kind of thing that happens in a run happens in three updates."""
+        settings = {"steps": STEPS, "evaluate_every": "2 steps", "restore_best": True, "dropout": 0.1, "batch_size": 3}
+        return [
+            tiny.run(
+                self.strategy, 1e-3 * (1 + seed), seed, self._options(), precision=self.precision, **settings
+            ).model_copy(update={"task": TASKS[self.kind]})
+            for seed in range(self.runs)
+        ]
+
+    def _options(self) -> dict[str, Any] | None:
+        if self.options is not None or self.strategy != "peft":
+            return self.options
+        module = {"distilbert": "q_lin", "deberta": "query_proj", "modernbert": "Wqkv"}
+        target = next((name for family, name in module.items() if self.family.startswith(family)), "query")
+        return {"type": "IA3", "target_modules": [target], "feedforward_modules": []}
+
+
+def save_model(case: Case, folder: Path) -> Path:
+    """Write a case's small random model into a folder of its name: of two layers, or as many as a strategy needs."""
+    target = folder / case.family.replace(", ", "-").replace(" ", "-")
+    if not target.exists():
+        layers = 4 if "groups" in case.family else 3 if case.strategy == "spafit" else 2
+        number = "n_layers" if case.family == "distilbert" else "num_hidden_layers"
+        classifier(case.family, dtype=torch.float32, **{number: layers}).base_model.save_pretrained(target)
+    return target
+
+
+def live(case: Case, model: Path, output: Path, device: torch.device) -> dict[str, Any]:
+    """Everything that a cohort leaves, by name, on the processor; where it is refused, the refusal alone."""
+    try:
+        cohort = _gathered(case, model, device)
+    except UserError as error:
+        return {"refused": str(error)}
+    state = _trained(cohort, output)
+    left: dict[str, Any] = {"values": state.flat.detach().cpu().numpy()}
+    for row, (history, scored) in enumerate(zip(state.histories, state.scored, strict=True)):
+        left[f"history {row}"] = history
+        left |= {f"{split} {row}": of_split.logits for split, of_split in scored.items()}
+    last = len(cohort.runs) - 1
+    written = deltas.write(output / "run.json", cohort, state, last, "data", "tokenizer")
+    delta = deltas.read(written)
+    left |= {f"delta {name}": tensor.float().numpy() for name, tensor in delta.tensors.items()}
+    restored = restore(delta, str(model), len(cohort.runs), device)
+    splits = [data.evaluation["validation"] for data in cohort.data]
+    outputs = score(restored.forward(), splits, case.kind, cohort.network.first_position, device)
+    left["restored"] = outputs[last].logits
+    left |= {f"weight {name}": tensor.float().numpy() for name, tensor in restored.weights().items()}
+    return left
+
+
+def _gathered(case: Case, model: Path, device: torch.device) -> Cohort:
+    members = case.members
+    pooler = heads.uses_pooler(catalogue.config(str(model)), case.kind, "stock")
+    loaded = backbones.load(str(model), pooler, getattr(torch, case.precision), device)
+    data = tiny.data(case.kind)
+    splits = {**data.evaluation, "test": tiny.examples(case.kind, 5, seed=3)}
+    own = Data(data.train, splits, "validation", case.kind, data.labels, data.metrics)
+    return gather(members, [own] * len(members), loaded, loaded.config, device)
+
+
+def _trained(cohort: Cohort, output: Path) -> State:
+    """Train to the end, stopped after the second update and resumed from its checkpoint."""
+    checkpoints = Checkpoints(output, cohort, 0.0)
+    for state in training.train(cohort, training.begin(cohort)):
+        if state.step == STEPS - 1:
+            checkpoints.save(state)
+            break
+    resumed = checkpoints.resume()
+    assert resumed is not None
+    for _ in training.train(cohort, resumed):
+        pass
+    checkpoints.remove()
+    return resumed
+
+
+def differences(here: dict[str, Any], there: dict[str, Any]) -> list[str]:
+    """What two cohorts left that is not the same to the last bit."""
+    if here.keys() != there.keys():
+        return sorted(here.keys() ^ there.keys())
+    return [name for name in here if not same(here[name], there[name])]
+
+
+def same(here: Any, there: Any) -> bool:
+    """Whether two arrays, or two histories, are the same to the last bit."""
+    if isinstance(here, np.ndarray):
+        return bool(np.array_equal(here, there, equal_nan=True))
+    return bool(here == there)

@@ -1,0 +1,127 @@
+"""Cohorts of every strategy, kind and family live their whole life on the pretend GPU, and leave what they leave elsewhere."""
+
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from peftcli.strategies import STRATEGIES
+from tests import backbones, lives, pretend, tiny
+from tests.apart import needs_fork, run_apart
+from tests.lives import Case
+
+pytestmark = [pretend.needs_pretend, needs_fork]
+
+PRECISIONS = ("float32", "bfloat16")
+# By the way they go through the encoder: on a stream, on a stream through shared layers, padded.
+PATHS = {
+    "stream": ("bert", "roberta", "distilbert", "electra, narrow embeddings"),
+    "shared": ("albert",),
+    "padded": ("deberta-v3", "modernbert, mean, biases", "deberta-v2, own keys, convolution"),
+}
+# Families whose weights a strategy does not find: fused projections, no biases, one layer for all.
+FUSED = tuple(family for family in backbones.CONFIGS if family.startswith("modernbert"))
+WITHOUT = {
+    "lora": FUSED,
+    "spafit": (*FUSED, "albert", "albert, two groups"),
+    **dict.fromkeys(("bitfit", "initbias_bitfit", "reinit_bitfit"), ("modernbert",)),
+}
+VARIANTS = [
+    ("mixout", {"when": "evaluation", "share": 0.3}),
+    ("lora", {"rank": 2, "alpha": 4.0, "dropout": 0.2}),
+    ("sam", {"share": 0.05, "batches": 2}),
+    ("sam", {"share": 0.05, "choice": "tensor"}),
+    ("random", {"share": 0.05, "draw": "bernoulli"}),
+    ("magpruning", {"share": 0.05, "burn_in": 2}),
+    ("diffpruning", {"share": 0.05, "burn_in": 2, "keep": "decided", "include_head": True}),
+    ("childpruning", {"share": 0.05, "every": 2}),
+    ("layernorm_outlier", {"n": 5, "of": "gain"}),
+    ("peft", {"type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["query"]}),
+]
+
+
+def covering(number: int, strategy: str) -> list[Case]:
+    """Five cases of a strategy: every kind, path, number of runs and precision; families take turns."""
+    cases = []
+    for at, path in enumerate(("stream", "padded", "shared", "stream", "padded")):
+        turn = number + at
+        families = PATHS[path]
+        runs, precision = list(product((1, 3), PRECISIONS))[turn % 4]
+        cases.append(
+            Case(strategy, runs, tiny.KINDS[turn % 5], families[(number // 4 + at // 3) % len(families)], precision)
+        )
+    return cases
+
+
+COVERING = {strategy: covering(number, strategy) for number, strategy in enumerate(sorted(STRATEGIES))}
+
+
+def on_the_device(cases: Sequence[Case], models: dict[str, Path], folder: Path) -> list[dict[str, Any]]:
+    """What each cohort leaves on the pretend GPU."""
+    with pretend.gpu() as device:
+        return [lives.live(case, models[case.family], folder, device) for case in cases]
+
+
+def compare(cases: Sequence[Case], folder: Path) -> list[str]:
+    """What differs between the processor and the device, by case; and cases refused, but for those that have no legal option."""
+    models = {case.family: lives.save_model(case, folder) for case in cases}
+    # Here first, so that the fork starts with all loaded that a life needs.
+    here = [lives.live(case, models[case.family], folder, torch.device("cpu")) for case in cases]
+    there = run_apart(on_the_device, cases, models, folder)
+    problems = []
+    for case, on_processor, on_device in zip(cases, here, there, strict=True):
+        if "refused" in on_processor and case.family not in WITHOUT.get(case.strategy, ()):
+            problems.append(f"{case}: {on_processor['refused']}")
+        # To the last bit: the device computes on the processor, by the same kernels.
+        problems += [f"{case}: {name}" for name in lives.differences(on_processor, on_device)]
+        if "restored" in on_device and not lives.same(on_device["restored"], on_device[f"validation {case.runs - 1}"]):
+            problems.append(f"{case}: restored")
+    return problems
+
+
+@pytest.mark.parametrize("strategy", COVERING)
+def test_a_strategy_s_lives_end_as_on_a_processor(strategy: str, tmp_path: Path) -> None:
+    assert compare(COVERING[strategy], tmp_path) == []
+
+
+def test_a_strategy_s_variants_end_as_on_a_processor(tmp_path: Path) -> None:
+    cases = [
+        Case(strategy, (1, 3)[at % 2], "pair", "bert", PRECISIONS[at // 2 % 2], options)
+        for at, (strategy, options) in enumerate(VARIANTS)
+    ]
+    assert compare(cases, tmp_path) == []
+
+
+@pytest.mark.whole
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("family", backbones.CONFIGS)
+@pytest.mark.parametrize("strategy", COVERING)
+def test_every_life_ends_as_on_a_processor(strategy: str, family: str, tmp_path: Path) -> None:
+    rest = product((1, 3), tiny.KINDS, PRECISIONS)
+    cases = [Case(strategy, runs, kind, family, precision) for runs, kind, precision in rest]
+    assert compare(cases, tmp_path) == []
+
+
+def test_the_covering_part_meets_every_pair() -> None:
+    """Of strategy, kind, runs, precision and path; and of family with kind, runs and precision."""
+    cases = [
+        vars(case) | {"path": path}
+        for of_strategy in COVERING.values()
+        for case in of_strategy
+        for path, families in PATHS.items()
+        if case.family in families
+    ]
+    values = {name: {case[name] for case in cases} for name in cases[0] if name != "options"}
+    assert {name: len(of_name) for name, of_name in values.items()} == {
+        "strategy": len(STRATEGIES), "kind": 5, "runs": 2, "precision": 2, "path": 3, "family": 8,
+    }  # fmt: skip
+    for first, second in [
+        *(("strategy", other) for other in ("kind", "runs", "precision", "path")),
+        ("kind", "runs"), ("kind", "precision"), ("runs", "precision"), ("path", "kind"), ("path", "runs"),
+        ("path", "precision"), ("family", "kind"), ("family", "runs"), ("family", "precision"),
+    ]:  # fmt: skip
+        met = {(case[first], case[second]) for case in cases}
+        assert met == set(product(values[first], values[second])), (first, second)
