@@ -157,7 +157,8 @@ class RunConv1d(nn.Conv1d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x [batch, in, tokens]: [batch, out, tokens]."""
         bias = None if self.bias is None else self.bias.to(x.dtype)  # a trained bias is kept in float32
-        return self._conv_forward(x, self.weight.to(x.dtype), bias)
+        result: Tensor = self._conv_forward(x, self.weight.to(x.dtype), bias)
+        return result
 
 
 _RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
