@@ -116,7 +116,7 @@ def entry(recipe: Path, task: str, options: Mapping[str, Any]) -> Description:
 def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a run holds of a custom task, from its entry in a recipe and its files.
 
-    Runs hold a fingerprint of the files in first_row of their path, so the same data gives the same run ids everywhere.
+    Runs hold a fingerprint of the files in place of their path, so the same data gives the same run ids everywhere.
     Raises UserError for an illegal key or value, and for files that are missing or do not fit the entry.
     """
     where = f"recipe {recipe.name}: task {task}"
