@@ -47,3 +47,14 @@ def test_the_processor_says_so_in_words_that_are_known() -> None:
     with pytest.raises(RuntimeError) as raised:
         torch.empty(1 << 50)
     assert costs.out_of_memory(raised.value)
+
+
+def test_errors_of_the_device_by_class_where_torch_has_one() -> None:
+    if not hasattr(torch, "AcceleratorError"):
+        pytest.skip("torch has a class for errors of a device from version 2.8 on")
+    lost, full = (
+        torch.AcceleratorError("an assertion on the device"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+    )
+    assert [costs.device_failed(error) for error in (lost, full)] == [True, False]
+    assert [costs.out_of_memory(error) for error in (lost, full)] == [False, True]
