@@ -60,6 +60,16 @@ def test_half_of_a_byte_level_tokenizer_is_refused(lost: str, folders: dict[str,
         tokenizers.load(str(folder), "pair")
 
 
+def test_a_byte_level_vocabulary_that_nothing_joins_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    tokenizers.load(str(folders["roberta"]), "pair").save_pretrained(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    content["model"]["merges"] = []
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "roberta"}))
+    with pytest.raises(UserError, match=r"never joins letters to pieces such as '\w+': its merges are missing"):
+        tokenizers.load(str(tmp_path), "pair")
+
+
 @pytest.mark.parametrize("name", ["bert", "roberta"])
 def test_stored_elsewhere_or_otherwise_it_is_the_same(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
     first = of(folders[name])
