@@ -82,7 +82,8 @@ def live(case: Case, model: Path, output: Path, device: torch.device) -> dict[st
     left |= {f"delta {name}": tensor.float().numpy() for name, tensor in delta.tensors.items()}
     restored = restore(delta, str(model), len(cohort.runs), device)
     splits = [data.evaluation["validation"] for data in cohort.data]
-    outputs = score(restored.forward(), splits, case.kind, cohort.network.first_position, device)
+    network = restored.network
+    outputs = score(restored.forward(), splits, case.kind, network.first_position, device, network.lookups)
     left["restored"] = outputs[last].logits
     left |= {f"weight {name}": tensor.float().numpy() for name, tensor in restored.weights().items()}
     return left
