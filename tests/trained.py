@@ -8,7 +8,7 @@ from typing import Any
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
 from peftcli.records import Record, beside
-from peftcli.runner import sweep, work
+from peftcli.runner import grouping, sweep, work
 from peftcli.runner.work import SweepSettings
 from peftcli.tasks import demo, own_data
 from tests import folders, tiny
@@ -67,7 +67,7 @@ def train(folder: Path, base: Path, strategy: Any, task: Any = "demo", cohort: i
         found.model, folder / "results", data_dir, data_dir is not None, save_delta=True, own_data=described
     )
     settings.output.mkdir(exist_ok=True)
-    groups = work.cohorts(runs, settings, cohort)
+    groups = grouping.cohorts(runs, settings, cohort)
     progress: Any = Quiet()
     return sweep.train(work.WorkUnit(tuple(groups), frozenset(run.id for run in runs)), settings, progress)
 

@@ -16,7 +16,7 @@ def describe(
     recipe: Recipe, output: Path, data_dir: Path | None, cohort: int | None, walltime: str | None, device: str | None
 ) -> dict[str, Any]:
     """Time what is left of a recipe, as plain values; nothing is written. Raises UserError."""
-    from peftcli.experiment import cohort_size, plan
+    from peftcli.experiment import plan
     from peftcli.launchers.slurm_queue import minutes
     from peftcli.tasks import own_data
 
@@ -24,15 +24,15 @@ def describe(
     # In seconds. A walltime that is none is refused before torch is imported.
     limit = None if walltime is None else minutes(walltime) * 60
     from peftcli.engine import device as devices
-    from peftcli.runner import calibration, work
+    from peftcli.runner import calibration, grouping, work
     from peftcli.runner.work import SweepSettings
 
     described = own_data.locations(recipe.path, [(name, entry.options) for name, entry in recipe.tasks])
     settings = SweepSettings(recipe.model, output, data_dir, own_data=described, device=device)
     # The size a sweep would have, but it is not pinned: nothing is decided by asking how long it takes.
-    size = cohort_size.choose(output, runs, cohort, work.on_gpu(device))
+    decided = grouping.decide(runs, settings, cohort)
     left = work.missing(runs, settings, False)
-    unit = work.WorkUnit(tuple(work.cohorts(runs, settings, size)), left)
+    unit = work.WorkUnit(tuple(grouping.cut(runs, settings, decided)), left)
     times = calibration.calibrate(unit, settings)
     timings, start = times.timings, times.process_start
     return {

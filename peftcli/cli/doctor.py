@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, OptionalRecipe, Output, SetOption
+from peftcli.cli import memory as gpu
+from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, GpuMemory, OptionalRecipe, Output, SetOption
 
 
 def doctor(
@@ -15,6 +16,7 @@ def doctor(
     overrides: SetOption = [],  # noqa: B006
     cohort: CohortSize = None,
     device: Device = None,
+    gpu_memory: GpuMemory = None,
     as_json: AsJson = False,
 ) -> int:
     """Say what this machine is, and what a sweep would miss on it.
@@ -36,6 +38,9 @@ def doctor(
         # Runs hold fingerprints of the user's own files, so without them there is nothing to count.
         if all(item["ready"] for item in report["ready"] if item["name"] in described):
             report["needs"] = examination.needs(loaded, output, cohort, device)
+        # Counted only where it will be asked for: it takes some seconds a kind of run.
+        if gpu_memory is not None or examination.on_gpu(device):
+            report["gpu_memory"] = gpu.describe(loaded, output, data_dir, gpu_memory)
         report["notes"] = examination.notes(loaded)
     report["problems"] = examination.problems(report)
     print(json.dumps(report, indent=1) if as_json else _text(report))
@@ -67,6 +72,7 @@ def _text(report: dict[str, Any]) -> str:
             weights, values = _size(needs["weights_bytes"]), _size(needs["values_bytes"])
             lines.append(f"           {weights} of memory for weights, at most {values} for trained values;")
             lines.append("           activations come on top")
+    lines += gpu.text(report["gpu_memory"]) if "gpu_memory" in report else []
     lines += [f"note       {note}" for note in report.get("notes", [])]
     # What is missing of model, tokenizer and data stands among the items above already.
     missing = ("model ", "tokenizer ", "data ")

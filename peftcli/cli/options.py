@@ -38,6 +38,7 @@ RecipeName = Annotated[
 ]
 OptionalRecipe = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda.  [cuda where there is a GPU]")]
+GpuMemory = Annotated[int | None, typer.Option(min=1, metavar="GB", help="A GPU's memory, where there is none here.")]
 CohortSize = Annotated[int | None, typer.Option(min=1, help="Runs trained together.")]
 AllowOtherData = Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")]
 Track = Annotated[str | None, typer.Option(metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, Output, RecipeName, SetOption, Walltime
+from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, GpuMemory, Output, RecipeName, SetOption, Walltime
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def plan(
     calibrate: Annotated[bool, typer.Option("--calibrate", help="Time a few steps and tell hours.")] = False,
     walltime: Walltime = None,
     device: Device = None,
+    gpu_memory: GpuMemory = None,
 ) -> None:
     """Show what a recipe would run, and how much of it is left.
 
@@ -48,6 +49,10 @@ def plan(
         print(json.dumps(times, indent=1) if as_json else timing.text(times))
     else:
         description = describe(loaded, output, cohort)
+        if gpu_memory is not None:
+            from peftcli.cli import memory
+
+            description["gpu_memory"] = memory.describe(loaded, output, data_dir, gpu_memory)
         print(json.dumps(description, indent=1) if as_json else _text(description))
 
 
@@ -66,14 +71,16 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     outlook = slurm_queue.outlook(output, [run for run, state in states.items() if state == "missing"])
     states |= outlook.states
     # Whether the sweep will have a GPU is not asked, since that takes torch; without a pin it is counted as if not.
-    size = cohort_size.choose(output, runs, cohort, on_gpu=False)
+    decided = cohort_size.choose(output, runs, cohort, on_gpu=False)
+    groups = planning.cohorts(runs, len(runs))
+    sizes = [len(part) for group in groups for part in planning.cohorts(group, decided.together(group[0]))]
     return {
         "title": recipe.title,
         "model": recipe.model,
         "runs": len(runs),
         "states": {state: Counter(states.values())[state] for state in STATES},
-        "cohorts": len(planning.cohorts(runs, size)),
-        "cohort_size": size,
+        "cohorts": len(sizes),
+        "cohort_size": max(sizes, default=decided.cohort) if decided.sizes else decided.cohort,
         "strategies": parameters.rows(recipe),
         "notes": recipe.notes,
         "jobs": outlook.notes,
@@ -106,4 +113,8 @@ def _text(description: dict[str, Any]) -> str:
         count = left[str((row["strategy"], row["options"]))]
         percent = f"{row['trainable_percent']:.4f} %"
         lines.append(f"{row['label'][:43]:<44}{row['trainable']:>14,}{percent:>12}{count:>12}")
+    if "gpu_memory" in description:
+        from peftcli.cli import memory
+
+        lines += ["", *memory.text(description["gpu_memory"])]
     return "\n".join([*lines, *(f"\n{note}" for note in description["notes"])])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peftcli.cli import options
+from peftcli.cli.memory import GIGABYTE
 from peftcli.cli.options import AllowOtherData, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.errors import unknown
 
@@ -34,6 +35,7 @@ def sweep(
     save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
     track: options.Track = None,
     device: options.Device = None,
+    gpu_memory: options.GpuMemory = None,
     launcher: options.Launcher = "local",
     processes: options.Processes = None,
     processes_per_run: options.ProcessesPerRun = None,
@@ -55,15 +57,16 @@ def sweep(
         raise unknown("value of --retry", retry, ["failed"])
     launch = choose(launcher, LauncherOptions(
         processes=processes, processes_per_run=processes_per_run, partition=partition, time=walltime, gpus=gpus,
-        max_jobs=max_jobs, account=account, slurm=slurm, detach=detach,
+        max_jobs=max_jobs, account=account, slurm=slurm, detach=detach, gpu_memory=gpu_memory,
     ))  # fmt: skip
     tracking.check(track)
     loaded = load(recipe, overrides)
     # A job that was to have GPUs trains on them or not at all.
     device = device or ("cuda" if gpus else None)
     settings = SweepSettings(
-        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device
-    )
+        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device,
+        gpu_memory=None if gpu_memory is None else gpu_memory * GIGABYTE,
+    )  # fmt: skip
     return _run(loaded, settings, launch, cohort=cohort, only=only, retry_failed=retry == "failed")
 
 
@@ -75,7 +78,7 @@ def _run(
     Where nothing is missing neither torch nor, unless their files have changed, the model and the data are read.
     """
     from peftcli.experiment import plan
-    from peftcli.runner import work
+    from peftcli.runner import grouping, work
     from peftcli.tasks import own_data
 
     planned, unreadable = plan.expand_readable(recipe)
@@ -101,7 +104,7 @@ def _run(
     print(summary, file=sys.stderr)
     wanted -= {run.id for run in left if run.task in without}
     # Cohorts are made of the whole recipe, whatever is chosen or recorded: a run's company is always the same.
-    cohorts = work.cohorts(runs, settings, cohort)
+    cohorts = grouping.cohorts(runs, settings, cohort, wanted)
     unit = work.WorkUnit(tuple(cohorts), wanted, cohort_size.sweep_id(runs) if cohort is None else None)
     complaints = launch(unit, settings, retry_failed)
     named = {refusal.task: refusal.message for refusal in refused if refusal.task is not None}

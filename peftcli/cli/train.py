@@ -125,7 +125,7 @@ def _moves_whole(config: dict[str, Any], run: Run) -> bool:
 def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
     """Train what is not recorded yet (all of it `again`) and print every run's metrics; return the exit code."""
     from peftcli import records
-    from peftcli.runner import work
+    from peftcli.runner import grouping, work
 
     recorded = {run.id for run in runs} - work.missing(runs, settings, retry_failed=False)
     wanted = frozenset(run.id for run in runs if again or run.id not in recorded)
@@ -135,14 +135,13 @@ def _train(runs: list[Run], settings: SweepSettings, again: bool) -> int:
             file = records.path(settings.output, run)
             print(f"already recorded ({run.describe()}): {file}; --again trains it anew{more}", file=sys.stderr)
     if wanted:
-        from peftcli.experiment import cohort_size
         from peftcli.launchers import launch
         from peftcli.preflight import refusals
 
         left = [run for run in runs if run.id in wanted]
         refused = refusals.check(settings.model, left, settings.source, settings.allow_other_data)
         refusals.settle(refused, {run.task for run in left})
-        cohorts = work.cohorts(runs, settings, cohort_size.default(work.on_gpu(settings.device)))
+        cohorts = grouping.cut(runs, settings, grouping.decide(runs, settings, None))
         launch.train_here(work.WorkUnit(tuple(cohorts), wanted), settings)
     ended = [record for run in runs if (record := records.find(settings.output, run)) is not None]
     print("\n".join(map(_text, ended)))

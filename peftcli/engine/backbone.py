@@ -92,6 +92,13 @@ def sharing_copy(module: nn.Module) -> nn.Module:
 
 
 def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
+    """`adopted`, with the fingerprint of the model's values."""
+    backbone = adopted(network, pooler, missing, model)
+    loaded = {name: tensor for name, tensor in backbone.weights.items() if name not in backbone.fresh}
+    return replace(backbone, fingerprint=_fingerprint(loaded))
+
+
+def adopted(network: Any, pooler: bool, missing: frozenset[str], model: str = "this model") -> Backbone:
     """Take a transformers model as a backbone: check its tensors against the architecture's row, and split off its pooler."""
     config = network.config.to_dict()
     supported.check(config, model)
@@ -106,7 +113,6 @@ def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "thi
     # Many checkpoints come without a pooler, which then is drawn for each run; anything else missing is a broken file.
     if any(not name.startswith("pooler.") for name in missing):
         raise UserError(f"model {model!r}: the checkpoint lacks {sorted(missing)[0]}")
-    fingerprint = _fingerprint({name: p for name, p in network.named_parameters() if name not in missing})
     loaded = {name: p.detach() for name, p in network.named_parameters()}
     split = network._modules.pop("pooler", None) if pooler else None
     network.pooler = None
@@ -117,7 +123,7 @@ def adopt(network: Any, pooler: bool, missing: frozenset[str], model: str = "thi
 
         order_sums(network)
     split = None if split is None else accept_runs(split)
-    return Backbone(network, split, loaded, config, missing, fingerprint)
+    return Backbone(network, split, loaded, config, missing, "")
 
 
 def check_builds(model: str, folder: Path) -> None:

@@ -18,7 +18,7 @@ def move(arrays: Mapping[str, NDArray[Any]], device: torch.device) -> dict[str, 
         starts[name] = size
         size += -(-array.nbytes // ALIGNED) * ALIGNED
     # From memory that the system may move (not pinned) a copy to a GPU makes the processor wait for all that was launched before.
-    buffer = torch.empty(size, dtype=torch.uint8, pin_memory=device.type != "cpu")
+    buffer = torch.empty(size, dtype=torch.uint8, pin_memory=device.type not in ("cpu", "meta"))
     laid = buffer.numpy()
     for name, array in arrays.items():
         laid[starts[name] : starts[name] + array.nbytes] = array.reshape(-1).view(np.uint8)

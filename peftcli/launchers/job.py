@@ -6,8 +6,7 @@ from pathlib import Path
 
 from peftcli import stopping
 from peftcli.errors import UserError
-from peftcli.experiment import cohort_size
-from peftcli.runner import work
+from peftcli.runner import grouping, work
 
 
 def main() -> None:
@@ -31,8 +30,7 @@ def _train(file: Path) -> int:
     print(f"{len(wanted)} of {len(unit.runs)} runs to train", file=sys.stderr, flush=True)
     unit = replace(unit, wanted=wanted)
     # Memory may have run out since the cohorts were made: what that pinned holds for a job that starts again.
-    if unit.sweep is not None and (size := cohort_size.pinned(settings.output, unit.sweep)) is not None:
-        unit = unit.cut(size)
+    unit = grouping.settle(unit, settings)
     if assignment.processes == 1:
         launch.train_here(unit, settings)
         return 0

@@ -33,6 +33,7 @@ class LauncherOptions:
     account: str | None = None
     slurm: Sequence[str] = ()  # further options of sbatch, key=value
     detach: bool = False
+    gpu_memory: int | None = None  # GB of each of the GPUs, which this machine need not have
 
 
 def choose(launcher: str, options: LauncherOptions) -> Launch:
@@ -145,7 +146,7 @@ class Launcher:
 
 
 _PROCESSES = ("processes", "processes_per_run")
-_JOBS = ("partition", "time", "gpus", "max_jobs", "account", "slurm", "detach")
+_JOBS = ("partition", "time", "gpus", "max_jobs", "account", "slurm", "detach", "gpu_memory")
 LAUNCHERS = {
     "local": Launcher(_here),
     "accelerate": Launcher(_by_processes, _PROCESSES),

@@ -61,7 +61,8 @@ def needs(recipe: Recipe, output: Path, size: int | None = None, asked: str | No
     states = records.states(runs, output)
     left = [run for run in runs if states[run.id] != "completed" and states[run.id] != "diverged"]
     device = devices.choose(asked)
-    together = cohort_size.choose(output, runs, size, device.type == "cuda")
+    # On a GPU cohorts are made to fit: what a single run takes is what is needed.
+    together = 1 if device.type == "cuda" else cohort_size.choose(output, runs, size, on_gpu=False).cohort
     estimate: dict[str, Any] = {
         "runs": len(runs),
         "runs_left": len(left),
@@ -108,6 +109,11 @@ def refused(recipe: Recipe, data_dir: Path | None, findings: dict[str, Any]) -> 
         return folders[run.task] if run.data is not None else data_dir
 
     return refused + refusals.check(recipe.model, runs, source, allow_other_data=False)
+
+
+def on_gpu(asked: str | None) -> bool:
+    """Whether runs would train on a GPU here. Raises UserError for a device that cannot be used."""
+    return devices.choose(asked).type == "cuda"
 
 
 def notes(recipe: Recipe) -> list[str]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from peftcli import files, records
 from peftcli.engine import parallel
 from peftcli.experiment import cohort_size
+from peftcli.experiment.cohort_size import Pin
 from peftcli.experiment.run import Run
 from peftcli.records import Record
-from peftcli.runner import costs
+from peftcli.runner import costs, grouping
 from peftcli.runner.broken import Broken
 from peftcli.runner.cohort import run_cohort
 from peftcli.runner.progress import Progress
@@ -45,7 +46,7 @@ def train(unit: WorkUnit, settings: SweepSettings, progress: Progress) -> list[R
     """
     files.ready(settings.output)
     written: list[Record] = []
-    waiting = [Waiting(runs) for runs in unit.wanted_cohorts]
+    waiting = [Waiting(runs) for runs in grouping.settle(unit, settings).wanted_cohorts]
     while waiting:
         cohort = waiting.pop(0)
         wanted = unit.wanted_in(cohort.runs)
@@ -86,5 +87,6 @@ def _smaller(
     if unit.sweep is not None:
         # Kept for when the sweep is started again; another process may have pinned a smaller size meanwhile.
         pinned = cohort_size.pinned(settings.output, unit.sweep)
-        cohort_size.pin(settings.output, unit.sweep, min(half, pinned or half))
+        pinned = pinned or Pin(half)
+        cohort_size.pin(settings.output, unit.sweep, replace(pinned, cohort=min(half, pinned.cohort)))
     return [part for larger in (cohort, *waiting) for part in larger.cut(half)]

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
-from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.run import Run
-from peftcli.models.files import fetch_config
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,7 @@ class SweepSettings:
     own_data: Mapping[str, Path] = field(default_factory=dict)
     track: str | None = None
     device: str | None = None  # cpu or cuda; None: the GPU where there is one
+    gpu_memory: int | None = None  # bytes of the GPUs that will train, where this machine has none
 
     def source(self, run: Run) -> Path | None:
         """Where a run's task is read from: its own file or folder where a recipe describes it, else the data folder."""
@@ -77,29 +76,6 @@ class WorkUnit:
 def cut(runs: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:
     """A cohort in parts of at most `size` runs."""
     return [runs[start : start + size] for start in range(0, len(runs), size)]
-
-
-def cohorts(runs: Sequence[Run], settings: SweepSettings, size: int | None) -> list[tuple[Run, ...]]:
-    """Group a recipe's runs: at most `size` together, else the size pinned for them, else one that is pinned now."""
-    size = cohort_size.choose(settings.output, runs, size, on_gpu(settings.device), keep=True)
-    fetch_config(settings.model)  # a hub model's, where it is not in the cache: columns are counted from its numbers
-    groups = plan.cohorts(runs, len(runs))  # all that may train together, which is then cut to what memory allows
-    return [
-        cohort
-        for group in groups
-        for cohort in plan.cohorts(group, cohort_size.limit(size, parameters.run_columns(settings.model, group[0])))
-    ]
-
-
-def on_gpu(asked: str | None) -> bool:
-    """Whether runs train on a GPU, where cohorts start larger; `asked` is --device. Raises UserError for one that fails."""
-    # Asked for by name it need not be here: a cluster's login node plans for jobs that have one.
-    if asked is not None:
-        return asked == "cuda"
-    # Imports torch, which only a sweep with something left to train is to wait for.
-    from peftcli.engine import device
-
-    return device.choose().type == "cuda"
 
 
 def missing(runs: Sequence[Run], settings: SweepSettings, retry_failed: bool) -> frozenset[str]:

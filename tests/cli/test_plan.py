@@ -34,7 +34,7 @@ def test_states_cohorts_and_strategies(file: Path, peftcli: Command) -> None:
 def test_every_run_with_its_settings_as_json(file: Path, peftcli: Command) -> None:
     output = file.parent / "out"
     runs = [planned.run for planned in plan.expand(recipe.load(file))]
-    cohort_size.pin(output, cohort_size.sweep_id(runs), 2)
+    cohort_size.pin(output, cohort_size.sweep_id(runs), cohort_size.Pin(2))
     described = json.loads(peftcli("plan", file, "--output", output, "--set", "warmup_ratio=0.5", "--json").out)
     assert (described["runs"], described["cohort_size"]) == (12, 8)  # other settings are another sweep
     assert [run["origins"]["warmup_ratio"] for run in described["plan"]] == ["--set"] * 12

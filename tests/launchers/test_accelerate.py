@@ -18,7 +18,7 @@ from peftcli.experiment import cohort_size, plan
 from peftcli.experiment.recipe import load
 from peftcli.launchers import accelerate, groups
 from peftcli.records import merge
-from peftcli.runner import work
+from peftcli.runner import grouping, work
 from peftcli.runner.work import SweepSettings
 from tests import folders
 
@@ -95,7 +95,7 @@ def test_the_same_records_by_any_number_of_processes(
     loaded = load(recipe, {})
     runs = [planned.run for planned in plan.expand(loaded)]
     settings = SweepSettings(loaded.model, tmp_path / "out")
-    unit = work.WorkUnit(tuple(work.cohorts(runs, settings, 1)), frozenset(run.id for run in runs))
+    unit = work.WorkUnit(tuple(grouping.cohorts(runs, settings, 1)), frozenset(run.id for run in runs))
     assert accelerate.run(unit, settings, processes, 1) == []
     assert contents(tmp_path / "out") == alone
     assert capfd.readouterr().err == ""

@@ -14,7 +14,7 @@ from peftcli.engine import optimizer
 from peftcli.engine.cohort import Cohort
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import load
-from peftcli.runner import calibration, sweep, work
+from peftcli.runner import calibration, grouping, sweep
 from peftcli.runner.calibration import Timing
 from peftcli.runner.work import SweepSettings, WorkUnit
 from tests import folders
@@ -35,7 +35,7 @@ def train(file: Path, output: Path, only: slice = slice(None)) -> float:
     recipe = load(file, {})
     settings = SweepSettings(recipe.model, output)
     runs = [planned.run for planned in plan.expand(recipe)]
-    groups = tuple(work.cohorts(runs, settings, 2))[only]
+    groups = tuple(grouping.cohorts(runs, settings, 2))[only]
     began = time.perf_counter()
     sweep.train(WorkUnit(groups, frozenset(run.id for group in groups for run in group)), settings, Quiet())
     return time.perf_counter() - began

@@ -18,7 +18,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import cohort_size as sizing
 from peftcli.experiment.recipe import load
 from peftcli.runner import cohort as execution
-from peftcli.runner import costs, sweep, work
+from peftcli.runner import costs, grouping, sweep, work
 from peftcli.runner.display import Status
 from peftcli.runner.progress import Progress
 from peftcli.runner.work import SweepSettings
@@ -101,7 +101,7 @@ def split(recipe: Path, output: Path, size: int, checkpoint_seconds: float = 600
     chosen, steps = runs(recipe), [0]
     progress = Progress(Status(), len, lambda status: None, 60.0, 0.0)
     progress.watch = lambda cohort, state: steps.append(state.step)  # type: ignore[method-assign]
-    unit = work.WorkUnit(tuple(work.cohorts(chosen, settings, size)), work.missing(chosen, settings, False))
+    unit = work.WorkUnit(tuple(grouping.cohorts(chosen, settings, size)), work.missing(chosen, settings, False))
     with pytest.MonkeyPatch.context() as patch:
         if stop:
             patch.setattr(execution.stopping, "asked", lambda: steps[-1] == stop)

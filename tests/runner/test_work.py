@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from peftcli.runner import work
 from peftcli.runner.work import SweepSettings, WorkUnit
 from tests import written_records
@@ -37,22 +35,3 @@ def test_a_task_of_one_s_own_is_read_from_its_own_file(tmp_path: Path) -> None:
     mine = run.model_copy(update={"data": {"kind": "pair"}})
     assert settings.source(mine) == tmp_path / "mine.csv"
     assert settings.source(mine.model_copy(update={"task": "another"})) is None
-
-
-@pytest.mark.parametrize(("size", "largest"), [(1, 1), (2, 2), (100, 3)])
-def test_cohorts_are_as_large_as_asked_and_hold_every_run_once(
-    size: int, largest: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "on_gpu", lambda asked: False)
-    chosen = [run for run in RUNS if run.learning_rate == RUNS[0].learning_rate]
-    cohorts = work.cohorts(chosen, SweepSettings("minilm", tmp_path), size)
-    assert max(map(len, cohorts)) == largest
-    assert sorted(run.id for cohort in cohorts for run in cohort) == sorted(run.id for run in chosen)
-
-
-@pytest.mark.parametrize(("asked", "expected"), [("cuda", True), ("cpu", False)])
-def test_a_device_that_is_named_is_believed_where_it_is_not(
-    asked: str, expected: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: not expected)  # a login node has not what its jobs have
-    assert work.on_gpu(asked) is expected

@@ -1,0 +1,193 @@
+"""What a cohort takes of a GPU's memory, from shapes alone: a training step is gone through without data, its bytes counted.
+
+The cohort is made ready from a model of zeros, then every tensor of it is replaced by one on torch's meta device, which has a
+shape and no memory. What such a step allocates and frees is what the step on a GPU does.
+"""
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from peftcli.data.examples import Examples
+from peftcli.engine import backbone as backbones
+from peftcli.engine import training
+from peftcli.engine.backbone import Backbone
+from peftcli.engine.batches import build
+from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.engine.evaluation import TOKENS
+from peftcli.experiment.run import Run
+
+META = torch.device("meta")
+ALLOCATED = 512  # bytes: what CUDA's allocator rounds up to
+STEPS = 1_000_000  # so far away lies all that a step reads values for: an evaluation, a loss to be written down
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The most bytes that a cohort holds at once: in `training`, and in an `evaluation` between two updates."""
+
+    training: int
+    evaluation: int
+
+
+def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.dtype) -> Peaks:
+    """What training these runs together holds on a GPU: weights, values, moments, activations, all of it.
+
+    Of `data` the longest batch is taken. Nothing is read of the model but its `config`. `dtype` is what it computes in.
+    """
+    longest = replace(data, train=longest_examples(data.train, runs[0].protocol.batch_size), evaluation={})
+    settings = {"steps": STEPS, "minimum_steps": None, "evaluate_every": f"{STEPS} steps", "dropout_until": 1.0}
+    protocol = runs[0].protocol.model_copy(update=settings)
+    runs = [run.model_copy(update={"protocol": protocol}) for run in runs]
+    base = of_zeros(config, dtype)
+    cohort = gather(runs, [longest] * len(runs), base, base.config, torch.device("cpu"))
+    shapes_alone(cohort)
+    cohort = replace(cohort, device=META)
+    del base
+    with LiveBytes() as memory:
+        memory.hold(cohort)
+        state = training.begin(cohort)
+        for _ in range(2):  # at the second one the first one's leftovers are there
+            training.advance(cohort, state)
+        trained, memory.peak = memory.peak, memory.live
+        _evaluate(cohort, state.flat.detach(), longest.train)
+        return Peaks(trained, memory.peak)
+
+
+def longest_examples(examples: Examples, count: int) -> Examples:
+    """The `count` examples with the most word pieces, or all where there are fewer."""
+    pieces = np.add.reduceat(examples.lengths, np.arange(0, len(examples.lengths), examples.group))
+    return examples.take(np.argsort(-pieces, kind="stable")[:count])
+
+
+def of_zeros(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
+    """A backbone of this config whose weights are zeros, which take next to no memory until they are written to."""
+    from transformers import AutoConfig, AutoModel
+
+    with backbones.quiet_transformers(), META:
+        network = AutoModel.from_config(AutoConfig.for_model(**config), attn_implementation="eager")
+    for module in network.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = nn.Parameter(torch.zeros(parameter.shape), requires_grad=False)
+        for name, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
+    has_pooler = getattr(network, "pooler", None) is not None
+    return backbones.narrowed(backbones.adopted(network.eval(), has_pooler, frozenset()), dtype)
+
+
+def shapes_alone(root: Any) -> None:
+    """Replace every tensor that is reached from an object by one on the meta device, in place; what shared memory still does."""
+    storages: dict[int, torch.UntypedStorage] = {}
+    replaced: dict[
+        int, tuple[Tensor, Tensor]
+    ] = {}  # by identity: the tensor (kept, so that no other gets its number), its stand-in
+    seen: set[int] = set()
+
+    def stand_in(tensor: Tensor) -> Tensor:
+        if id(tensor) not in replaced:
+            storage = tensor.untyped_storage()
+            shared = storages.setdefault(storage._cdata, torch.UntypedStorage(storage.nbytes(), device="meta"))
+            moved = torch.empty(0, dtype=tensor.dtype, device=META)
+            moved.set_(shared, tensor.storage_offset(), tensor.shape, tensor.stride())
+            if isinstance(tensor, nn.Parameter):
+                moved = nn.Parameter(moved, requires_grad=tensor.requires_grad)
+            replaced[id(tensor)] = tensor, moved
+        return replaced[id(tensor)][1]
+
+    def visit(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return stand_in(value)
+        if isinstance(value, tuple) and not hasattr(value, "_fields"):
+            return tuple(visit(item) for item in value)
+        if id(value) in seen:
+            return value
+        seen.add(id(value))
+        if isinstance(value, dict):
+            value.update({key: visit(item) for key, item in value.items()})
+        elif isinstance(value, list):
+            value[:] = [visit(item) for item in value]
+        elif isinstance(value, nn.Module) or (is_dataclass(value) and not isinstance(value, type)):
+            vars(value).update({key: visit(item) for key, item in vars(value).items()})
+        return value
+
+    visit(root)
+    # The functions refer to each other, so they would keep what they saw until Python next looks for such circles.
+    replaced.clear()
+    storages.clear()
+
+
+class LiveBytes(TorchDispatchMode):
+    """Counts the bytes of the meta tensors that live, and the most there were at once, each rounded up as on a GPU."""
+
+    live: int
+    peak: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live, self.peak = 0, 0
+        self.counted: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def hold(self, root: Any) -> None:
+        """Count all that an object holds already."""
+        seen: set[int] = set()
+        waiting = [root]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, Tensor):
+                self._count(value)
+            elif id(value) not in seen:
+                seen.add(id(value))
+                if isinstance(value, dict):
+                    waiting += value.values()
+                elif isinstance(value, list | tuple):
+                    waiting += value
+                elif isinstance(value, nn.Module) or (is_dataclass(value) and not isinstance(value, type)):
+                    waiting += vars(value).values()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        keywords = kwargs or {}
+        if (
+            func is torch.ops.aten._to_copy.default
+            and args[0].device == META
+            and keywords.get("device") == torch.device("cpu")
+        ):
+            return torch.zeros(
+                args[0].shape, dtype=keywords.get("dtype") or args[0].dtype
+            )  # read back: there are no values
+        result = func(*args, **keywords)
+        for leaf in pytree.tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self._count(leaf)
+        return result
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        if tensor.device != META or storage in self.counted:
+            return
+        size = -(-storage.nbytes() // ALLOCATED) * ALLOCATED
+        self.counted.add(storage)
+        weakref.finalize(storage, self._free, size)
+        self.live += size
+        self.peak = max(self.peak, self.live)
+
+    def _free(self, size: int) -> None:
+        self.live -= size
+
+
+@torch.no_grad()
+def _evaluate(cohort: Cohort, flat: Tensor, examples: Examples) -> None:
+    """Go through one batch of an evaluation, as large as they are on a GPU."""
+    pieces = int(examples.starts[examples.group])  # of the longest example, which comes first
+    count = max(1, TOKENS["cuda"] // len(cohort.runs) // pieces)
+    chosen = np.arange(count) % len(examples)
+    batch = build([(examples, chosen)] * len(cohort.runs), cohort.network.first_position, META, cohort.network.lookups)
+    cohort.forward(flat, 0)(batch)

@@ -1,0 +1,115 @@
+"""What a dry run counts is what a training step holds on the pretend GPU, for every strategy; and grows evenly with the runs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from peftcli.engine import backbone as backbones
+from peftcli.engine import dry_run, training
+from peftcli.engine.cohort import Data, gather
+from peftcli.experiment.run import Run
+from peftcli.strategies import registry
+from tests import tiny
+from tests.apart import run_apart
+from tests.pretend import counting, gpu, needs_pretend
+
+BATCH = 8
+# Large enough that matrices and activations matter more than what allocations are rounded up to.
+SIZES = {
+    "vocab_size": 400,
+    "hidden_size": 128,
+    "intermediate_size": 256,
+    "num_hidden_layers": 4,
+    "max_position_embeddings": 64,
+}
+WIDE = tuple(sorted(set(registry.STRATEGIES) - {"peft"}))
+
+
+def data(kind: str = "pair") -> Data:
+    examples = tiny.examples(kind, BATCH, longest=48)
+    return Data(examples, {}, "validation", kind, ("no", "yes"), ("accuracy",))
+
+
+def runs(strategy: str, count: int, **training: Any) -> list[Run]:
+    return [tiny.run(strategy, 1e-3, seed, batch_size=BATCH, **training) for seed in range(count)]
+
+
+def config(model_type: str = "bert") -> dict[str, Any]:
+    result: dict[str, Any] = tiny.stock(model_type, torch.float32, **SIZES).config.to_dict()
+    return result
+
+
+def on_pretend_gpu(strategies: Iterable[str], count: int, dtype: torch.dtype) -> dict[str, int]:
+    """The most bytes held while two steps are trained there, from loading the model on."""
+    peaks = {}
+    for strategy in strategies:
+        with gpu() as device, counting() as counts:
+            network = tiny.stock("bert", torch.float32, **SIZES).to(device)
+            base = backbones.narrowed(backbones.adopt(network, True, frozenset()), dtype)
+            cohort = gather(runs(strategy, count, steps=1000), [data()] * count, base, base.config, device)
+            state = training.begin(cohort)
+            for _ in range(2):
+                training.advance(cohort, state)
+        peaks[strategy] = counts().peak
+    return peaks
+
+
+@needs_pretend
+@pytest.mark.parametrize(
+    "count", [2, pytest.param(1, marks=pytest.mark.whole), pytest.param(5, marks=pytest.mark.whole)]
+)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, pytest.param(torch.float32, marks=pytest.mark.whole)])
+def test_a_dry_run_counts_what_a_step_holds(count: int, dtype: torch.dtype) -> None:
+    held = run_apart(on_pretend_gpu, WIDE, count, dtype)
+    for strategy in WIDE:
+        counted = dry_run.peaks(runs(strategy, count), data(), config(), dtype).training
+        assert counted == pytest.approx(held[strategy], rel=0.15), strategy
+
+
+@pytest.mark.parametrize("strategy", ["layernorm", "random", "full"])
+def test_every_further_run_takes_as_much(strategy: str) -> None:
+    two, three, six = (dry_run.peaks(runs(strategy, n), data(), config(), torch.bfloat16).training for n in (2, 3, 6))
+    assert six == pytest.approx(two + 4 * (three - two), rel=0.05)
+
+
+def test_values_gradients_moments_and_best_values_are_counted() -> None:
+    without = dry_run.peaks(runs("full", 2), data(), config(), torch.float32).training
+    best = dry_run.peaks(runs("full", 2, restore_best=True), data(), config(), torch.float32).training
+    numbers = sum(p.numel() for p in tiny.stock("bert", torch.float32, **SIZES).parameters())
+    assert best - without == pytest.approx(2 * 4 * numbers, rel=0.01)
+    assert without > 2 * 16 * numbers
+
+
+@pytest.mark.parametrize("kind", ["choice", "token"])
+def test_the_longest_batch_is_taken(kind: str) -> None:
+    examples = tiny.examples(kind, 40, longest=30)
+    longest = dry_run.longest_examples(examples, BATCH)
+    lengths = examples.lengths.reshape(-1, examples.group).sum(1)
+    assert longest.lengths.reshape(-1, examples.group).sum(1).tolist() == np.sort(lengths)[::-1][:BATCH].tolist()
+    assert len(dry_run.longest_examples(examples, 100)) == 40
+
+
+@pytest.mark.parametrize("model_type", ["roberta", "deberta-v2", "albert"])
+def test_other_families_are_counted_too(model_type: str) -> None:
+    sizes = {**SIZES, "embedding_size": 32} if model_type == "albert" else SIZES
+    whole = tiny.stock(model_type, torch.float32, **sizes).config.to_dict()
+    two, three = (dry_run.peaks(runs("layernorm", n), data(), whole, torch.bfloat16).training for n in (2, 3))
+    assert 0 < three - two < two
+
+
+def test_tensors_that_share_memory_are_counted_once() -> None:
+    base = torch.zeros(1000)
+    holder = {"whole": base, "view": base[10:20], "other": [torch.zeros(256)]}
+    dry_run.shapes_alone(holder)
+    with dry_run.LiveBytes() as memory:
+        memory.hold(holder)
+        assert memory.live == 4096 + 1024  # rounded up to 512
+        del holder["other"]
+        assert memory.live == 4096
+        more = torch.empty(128, device="meta") + 1
+        assert memory.peak >= 4096 + 512
+        del more
+        assert memory.live == 4096
