@@ -1,7 +1,7 @@
 """What a cohort takes of a GPU's memory, from shapes alone: a training step is gone through without data, its bytes counted.
 
-The cohort is made ready from a model of zeros, then every tensor of it is replaced by one on torch's meta device, which has a
-shape and no memory. What such a step allocates and frees is what the step on a GPU does.
+The cohort is made ready from a model drawn at random, then every tensor of it is replaced by one on torch's meta device, which
+has a shape and no memory. What such a step allocates and frees is what the step on a GPU does.
 """
 
 import weakref
@@ -46,7 +46,7 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
     settings = {"steps": STEPS, "minimum_steps": None, "evaluate_every": f"{STEPS} steps", "dropout_until": 1.0}
     protocol = runs[0].protocol.model_copy(update=settings)
     runs = [run.model_copy(update={"protocol": protocol}) for run in runs]
-    base = of_zeros(config, dtype)
+    base = drawn(config, dtype)
     cohort = gather(runs, [longest] * len(runs), base, base.config, torch.device("cpu"))
     shapes_alone(cohort)
     cohort = replace(cohort, device=META)
@@ -67,16 +67,19 @@ def longest_examples(examples: Examples, count: int) -> Examples:
     return examples.take(np.argsort(-pieces, kind="stable")[:count])
 
 
-def of_zeros(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
-    """A backbone of this config whose weights are zeros, which take next to no memory until they are written to."""
+def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
+    """A backbone of this config with random weights: strategies that rank weights choose as widely as in a real one."""
     from transformers import AutoConfig, AutoModel
 
     with backbones.quiet_transformers(), META:
         network = AutoModel.from_config(AutoConfig.for_model(**config), attn_implementation="eager")
+    source = torch.Generator().manual_seed(0)
     for module in network.modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
-                module._parameters[name] = nn.Parameter(torch.zeros(parameter.shape), requires_grad=False)
+                # Uniform, which is the quickest to draw.
+                values = torch.empty(parameter.shape).uniform_(-0.05, 0.05, generator=source)
+                module._parameters[name] = nn.Parameter(values, requires_grad=False)
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)
