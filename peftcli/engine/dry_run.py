@@ -47,16 +47,19 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
     protocol = runs[0].protocol.model_copy(update=settings)
     runs = [run.model_copy(update={"protocol": protocol}) for run in runs]
     base = drawn(config, dtype)
-    cohort = gather(runs, [longest] * len(runs), base, base.config, torch.device("cpu"))
+    with LiveBytes("cpu") as memory:  # masks may be chosen by gradients, which take more than little training does
+        memory.hold(base)
+        cohort = gather(runs, [longest] * len(runs), base, base.config, torch.device("cpu"))
+    gathered = memory.peak
+    del base
     shapes_alone(cohort)
     cohort = replace(cohort, device=META)
-    del base
-    with LiveBytes() as memory:
+    with LiveBytes("meta") as memory:
         memory.hold(cohort)
         state = training.begin(cohort)
         for _ in range(2):  # at the second one the first one's leftovers are there
             training.advance(cohort, state)
-        trained, memory.peak = memory.peak, memory.live
+        trained, memory.peak = max(gathered, memory.peak), memory.live
         _evaluate(cohort, state.flat.detach(), longest.train)
         return Peaks(trained, memory.peak)
 
@@ -129,13 +132,14 @@ def shapes_alone(root: Any) -> None:
 
 
 class LiveBytes(TorchDispatchMode):
-    """Counts the bytes of the meta tensors that live, and the most there were at once, each rounded up as on a GPU."""
+    """Counts the bytes of a kind of device's tensors that live, and the most there were at once, each rounded up as on a GPU."""
 
     live: int
     peak: int
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
         super().__init__()
+        self.device = device
         self.live, self.peak = 0, 0
         self.counted: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
@@ -174,7 +178,7 @@ class LiveBytes(TorchDispatchMode):
 
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        if tensor.device != META or storage in self.counted:
+        if tensor.device.type != self.device or storage in self.counted:
             return
         size = -(-storage.nbytes() // ALLOCATED) * ALLOCATED
         self.counted.add(storage)

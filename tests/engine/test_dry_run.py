@@ -104,7 +104,7 @@ def test_tensors_that_share_memory_are_counted_once() -> None:
     base = torch.zeros(1000)
     holder = {"whole": base, "view": base[10:20], "other": [torch.zeros(256)]}
     dry_run.shapes_alone(holder)
-    with dry_run.LiveBytes() as memory:
+    with dry_run.LiveBytes("meta") as memory:
         memory.hold(holder)
         assert memory.live == 4096 + 1024  # rounded up to 512
         del holder["other"]
