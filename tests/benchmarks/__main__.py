@@ -2,16 +2,16 @@
 
 import argparse
 import json
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from peftcli import files
+from peftcli.engine.device import choose, prepare, resolve_precision
 from tests.benchmarks.cases import on_gpu, on_processor
-from tests.benchmarks.timing import Ratio, machine
+from tests.benchmarks.timing import Ratio, machine, named_file
 
 
 def main() -> None:
@@ -19,20 +19,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison, both sides in turn")
+    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     arguments = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = choose(arguments.device)
     if device.type == "cpu":
         torch.set_num_threads(2)
-    before = machine(device)
+    precision = resolve_precision("auto", device)
+    prepare(device, precision)
+    before = {**machine(device), "precision": precision}
     print(f"{before['device']}, {before['threads']} threads, load {before['load']:.2f}", file=sys.stderr)
     found = []
     for ratio in (on_gpu if device.type == "cuda" else on_processor)(arguments.rounds):
         found.append(ratio)
         print(_line(ratio), flush=True)
     document = {"machine": before, "load_after": machine(device)["load"], "ratios": [asdict(ratio) for ratio in found]}
-    for target in filter(None, [arguments.json, _file(before)]):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(json.dumps(document, indent=1) + "\n")
+    for target in filter(None, [arguments.json, named_file(before)]):
+        files.write(target, json.dumps(document, indent=1) + "\n")
 
 
 def _line(ratio: Ratio) -> str:
@@ -43,11 +45,6 @@ def _line(ratio: Ratio) -> str:
         f"{ratio.name:<62}{ratio.ratio:>7.2f} x  ({low:.2f} to {high:.2f})  {ratio.ours * 1e3:>8.1f} ms  "
         f"{ratio.theirs * 1e3:>8.1f} ms  {bound:<8}{verdict}"
     )
-
-
-def _file(on: dict[str, Any]) -> Path:
-    name = re.sub(r"[^a-z0-9]+", "-", str(on["device"]).lower()).strip("-")
-    return Path("results") / "bench" / f"{name}-{on['threads']}-threads.json"
 
 
 if __name__ == "__main__":

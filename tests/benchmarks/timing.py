@@ -2,10 +2,12 @@
 
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -78,6 +80,12 @@ def machine(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
+
+
+def named_file(on: dict[str, Any], prefix: str = "") -> Path:
+    """The file in results/bench/ for numbers of this machine (`machine`)."""
+    words = f"{prefix} {on['device']} {on['threads']} threads".lower()
+    return Path("results") / "bench" / f"{re.sub(r'[^a-z0-9]+', '-', words).strip('-')}.json"
 
 
 def _processor() -> str:

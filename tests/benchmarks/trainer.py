@@ -3,7 +3,7 @@
 import tempfile
 import time
 import warnings
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 from peftcli.models import catalogue
 from peftcli.strategies import registry
-from tests.benchmarks.workload import BATCH, backbone, examples
+from tests.benchmarks.workload import BATCH, Step, backbone, examples
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
@@ -63,6 +63,29 @@ def classifier(model: str, task: str, strategy: str, device: torch.device, **opt
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name in trained or name.startswith("classifier"))
     return network
+
+
+def stock_step(model: str, task: str, strategy: str, device: torch.device, **options: Any) -> Step:
+    """One training step of the stock classifier in a plain loop, as fast as torch's own parts make it.
+
+    Padded to the batch's longest sequence, under autocast to bfloat16 on a GPU, with fused AdamW.
+    """
+    network = classifier(model, task, strategy, device, **options).to(device).train()
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=1e-4, weight_decay=0.0, fused=True)
+    rows = _Rows(task, padded=False)
+    order = cycle(range(len(rows)))
+
+    def step() -> None:
+        batch = {name: tensor.to(device) for name, tensor in _pad([rows[next(order)] for _ in range(BATCH)]).items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = network(**batch).loss
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
 
 
 def seconds(network: nn.Module, task: str, padded: bool, steps: int, device: torch.device) -> list[float]:

@@ -14,6 +14,7 @@ from peftcli.engine import backbone as backbones
 from peftcli.engine import training
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
+from peftcli.engine.device import number_type, resolve_precision
 from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
@@ -38,8 +39,8 @@ def examples(task: str) -> Examples:
 
 @cache
 def backbone(model: str, device: torch.device) -> Backbone:
-    """minilm with its weights, or bert-base's shapes with random ones; bf16 on a GPU."""
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    """minilm with its weights, or bert-base's shapes with random ones; in bf16 on a GPU that has it."""
+    dtype = number_type(resolve_precision("auto", device))
     if model == "minilm":
         return backbones.load("minilm", True, dtype, device)
     from transformers import AutoConfig, AutoModel
