@@ -28,7 +28,9 @@ from tests.benchmarks import limits, sameness, step_cost
 from tests.benchmarks.timing import machine, named_file
 
 Facts = dict[str, Any]
-Part = tuple[str, float, Callable[[], Facts]]  # its name, the second after which it is not begun any more, what it looks at
+Part = tuple[
+    str, float, Callable[[], Facts]
+]  # its name, the second after which it is not begun any more, what it looks at
 RUNS, MODEL = (1, 3), "bert-base-uncased"
 CASES = (
     ("rte", "layernorm", 1), ("rte", "layernorm", 21), ("cola", "layernorm", 1), ("cola", "layernorm", 21), ("rte", "lora", 21),
@@ -86,7 +88,9 @@ def entry(part: Part, began: float) -> Facts:
         return {"part": name, "skipped": f"begun by second {latest:g} or not at all"}
     try:
         seen = look()
-    except Exception as error:  # whatever breaks on a machine that nobody has tried: the other parts still tell something
+    except (
+        Exception
+    ) as error:  # whatever breaks on a machine that nobody has tried: the other parts still tell something
         lines = traceback.format_exc().strip().splitlines()
         seen = {"error": f"{type(error).__name__}: {str(error)[:500]}", "where": lines[-7:-1]}
     free_memory()

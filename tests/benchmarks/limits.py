@@ -49,7 +49,9 @@ def memory_runs_out(on: torch.device, model: str) -> dict[str, Any]:
     """The error that a cohort too large for the memory raises, what peftcli takes it for, and whether the memory comes back."""
     if on.type != "cuda":
         return {"skipped": "a processor's memory is the whole machine's"}
-    ours(cohort("rte", "layernorm", on, model))()  # what stays in use anyway: the backbone, and the libraries' workspaces
+    ours(
+        cohort("rte", "layernorm", on, model)
+    )()  # what stays in use anyway: the backbone, and the libraries' workspaces
     free_memory()
     before, total = torch.cuda.memory_allocated(on), torch.cuda.get_device_properties(on).total_memory
     seen: dict[str, Any] = {"raised": None}

@@ -56,9 +56,7 @@ def _compared(
     }
 
 
-def _cohort(
-    strategy: str, runs: int, on: torch.device, precision: str, kind: str = "pair", **settings: Any
-) -> Cohort:
+def _cohort(strategy: str, runs: int, on: torch.device, precision: str, kind: str = "pair", **settings: Any) -> Cohort:
     network = tiny.stock("bert", torch.float32).to(on)
     adopted = backbones.adopt(network, kind not in ("span", "token"), frozenset())
     narrowed = backbones.narrowed(adopted, getattr(torch, precision))

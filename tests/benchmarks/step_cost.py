@@ -72,7 +72,10 @@ def cost(step: Step, on: torch.device, count: int = TIMED) -> dict[str, Any]:
     milliseconds = steps_seconds(step, count, on) * 1e3
     memory = {}
     if on.type == "cuda":
-        memory = {"peak_bytes": torch.cuda.max_memory_allocated(on), "reserved_bytes": torch.cuda.max_memory_reserved(on)}
+        memory = {
+            "peak_bytes": torch.cuda.max_memory_allocated(on),
+            "reserved_bytes": torch.cuda.max_memory_reserved(on),
+        }
     busy, launches, longest = _profiled(step, on)
     shares = {"busy_ms": round(busy, 3), "busy_share": round(busy / milliseconds, 3), "launches": launches}
     return {"ms": round(milliseconds, 3), **shares, **memory, "longest": longest}
@@ -89,7 +92,9 @@ def _profiled(step: Step, on: torch.device) -> tuple[float, int, list[tuple[str,
     by_name: dict[str, list[float]] = {}
     for event in events:
         by_name.setdefault(event.name, []).append(event.time_range.elapsed_us() / 1e3)
-    longest = sorted(((name[:60], len(times), round(sum(times), 3)) for name, times in by_name.items()), key=_negative_ms)
+    longest = sorted(
+        ((name[:60], len(times), round(sum(times), 3)) for name, times in by_name.items()), key=_negative_ms
+    )
     return union((e.time_range.start, e.time_range.end) for e in events) / 1e3, len(events), longest[:10]
 
 
