@@ -24,17 +24,22 @@ def test_a_small_look_writes_every_part_into_one_file(tmp_path: Path, monkeypatc
     document = json.loads((tmp_path / "look.json").read_text())
     by_part = {entry["part"]: entry for entry in document["parts"]}
     assert [entry["part"] for entry in document["parts"]] == [name for name, _, _ in few]
-    assert by_part["facts"]["precision"] == "float32" and by_part["facts"]["device"] == "cpu"
+    assert by_part["facts"]["precision"] == "float32"
+    assert by_part["facts"]["device"] == "cpu"
     seen = by_part["strategy layernorm x3"]
-    assert seen["float32"]["gap"] == 0.0 and seen["float32"]["repeats"] and seen["float32"]["syncs"] is None
-    assert 0 < seen["bfloat16"]["gap"] <= seen["bfloat16"]["allowed"] and seen["bfloat16"]["repeats"]
+    assert seen["float32"]["gap"] == 0.0
+    assert seen["float32"]["repeats"]
+    assert seen["float32"]["syncs"] is None
+    assert 0 < seen["bfloat16"]["gap"] <= seen["bfloat16"]["allowed"]
+    assert seen["bfloat16"]["repeats"]
     assert by_part["memory runs out"]["skipped"] == "begun by second -1 or not at all"
 
 
 def test_on_a_processor_only_a_small_look_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         first_look.main(["--device", "cpu"])
-    assert stopped.value.code == 2 and "--small" in capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert "--small" in capsys.readouterr().err
 
 
 def test_a_part_that_fails_is_an_entry_with_its_error() -> None:
@@ -42,7 +47,8 @@ def test_a_part_that_fails_is_an_entry_with_its_error() -> None:
         raise UserError("no such GPU")
 
     entry = first_look.entry(("breaks", 1e9, fails), 0.0)
-    assert entry["error"] == "UserError: no such GPU" and any("test_first_look.py" in line for line in entry["where"])
+    assert entry["error"] == "UserError: no such GPU"
+    assert any("test_first_look.py" in line for line in entry["where"])
 
 
 def test_a_cohort_that_trains_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,15 +62,19 @@ def test_a_cohort_that_trains_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(Cohort, "loss", drifting)
     seen = sameness.of_strategy("layernorm", 1, CPU)["float32"]
-    assert not seen["within"] and not seen["repeats"] and seen["gap"] > 0.03
+    assert not seen["within"]
+    assert not seen["repeats"]
+    assert seen["gap"] > 0.03
 
 
 def test_the_cost_of_a_step_is_its_time_its_launches_and_how_long_they_ran() -> None:
     x = torch.ones(64, 64)
     seen = step_cost.cost(lambda: x.mul(2).add_(1), CPU, 2)  # type: ignore[arg-type, return-value]
     by_name = {name: count for name, count, _ in seen["longest"]}
-    assert by_name["aten::mul"] == by_name["aten::add_"] == 1 and seen["launches"] == sum(by_name.values())
-    assert seen["ms"] > 0 and seen["busy_ms"] > 0
+    assert by_name["aten::mul"] == by_name["aten::add_"] == 1
+    assert seen["launches"] == sum(by_name.values())
+    assert seen["ms"] > 0
+    assert seen["busy_ms"] > 0
 
 
 def test_spans_that_overlap_are_counted_once() -> None:
@@ -84,4 +94,5 @@ def test_a_group_of_one_adds_up() -> None:
 
 def test_an_estimate_of_memory_holds_the_weights_at_least() -> None:
     seen = limits.memory_estimated("cola", "layernorm", 1, CPU, "minilm")
-    assert seen["reserved_bytes"] is None and 90_000_000 < seen["estimated_bytes"] < 2_000_000_000
+    assert seen["reserved_bytes"] is None
+    assert 90_000_000 < seen["estimated_bytes"] < 2_000_000_000

@@ -1,8 +1,8 @@
 """`python -m tests.benchmarks.first_look`: what a GPU at hand for minutes is asked, in one JSON file in results/bench/.
 
 Every strategy works there, equals the processor and repeats to the bit; what a step takes and launches, beside the stock model's;
-what our kernels and compiling change; memory, estimated and run out of; a group of processes. Under 8 minutes; `--small` runs all of it on any
-machine, with a few runs of a small model, to try the program itself.
+what our kernels and compiling change; memory, estimated and run out of; a group of processes. Under 8 minutes; `--small` runs all
+of it on any machine, with a few runs of a small model, to try the program itself.
 """
 
 import argparse

@@ -1,11 +1,12 @@
 """What a training step takes: milliseconds, launches, the share of the time that the device is busy, memory, beside others'."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from typing import Any
 from unittest import mock
 
 import torch
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from peftcli.engine import fused, training
@@ -83,8 +84,7 @@ def cost(step: Step, on: torch.device, count: int = TIMED) -> dict[str, Any]:
 
 def _profiled(step: Step, on: torch.device) -> tuple[float, int, list[tuple[str, int, float]]]:
     """Milliseconds in which anything ran on the device, launches, and the ten names that took longest: launches and ms each."""
-    kinds = torch.autograd.DeviceType
-    kind = kinds.CUDA if on.type == "cuda" else kinds.CPU
+    kind = DeviceType.CUDA if on.type == "cuda" else DeviceType.CPU
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on.type == "cuda" else [])]
     with profile(activities=activities) as profiler:
         steps_seconds(step, 1, on)
