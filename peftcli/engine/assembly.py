@@ -114,11 +114,20 @@ class Assembly:
 
     def _scatter(self, name: str, value: Tensor) -> Tensor:
         """Elements' values [runs, elements] put into their tensor at its start, [runs, *shape]."""
-        shape = self.network.anatomy.by_name[name].shape
-        start = self.start[name].reshape(-1, prod(shape)).expand(len(value), -1)
-        # Dead slots are written to one more element behind the last, which is cut off again.
-        padded = torch.cat([start, start.new_zeros(len(value), 1)], dim=1).scatter(1, self.index[name], value)
-        return padded[:, :-1].view(len(value), *shape)
+        padded = self._padded_vectors[name] if name in self._padded_vectors else self._padded_start(name)
+        padded = padded.expand(len(value), -1).scatter(1, self.index[name], value)
+        return padded[:, :-1].view(len(value), *self.network.anatomy.by_name[name].shape)
+
+    @cached_property
+    def _padded_vectors(self) -> dict[str, Tensor]:
+        """The padded starts of gains and biases, which are small enough to be kept for all steps."""
+        shapes = {name: self.network.anatomy.by_name[name].shape for name in self.index}
+        return {name: self._padded_start(name) for name, shape in shapes.items() if len(shape) == 1}
+
+    def _padded_start(self, name: str) -> Tensor:
+        """A tensor's start, flat, with one more element behind the last, [1 or runs, size + 1]: dead slots are written there."""
+        flat = self.start[name].reshape(-1, prod(self.network.anatomy.by_name[name].shape))
+        return torch.cat([flat, flat.new_zeros(len(flat), 1)], dim=1)
 
 
 def assemble(network: Network, tuning: Tuning, models: Sequence[Pretrained]) -> Assembly:

@@ -63,7 +63,7 @@ def _gather(module: Any, positions: Tensor, density: float, repeated: bool) -> N
     if len(positions) > 1 or repeated:
         module.__class__ = SparseLinear
         _add_placeholders(module, ("delta",))
-        elements = sparse_elements(positions.cpu().numpy(), tuple(module.weight.shape), module.weight.device)
+        elements = sparse_elements(positions.cpu().numpy(), module.weight)
         setattr(module, "elements", elements)  # noqa: B010  (to a type checker a module's attributes are tensors)
     else:
         # One run alone affords a copy of the weight [out, in], and computes at the price of a plain layer.

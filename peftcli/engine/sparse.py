@@ -31,36 +31,45 @@ class SparseElements:
     """A weight's selected elements of every run, in the orders that they are added in: to outputs by row, to inputs by column.
 
     `columns` [runs, 1, ordered] are those of the elements in the order `by_row`, `rows` [runs, 1, ordered] those of the
-    elements in the order `by_column`. `positions` [runs, elements] is where in `by_row` an element is, `live` whether it
-    is anywhere: a dead slot adds nothing and has no gradient.
+    elements in the order `by_column`. `positions` [runs, elements] is where in `by_row` an element is, `dead` whether it
+    is nowhere: such a slot adds nothing and has no gradient. `slots` and `gaps` are those of both orders side by side.
     """
 
     by_row: Passes
     by_column: Passes
+    slots: Tensor
+    gaps: Tensor
     columns: Tensor
     rows: Tensor
     positions: Tensor
-    live: Tensor
+    dead: Tensor
+
+    def ordered(self, delta: Tensor) -> tuple[Tensor, Tensor]:
+        """The differences [runs, elements] in both orders, zero in the gaps: [runs, ordered] each."""
+        both = delta.gather(1, self.slots).masked_fill_(self.gaps, 0)
+        by_row = self.by_row.slots.shape[1]
+        return both[:, :by_row], both[:, by_row:]
 
 
-def sparse_elements(index: Array, shape: tuple[int, int], device: torch.device) -> SparseElements:
-    """The elements at `index` [runs, elements] of a flat weight of this shape [out, in]; one past its end is a dead slot."""
-    outputs, inputs = shape
+def sparse_elements(index: Array, weight: Tensor) -> SparseElements:
+    """The elements at `index` [runs, elements] of a flat weight [out, in]; one past its end is a dead slot."""
+    outputs, inputs = weight.shape
     live = index < outputs * inputs
     rows, columns = index // inputs, index % inputs
-    by_row, by_column = (arrange(of_elements, live, device) for of_elements in (rows, columns))
+    by_row, by_column = (arrange(of_elements, live, weight.device, weight.dtype) for of_elements in (rows, columns))
     at_row, at_column = by_row.slots.cpu().numpy(), by_column.slots.cpu().numpy()
     positions = np.zeros(index.shape, np.int64)
-    run, position = np.nonzero(by_row.live.cpu().numpy())
+    run, position = np.nonzero(~by_row.gaps.cpu().numpy())
     positions[run, at_row[run, position]] = position
     arrays = {
         # A gap in an order reads any column: it weighs nothing.
         "columns": np.take_along_axis(columns, at_row, 1)[:, None],
         "rows": np.minimum(np.take_along_axis(rows, at_column, 1), outputs - 1)[:, None],
         "positions": positions,
-        "live": live,
+        "dead": ~live,
     }
-    return SparseElements(by_row, by_column, **move(arrays, device))
+    slots, gaps = torch.cat([by_row.slots, by_column.slots], 1), torch.cat([by_row.gaps, by_column.gaps], 1)
+    return SparseElements(by_row, by_column, slots, gaps, **move(arrays, weight.device))
 
 
 _Gradients = tuple[Tensor | None, Tensor | None, None, None, Tensor | None]
@@ -76,25 +85,29 @@ class _SparseLinear(torch.autograd.Function):
         entered = _read_columns(columns, x)  # [runs, tokens, ordered]
         # The gradient of delta needs only what entered: kept in the place of x, where that is the smaller of the two.
         ctx.keeps_entered = columns.shape[2] <= x.shape[2]
-        ctx.save_for_backward(entered if ctx.keeps_entered else x, delta, weight)
-        ctx.elements, ctx.shared_bias = elements, bias.ndim == 1
+        by_row, by_column = elements.ordered(delta.to(x.dtype))
+        ctx.save_for_backward(entered if ctx.keeps_entered else x, by_column, weight)
+        ctx.elements, ctx.shared_bias, ctx.precisions = elements, bias.ndim == 1, (delta.dtype, bias.dtype)
+        bias = bias.to(x.dtype)
         y = multiply(x, weight, bias) if bias.ndim == 1 else multiply(x, weight).add_(bias[:, None])
-        return elements.by_row.add(y, entered * elements.by_row.order(delta)[:, None])
+        return elements.by_row.add(y, entered * by_row[:, None])
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
         """Compute the gradients of x, delta and the bias, each of its shape."""
         gradient = gradients[0].contiguous()  # [runs, tokens, out]
-        kept, delta, weight = ctx.saved_tensors
+        kept, by_column, weight = ctx.saved_tensors
+        of_delta, of_bias = ctx.precisions  # of what is trained: sums over tokens are not rounded to less
         elements: SparseElements = ctx.elements
         entered = kept if ctx.keeps_entered else _read_columns(elements.columns, kept)
         # dL/dW[row, column] = sum over tokens of gradient[row] * x[column]: worked out for the selected elements alone.
-        ordered = _read_columns(elements.by_row.columns, gradient).mul_(entered).sum(1)  # [runs, ordered]
-        to_delta = torch.where(elements.live, ordered.gather(1, elements.positions), 0)
-        to_bias = gradient.sum((0, 1) if ctx.shared_bias else 1) if ctx.needs_input_grad[4] else None
+        ordered = _read_columns(elements.by_row.columns, gradient).mul_(entered).sum(1, dtype=of_delta)
+        to_delta = ordered.gather(1, elements.positions).masked_fill_(elements.dead, 0)
+        over = (0, 1) if ctx.shared_bias else 1
+        to_bias = gradient.sum(over, dtype=of_bias) if ctx.needs_input_grad[4] else None
         to_x = None
         if ctx.needs_input_grad[0]:
-            arrived = _read_columns(elements.rows, gradient).mul_(elements.by_column.order(delta)[:, None])
+            arrived = _read_columns(elements.rows, gradient).mul_(by_column[:, None])
             to_x = elements.by_column.add(multiply(gradient, weight.T), arrived)
         return to_x, to_delta, None, None, to_bias
 
@@ -137,7 +150,7 @@ def sparse_linear(x: Tensor, weight: Tensor, bias: Tensor, delta: Tensor, elemen
     `delta` [runs, elements] are the differences at `elements`; `bias` [out] or, where it is trained, [runs, out]. The
     gradient of `delta` comes by gathering the selected rows and columns.
     """
-    result: Tensor = _SparseLinear.apply(x, delta.to(x.dtype), elements, weight, bias.to(x.dtype))
+    result: Tensor = _SparseLinear.apply(x, delta, elements, weight, bias)
     return result
 
 

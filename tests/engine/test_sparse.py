@@ -24,7 +24,7 @@ def test_differences_equal_dense_weights(index: list[list[int]], shared_bias: bo
     bias = drawn(OUTPUTS).requires_grad_() if shared_bias else drawn(runs, OUTPUTS).requires_grad_()
     dense = weight.flatten().repeat(runs, 1).scatter_add(1, positions, delta).view(runs, OUTPUTS, INPUTS)
     expected = x @ dense.mT + (bias if shared_bias else bias[:, None])
-    elements = sparse_elements(positions.numpy(), (OUTPUTS, INPUTS), torch.device("cpu"))
+    elements = sparse_elements(positions.numpy(), weight)
     y = sparse_linear(x, weight, bias, delta, elements)
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
     leaves, weights = [x, delta, bias], drawn(runs, TOKENS, OUTPUTS)
