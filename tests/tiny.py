@@ -1,5 +1,6 @@
 """Tiny random models and tasks that the tests build themselves."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,17 @@ def examples(kind: str, count: int = 12, seed: int = 0, longest: int = 11) -> Ex
         places = np.concatenate([np.arange(1, n + 1) for n in words])
         return replace(made, words=places, word_starts=word_starts, labels=source.integers(0, 3, word_starts[-1]))
     return made
+
+
+def without_words(split: Examples, bare: Sequence[int]) -> Examples:
+    """A token task's split of which these examples have no word that is read."""
+    assert split.word_starts is not None
+    assert split.words is not None
+    counts = np.diff(split.word_starts)
+    kept = np.repeat(~np.isin(np.arange(len(split)), bare), counts)
+    counts[list(bare)] = 0
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return replace(split, words=split.words[kept], labels=split.labels[kept], word_starts=starts)
 
 
 def data(kind: str, count: int = 12, seed: int = 0) -> Data:

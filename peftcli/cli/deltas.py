@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLDERS = ("transformers", "peft")  # what `apply` writes
 TEXTS = ("tsv", "jsonl")  # what `predict` writes
 LOWEST, HIGHEST = 0.0, 5.0  # STS-B's scores
+UNREAD = "_"  # in a table: a word without a prediction
 
 
 def apply(
@@ -102,6 +103,8 @@ def predict(
 
     saved = file.read(delta)
     _check_task(saved, task)
+    if form == "tsv":
+        _check_table(saved)
     base = model or saved.model
     if source is not None:
         predictions = predicting.from_file(saved, base, source, device)
@@ -116,14 +119,18 @@ def predict(
 
 
 def table(task: Task, predictions: Sequence[Prediction]) -> str:
-    """Write index and prediction a line, as the GLUE server takes them: the task's own numbers or names for labels."""
+    """Write index and prediction a line, as the GLUE server takes them: the task's own numbers or names for labels.
+
+    In token tasks the labels of an example's words stand in one field, parted by spaces, as many as there are words:
+    `UNREAD` where there is none.
+    """
     from peftcli.tasks import registry
 
     lines = ["index\tprediction"]
     for prediction in predictions:
-        value: str | float | list[str] = prediction.value
+        value = prediction.value
         if isinstance(value, list):
-            word = " ".join(value)
+            word = " ".join(UNREAD if label is None else label for label in value)
         elif isinstance(value, float):
             # The server refuses a score outside STS-B's range, where a regression may well end.
             word = f"{min(max(value, LOWEST), HIGHEST) if task.data == registry.GLUE else value:.6f}"
@@ -135,14 +142,29 @@ def table(task: Task, predictions: Sequence[Prediction]) -> str:
 
 
 def json_lines(predictions: Sequence[Prediction]) -> str:
-    """Write a JSON object a line: index, prediction, and each label's probability where there are labels."""
+    """Write a JSON object a line: index, prediction, and each label's probability where there are labels.
+
+    In token tasks `prediction` has an entry for each of the `words` beside it, null where there is none.
+    """
     lines = []
     for prediction in predictions:
         row: dict[str, Any] = {"index": prediction.index, "prediction": prediction.value}
+        if prediction.words is not None:
+            row["words"] = prediction.words
         if prediction.probabilities is not None:
             row["probabilities"] = prediction.probabilities
         lines.append(json.dumps(row))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _check_table(delta: Delta) -> None:
+    """Refuse a token task whose labels a table's field could not tell apart. Raises UserError."""
+    from peftcli.experiment.run import task_of
+
+    if task_of(delta.run).kind == "token":
+        for label in delta.labels:
+            if label == UNREAD or label.split() != [label]:
+                raise UserError(f"a table parts a sentence's labels by spaces, and one is {label!r}: --format jsonl")
 
 
 def _check_task(delta: Delta, task: str | None) -> None:

@@ -24,6 +24,7 @@ class Examples:
     group: int = 1
     words: Array | None = None  # [words], token tasks: where a word's first word piece is in its sequence
     word_starts: Array | None = None  # [examples + 1], token tasks: example i has words word_starts[i] up to [i + 1]
+    word_numbers: Array | None = None  # [words], token tasks: which word of its sentence a word is, from 0
     spans: Array | None = None  # [examples, 2, 2], span tasks: for both spans the first word piece and the one behind
 
     def __len__(self) -> int:
@@ -44,7 +45,14 @@ class Examples:
         if self.word_starts is not None and self.words is not None:
             # Words count within their sequence, so they need no shift where sequences move.
             words, word_starts = pieces(self.word_starts, chosen)
-            return replace(taken, words=self.words[words], word_starts=word_starts, labels=self.labels[words])
+            numbers = None if self.word_numbers is None else self.word_numbers[words]
+            return replace(
+                taken,
+                words=self.words[words],
+                word_starts=word_starts,
+                word_numbers=numbers,
+                labels=self.labels[words],
+            )
         spans = None if self.spans is None else self.spans[chosen]
         return replace(taken, labels=self.labels[chosen], spans=spans)
 

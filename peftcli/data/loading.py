@@ -44,7 +44,7 @@ class Prepared:
     tokenizer: str  # the fingerprint of the tokenizer
     sizes: dict[str, int]  # examples a split; a held-out part before its limit
     differences: tuple[str, ...]  # from what the task's row says of its data
-    left_out: dict[str, dict[str, int]]  # split -> what was overlong: `examples`, or `words` behind the maximum length
+    left_out: dict[str, dict[str, int]]  # split -> counts: overlong `examples`, `words` behind the maximum length, …
     unknown: dict[str, float]  # split -> which share of its word pieces the tokenizer does not know, where it is not 0
 
 
@@ -82,6 +82,11 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     )
     with _naming(f"task {task.name}"):
         train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
+    drawn = settings.validation_share or settings.train_size or settings.drop_examples
+    for split, examples in {"train": train, **evaluation}.items():
+        if not len(examples.labels):  # a token task's sentences may have none, and a split has no loss and no metric then
+            seed = f" (as seed {run.seed} divides it)" if drawn else ""
+            raise UserError(f"task {task.name}, split {split}{seed}: not one word that is labelled has a word piece")
     return Prepared(
         task=task,
         train=train,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from peftcli.data.examples import Array
 from peftcli.errors import UserError, unknown
-from peftcli.tasks import labels, own_files
+from peftcli.tasks import class_names, labels, own_files
 from peftcli.tasks.registry import SPAN_STARTS, Task
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class Rows:
     """One split: the columns that the task uses, and the labels."""
 
     columns: dict[str, list[Any]]  # name -> [examples] of text, lists of words (token tasks), or numbers (SPAN_STARTS)
-    labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words], examples end to end
+    labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words] end to end, or IGNORED
     numbers: Array  # [examples]: the data set's `idx`, or the row's number where it has none
     label_names: tuple[str, ...] | None = None  # those that the data set itself states, where it does
     notes: tuple[str, ...] = ()  # what was taken otherwise than it may be meant
@@ -52,7 +52,7 @@ def check(task: Task, split: str, table: "pa.Table") -> Rows:
     if task.kind == "token":
         _check_lengths(plain[task.text[0]], answers, task.label, where)
     notes = json.loads((table.schema.metadata or {}).get(own_files.NOTES, "[]"))
-    names = _label_names(table, task.label)
+    names = class_names.stated(table.schema, task.label)
     return Rows(plain, _labels(task, answers, where), numbers.astype(np.int64), names, tuple(notes))
 
 
@@ -96,7 +96,8 @@ def remarks(task: Task, splits: Mapping[str, Rows]) -> tuple[str, ...]:
 
 def label_counts(task: Task, rows: Rows) -> tuple[int, ...]:
     """Return how many examples (token tasks: words) of a split have each label."""
-    return tuple(np.bincount(rows.labels.astype(np.int64), minlength=len(task.labels)).tolist())
+    classes = rows.labels.astype(np.int64)
+    return tuple(np.bincount(classes[classes != labels.IGNORED], minlength=len(task.labels)).tolist())
 
 
 def _column(table: "pa.Table", name: str, where: str) -> "pa.ChunkedArray":
@@ -159,7 +160,7 @@ def _labels(task: Task, column: "pa.ChunkedArray", where: str) -> NDArray[np.gen
     if not whole and not (task.kind == "regression" and types.is_floating(flat.type)):
         raise UserError(f"{where}: column {task.label!r} holds {flat.type}, not labels as numbers")
     values = flat.to_numpy(zero_copy_only=False)
-    return _numbers(values, where) if task.kind == "regression" else _classes(values, task.labels, where)
+    return _numbers(values, where) if task.kind == "regression" else _classes(task, values, where)
 
 
 def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
@@ -169,24 +170,14 @@ def _numbers(values: NDArray[Any], where: str) -> NDArray[np.float64]:
     return values.astype(np.float64)
 
 
-def _classes(values: NDArray[Any], names: tuple[str, ...], where: str) -> NDArray[np.int64]:
+def _classes(task: Task, values: NDArray[Any], where: str) -> NDArray[np.int64]:
     classes = values.astype(np.int64)
-    bad = np.flatnonzero((classes < 0) | (classes >= len(names)))  # -1 is the hub's mark of a hidden label
+    legal_one = (classes >= 0) & (classes < len(task.labels))  # -1 is the hub's mark of a hidden label
+    bad = np.flatnonzero(~(legal_one | (classes == labels.IGNORED) & (task.kind == "token")))
     if len(bad):
-        legal = (f"{number} ({name})" for number, name in enumerate(names))
+        legal = (f"{number} ({name})" for number, name in enumerate(task.labels))
         raise UserError(f"{where}: label {classes[bad[0]]} at {bad[0]} (from 0); known: {_list(legal)}")
     return classes
-
-
-def _label_names(table: "pa.Table", label: str) -> tuple[str, ...] | None:
-    """Return the label names that `datasets` writes into a parquet file's metadata, None where there are none."""
-    try:
-        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
-        feature = features[label]
-        names = feature.get("feature", feature)["names"]  # a token task's labels are a list of a feature
-        return tuple(map(str, names))
-    except (KeyError, ValueError, TypeError, AttributeError):
-        return None  # another program wrote the file
 
 
 def _list(values: Iterable[object]) -> str:

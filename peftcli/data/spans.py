@@ -18,11 +18,17 @@ EDGES = ".,;:!?\"'()"
 Range = tuple[int, int]  # half-open: the first position, and the one behind the last
 
 
-def locate(rows: Rows, offsets: Sequence[Sequence[Range]], kept: Array, max_length: int) -> Array:
+def locate(
+    rows: Rows,
+    offsets: Sequence[Sequence[Range]],
+    cut_offsets: Sequence[Sequence[Range]],
+    kept: Array,
+    max_length: int,
+) -> Array:
     """Return the word pieces of both spans of the kept examples, [examples, 2, 2] as in `Examples.spans`.
 
-    `offsets` [examples][word pieces] are the characters of each word piece, cut to `max_length` pieces. Raises UserError
-    where a span was cut off or is not in its text.
+    `offsets` [examples][word pieces] are the characters of each word piece, `cut_offsets` those of the pieces that were
+    cut off to leave `max_length`. Raises UserError where a span was cut, is not in its text, or has no word piece.
     """
     texts, *_ = rows.columns.values()
     text_columns = [name.replace("_index", "_text") for name in SPAN_STARTS]
@@ -30,12 +36,18 @@ def locate(rows: Rows, offsets: Sequence[Sequence[Range]], kept: Array, max_leng
     for row in kept.tolist():
         for which, (column, start) in enumerate(zip(text_columns, SPAN_STARTS, strict=True)):
             span = rows.columns[column][row]
-            range_of_pieces = pieces(offsets[row], characters(texts[row], span, rows.columns[start][row]))
-            if range_of_pieces is None:
+            try:
+                of_text = characters(texts[row], span, rows.columns[start][row])
+            except UserError as error:
+                raise UserError(f"row {row} (from 0): {error}") from None
+            if pieces(cut_offsets[row], of_text) is not None:
                 raise UserError(
                     f"max_length {max_length} cuts span {span!r} of example {rows.numbers[row]}: "
                     "give more, or overlong: drop"
                 )
+            range_of_pieces = pieces(offsets[row], of_text)
+            if range_of_pieces is None:
+                raise UserError(f"row {row} (from 0): the tokenizer leaves no word piece of span {span!r}")
             located[row, which] = range_of_pieces
     return located
 
@@ -63,12 +75,10 @@ def characters(text: str, span: str, word: int) -> Range:
 
 
 def pieces(offsets: Sequence[Range], span: Range) -> Range | None:
-    """Return the word pieces that overlap the characters of a span, None where some of it was cut off.
+    """Return the word pieces that overlap the characters of a span, None where none does.
 
     `offsets` are the characters of each word piece; special ones have (0, 0), which overlaps nothing.
     """
     first, end_of_span = span
     inside = [piece for piece, (start, end) in enumerate(offsets) if start < min(end, end_of_span) and end > first]
-    if not inside or offsets[inside[-1]][1] < end_of_span or offsets[inside[0]][0] > first:
-        return None
-    return inside[0], inside[-1] + 1
+    return (inside[0], inside[-1] + 1) if inside else None

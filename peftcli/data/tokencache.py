@@ -15,10 +15,11 @@ from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
 from peftcli.experiment.run import canonical
 
-FORMAT = 1  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise
+FORMAT = 2  # raised whenever the same texts would be tokenised otherwise, or be stored otherwise
 # How arrays are stored that are int64 in memory; the largest vocabulary fits in 32 bits.
 STORED = {"ids": np.int32, "types": np.uint8}
-FIELDS = ("ids", "types", "starts", "labels", "numbers", "words", "word_starts", "spans")
+FIELDS = ("ids", "types", "starts", "labels", "numbers", "words", "word_starts", "word_numbers", "spans")
+COUNTS = ("dropped", "cut_words", "words_without_pieces")
 
 
 def path(name: str, dependencies: Mapping[str, Any]) -> Path:
@@ -36,7 +37,7 @@ def save(file: Path, splits: Mapping[str, Encoded]) -> None:
         if (array := getattr(encoded.examples, field)) is not None
     }
     counts = {
-        split: {"group": encoded.examples.group, "dropped": encoded.dropped, "lost_words": encoded.lost_words}
+        split: {"group": encoded.examples.group, **{name: getattr(encoded, name) for name in COUNTS}}
         for split, encoded in splits.items()
     }
     text = json.dumps(counts, sort_keys=True)
@@ -65,4 +66,4 @@ def load(file: Path) -> dict[str, Encoded] | None:
 def _encoded(split: str, counts: dict[str, int], arrays: Mapping[str, NDArray[Any]]) -> Encoded:
     stored = {field: arrays[f"{split}.{field}"] for field in FIELDS if f"{split}.{field}" in arrays}
     fields = {field: array.astype(np.int64) if field in STORED else array for field, array in stored.items()}
-    return Encoded(Examples(**fields, group=counts["group"]), counts["dropped"], counts["lost_words"])
+    return Encoded(Examples(**fields, group=counts["group"]), *(counts[name] for name in COUNTS))

@@ -1,13 +1,13 @@
 """Tokenising a split with the model's fast tokenizer, to sequences laid end to end without padding."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from peftcli.data import spans
+from peftcli.data import spans, word_pieces
 from peftcli.data.examples import Array, Examples
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError, unknown
@@ -28,12 +28,17 @@ class Encoded:
 
     examples: Examples
     dropped: int  # overlong examples
-    lost_words: int  # token tasks: labelled words that truncation cut off
+    cut_words: int  # token tasks: labelled words that truncation cut off
+    words_without_pieces: int  # token tasks: labelled words of which the tokenizer leaves no piece
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Counts of `examples` and `words` left out, without those that are 0."""
-        counts = {"examples": self.dropped, "words": self.lost_words}
+        """Counts of what was left out, by reason, without those that are 0."""
+        counts = {
+            "examples": self.dropped,
+            "words": self.cut_words,
+            "words_without_pieces": self.words_without_pieces,
+        }
         return {what: count for what, count in counts.items() if count}
 
 
@@ -45,7 +50,9 @@ class _Sequences:
     types: Array  # [word pieces]
     starts: Array  # [sequences + 1]
     offsets: list[list[spans.Range]]  # span tasks: [sequences][word pieces], the characters of the text
-    words: list[list[int | None]]  # token tasks: [sequences][word pieces], the word's number; None: a special piece
+    cut_offsets: list[list[spans.Range]]  # the same of the pieces that truncation took off
+    words: list[word_pieces.Pieces]  # token tasks: [sequences][word pieces]
+    cut_words: list[list[word_pieces.Pieces]]  # the same of the pieces that truncation took off, in stretches
 
 
 def encode(
@@ -55,9 +62,10 @@ def encode(
 
     Pairs lose word pieces from the end of the longer text until they fit. In choice tasks an example is two sequences,
     the premise with its question beside either choice. In token tasks a word's label belongs to its first word piece,
-    and words that are cut off are not labelled. With `drop`, examples with an overlong sequence are left out instead.
-    Raises UserError where no text fits beside the special pieces, where a sequence is longer than the model takes,
-    where truncation would cut a span, where a span is not in its text, and where no example is left.
+    and words that are cut off, or that the tokenizer leaves nothing of, are not labelled. With `drop`, examples with an
+    overlong sequence are left out instead. Raises UserError where no text fits beside the special pieces, where a sequence
+    is longer than the model takes or has no piece at all, where truncation would cut a span, where a span is not in its
+    text or has no piece, and where no example is left.
     """
     first, second = _texts(kind, rows)
     special = tokenizer.num_special_tokens_to_add(pair=second is not None)
@@ -65,10 +73,12 @@ def encode(
         raise UserError(f"max_length {max_length} leaves no room for text: the special word pieces alone are {special}")
     sequences = _sequences(tokenizer, kind, first, second, max_length if overlong == "truncate" else None)
     group = len(first) // len(rows)
+    _refuse_empty(sequences, group)
     examples = Examples(sequences.ids, sequences.types, sequences.starts, rows.labels, rows.numbers, group)
-    lost_words = 0
+    labelled = None
     if kind == "token":
-        examples, lost_words = _label_words(examples, sequences, rows)
+        labelled = word_pieces.label(examples, sequences.words, sequences.cut_words, rows)
+        examples = labelled.examples
     if overlong == "drop":
         # An example goes if any of its sequences is overlong.
         kept = np.flatnonzero(examples.lengths.reshape(-1, group).max(1) <= max_length)
@@ -82,9 +92,22 @@ def encode(
             f"a sequence has {longest} word pieces, and the model takes {limit}: max_length {limit} or less"
         )
     if kind == "span":
-        examples = replace(examples, spans=spans.locate(rows, sequences.offsets, kept, max_length))
+        examples = replace(
+            examples, spans=spans.locate(rows, sequences.offsets, sequences.cut_offsets, kept, max_length)
+        )
+    lost = (0, 0) if labelled is None else (int(labelled.cut[kept].sum()), int(labelled.without_pieces[kept].sum()))
     whole = len(kept) == len(rows)
-    return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), lost_words)
+    return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), *lost)
+
+
+def _refuse_empty(sequences: _Sequences, group: int) -> None:
+    """Refuse a sequence of no piece at all: what a model reads of it would be another one's first piece."""
+    empty = np.flatnonzero(np.diff(sequences.starts) == 0)
+    if len(empty):
+        raise UserError(
+            f"row {empty[0] // group} (from 0) has no word piece: the tokenizer adds no special pieces, and leaves nothing of "
+            "the text"
+        )
 
 
 def _texts(kind: Kind, rows: Rows) -> tuple[list[Any], list[str] | None]:
@@ -108,19 +131,26 @@ def _sequences(
 ) -> _Sequences:
     ids, types, lengths = [], [], [np.zeros(1, np.int64)]
     offsets: list[list[spans.Range]] = []
-    words: list[list[int | None]] = []
+    cut_offsets: list[list[spans.Range]] = []
+    numbers: list[word_pieces.Pieces] = []
+    cut_numbers: list[list[word_pieces.Pieces]] = []
     for encoding in _batches(tokenizer, kind, first, second, limit):
         input_ids = encoding["input_ids"]
         lengths.append(np.fromiter(map(len, input_ids), np.int64, len(input_ids)))
         ids.append(_flat(input_ids))
         # RoBERTa's tokenizers know no types: they part the two texts by special pieces alone.
         types.append(_flat(encoding["token_type_ids"]) if "token_type_ids" in encoding else np.zeros_like(ids[-1]))
+        # What truncation took off stays beside each encoding.
+        taken_off = [one.overflowing for one in encoding.encodings or ()]
         if kind == "span":
             offsets += encoding["offset_mapping"]
+            cut_offsets += [[piece for part in parts for piece in part.offsets] for parts in taken_off]
         if kind == "token":
-            words += [encoding.word_ids(row) for row in range(len(input_ids))]
+            numbers += [encoding.word_ids(row) for row in range(len(input_ids))]
+            cut_numbers += [[part.word_ids for part in parts] for parts in taken_off]
     starts = np.concatenate(lengths).cumsum()
-    return _Sequences(np.concatenate(ids), np.concatenate(types), starts, offsets, words)
+    ends_to_ends = np.concatenate(ids), np.concatenate(types), starts
+    return _Sequences(*ends_to_ends, offsets, cut_offsets, numbers, cut_numbers)
 
 
 def _batches(
@@ -142,29 +172,3 @@ def _batches(
 
 def _flat(sequences: Sequence[Sequence[int]]) -> Array:
     return np.fromiter(itertools.chain.from_iterable(sequences), np.int64, sum(map(len, sequences)))
-
-
-def _label_words(examples: Examples, sequences: _Sequences, rows: Rows) -> tuple[Examples, int]:
-    """Add the position of each word's first word piece and its label; also return how many words have no piece left."""
-    (column,) = rows.columns.values()
-    before = np.concatenate([[0], np.cumsum(list(map(len, column)))])  # [examples + 1]: words before each example
-    firsts = [_first_pieces(words) for words in sequences.words]
-    counts = np.fromiter(map(len, firsts), np.int64, len(firsts))  # [examples]: words that truncation left
-    # Labels of all words are end to end; a word's is at the words before its example plus its number there.
-    kept = _flat([list(pieces) for pieces in firsts]) + np.repeat(before[:-1], counts)
-    labelled = replace(
-        examples,
-        labels=rows.labels[kept],
-        words=_flat([list(pieces.values()) for pieces in firsts]),
-        word_starts=np.concatenate([[0], np.cumsum(counts)]),
-    )
-    return labelled, int(before[-1]) - len(kept)
-
-
-def _first_pieces(words: Iterable[int | None]) -> dict[int, int]:
-    """Return word number -> position of its first word piece, from the word number of each piece of a sequence."""
-    firsts: dict[int, int] = {}
-    for position, word in enumerate(words):
-        if word is not None:
-            firsts.setdefault(word, position)
-    return firsts

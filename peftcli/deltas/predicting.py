@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peftcli.data import corpora, loading, notes, overreach, rows, tokenizers, tokens
+from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
+from peftcli.data.tokens import Encoded
 from peftcli.deltas import restoring
 from peftcli.deltas.file import Delta
 from peftcli.engine.device import choose
 from peftcli.engine.evaluation import score
-from peftcli.errors import unknown
+from peftcli.errors import UserError, unknown
 from peftcli.experiment.run import task_of
 from peftcli.models.files import locate
 from peftcli.models.reach import reach
@@ -26,14 +28,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prediction:
-    """One example's prediction: its number, what is predicted (a label; a number; a word's label each), and how likely.
+    """One example's prediction: its number, what is predicted, and how likely.
 
-    `probabilities` are by label; None for numbers and for words.
+    That is a label, a number, or in token tasks an entry for each of its `words`: a label, None where the model reads
+    nothing of the word. `probabilities` are by label; None for numbers and for words.
     """
 
     index: int
-    value: str | float | list[str]
+    value: str | float | list[str | None]
     probabilities: dict[str, float] | None
+    words: list[str] | None = None
 
 
 def from_file(delta: Delta, model: str, file: Path, device: str | None = None) -> list[Prediction]:
@@ -73,11 +77,13 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
         notes.say(note)
     tokenizer = tokenizers.load(locate(model), task.kind)
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
-    encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
+    try:
+        encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     overreach.check(encoded.examples, reach(restored.network.config))
     tokenizers.say_unknown(where, tokenizers.unknown_share(tokenizer, encoded.examples.ids), model)
-    if encoded.lost_words:
-        print(f"{encoded.lost_words} words behind max_length {settings.max_length} get no prediction", file=sys.stderr)
+    _say_unread(encoded, where, settings.max_length)
     examples = encoded.examples
     # One run in the cohort, so one list of examples and one result.
     network, device = restored.network, restored.device
@@ -85,17 +91,39 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
     numbers = examples.numbers.tolist()
     if task.kind == "regression":
         return [Prediction(at, float(value), None) for at, value in zip(numbers, scored.logits, strict=True)]
-    if examples.word_starts is not None:
-        # Logits are of words laid end to end, [words, labels]; `word_starts` is where each example begins among them.
+    if task.kind == "token":
         names = [delta.labels[label] for label in scored.logits.argmax(-1)]
-        cuts = zip(examples.word_starts[:-1], examples.word_starts[1:], strict=True)
-        return [Prediction(at, names[a:b], None) for at, (a, b) in zip(numbers, cuts, strict=True)]
+        return _of_words(examples, names, texts.columns[task.text[0]])
     exponents = np.exp(scored.logits - scored.logits.max(-1, keepdims=True))  # less the largest, so that none overflows
     probabilities = exponents / exponents.sum(-1, keepdims=True)
     return [
         Prediction(at, delta.labels[int(row.argmax())], dict(zip(delta.labels, row.tolist(), strict=True)))
         for at, row in zip(numbers, probabilities, strict=True)
     ]
+
+
+def _say_unread(encoded: Encoded, where: str, max_length: int) -> None:
+    """Say on stderr how many words get no prediction, by reason."""
+    for count, which in (
+        (encoded.cut_words, f"behind max_length {max_length}"),
+        (encoded.words_without_pieces, "of which the tokenizer leaves no word piece"),
+    ):
+        if count:
+            words = "word" if count == 1 else "words"
+            print(f"{where}: {count} {words} {which} get no prediction", file=sys.stderr)
+
+
+def _of_words(examples: Examples, names: list[str], sentences: list[list[str]]) -> list[Prediction]:
+    """Return an entry a word from the labels of the words that are read, [words] of all examples end to end."""
+    assert examples.word_starts is not None
+    assert examples.word_numbers is not None
+    predictions = []
+    for example, (index, words) in enumerate(zip(examples.numbers.tolist(), sentences, strict=True)):
+        entries: list[str | None] = [None] * len(words)
+        for read in range(examples.word_starts[example], examples.word_starts[example + 1]):
+            entries[examples.word_numbers[read]] = names[read]
+        predictions.append(Prediction(index, entries, None, words))
+    return predictions
 
 
 def check_split(task: Task, split: str) -> None:

@@ -129,8 +129,9 @@ def _in_order(run: int, arrays: list[tuple[np.ndarray, np.ndarray]], rows: list[
     losses = np.concatenate([losses[run, : len(at)] for (_, losses), at in zip(arrays, rows, strict=True)])
     _, first = np.unique(np.concatenate(rows), return_index=True)
     # A run that is about to be called diverged may overflow here: its loss is then infinite, which is what is looked for.
+    # Sentences of which no word is read have no loss, as in training.
     with np.errstate(over="ignore", invalid="ignore"):
-        return Scored(logits[first], float(losses[first].mean()))
+        return Scored(logits[first], float(losses[first].mean()) if len(first) else 0.0)
 
 
 def measure(

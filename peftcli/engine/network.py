@@ -218,7 +218,9 @@ def _gather_tokens(hidden: Tensor, positions: Tensor) -> Tensor:
     """Read tokens: [runs, tokens, hidden] at positions [runs, read] to [runs, read, hidden]."""
     # One index into all runs' tokens laid end to end: [runs * read].
     offsets = torch.arange(len(hidden), device=hidden.device)[:, None] * hidden.shape[1]
-    return hidden.flatten(0, 1).index_select(0, (positions + offsets).reshape(-1)).view(*positions.shape, -1)
+    tokens = hidden.flatten(0, 1).index_select(0, (positions + offsets).reshape(-1))
+    # The width is told: it does not follow from the number of elements where a batch of words reads none.
+    return tokens.view(*positions.shape, hidden.shape[-1])
 
 
 def _sequence_means(hidden: Tensor, layout: Layout) -> Tensor:

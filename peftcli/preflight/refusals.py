@@ -132,6 +132,10 @@ def _of_task(model: str, runs: Sequence[Run], source: Source, allow_other_data: 
         try:
             prepared = prepare(of_protocol[0], model, source(of_protocol[0]), allow_other_data)
             _check_scores(prepared)
+            if prepared.task.kind == "token":
+                # Every seed divides the sentences otherwise, and a part may be left without a labelled word.
+                for run in {run.seed: run for run in of_protocol}.values():
+                    prepare(run, model, source(run), allow_other_data)
         except UserError as error:
             # Another protocol would most often meet the same fault, after reading all of it again.
             yield Refusal(f"task {of_protocol[0].task}", str(error), of_protocol[0].task)
@@ -146,9 +150,6 @@ def _of_task(model: str, runs: Sequence[Run], source: Source, allow_other_data: 
 def _check_scores(prepared: Prepared) -> None:
     """Score the right answers as if they were predictions: what a metric cannot read would end the sweep after an epoch."""
     task = prepared.task
-    for split, examples in {"train": prepared.train, **prepared.evaluation}.items():
-        if not len(examples.labels):
-            raise UserError(f"task {task.name}, split {split}: not one word that is labelled has a word piece")
     for split, examples in prepared.evaluation.items():
         lengths = None if examples.word_starts is None else np.diff(examples.word_starts)
         try:

@@ -7,6 +7,8 @@ from typing import Any
 
 from peftcli.errors import UserError
 
+IGNORED = -100  # a word with this label is neither trained nor scored: torch's mark of it, and everyone's since
+
 
 def is_missing(value: Any) -> bool:
     """Whether a file has no value there: nothing, or the NaN that pandas writes for it."""
@@ -86,6 +88,18 @@ def finder(classes: Sequence[str]) -> Callable[[str], int | None]:
         return exact[spelling] if spelling in exact else values.get(number(spelling)) if values else None
 
     return position
+
+
+def is_ignored(spelling: str) -> bool:
+    """Whether a word's label says that it has none."""
+    return number(spelling) == IGNORED
+
+
+def are_positions(spellings: Iterable[str], classes: Sequence[str]) -> bool:
+    """Whether labels are written as numbers while the classes are words: as positions in their list, from 0."""
+    written = [number(spelling) for spelling in spellings]
+    whole = all(value is not None and value == value.to_integral_value() for value in written)
+    return bool(written) and whole and all(number(name) is None for name in classes)
 
 
 def without_blanks(label: str) -> Hashable:

@@ -96,7 +96,12 @@ def _entities(sentences: list[ndarray], label_names: Sequence[str]) -> set[tuple
 def _prefix_and_type(label: str) -> tuple[str, str]:
     match = re.fullmatch(r"(O)|([BIES])(?:-(.*))?", label)
     if match is None:
-        raise UserError(f"metric 'entity_f1' reads labels like O, B-PER, I-PER, not {label!r}")
+        mend = ""
+        if label.isdecimal():
+            mend = ": the task's labels: [O, B-PER, ...] in a recipe says what the numbers mean"
+        elif label.startswith(("L-", "U-")):
+            mend = ": write BILOU's L- and U- as E- and S-"
+        raise UserError(f"metric 'entity_f1' reads labels like O, B-PER, I-PER, not {label!r}{mend}")
     return match[1] or match[2], match[3] or "_"
 
 

@@ -124,8 +124,8 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     kind = stated.kind or ("pair" if len(stated.text) == 2 else "sentence")
     data = location(recipe, options)
     try:
-        splits = _spellings(own_files.of_splits(data, ("train", "validation")), stated, kind)
-        names = [] if kind == "regression" else stated.labels or _labels(kind, splits, stated.label)
+        splits, classes = _spellings(own_files.of_splits(data, ("train", "validation")), stated, kind)
+        names = [] if kind == "regression" else stated.labels or classes or _labels(kind, splits, stated.label)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     return {
@@ -148,18 +148,27 @@ def locations(recipe: Path, entries: Iterable[tuple[str, Mapping[str, Any]]]) ->
     return {name: location(recipe, options) for name, options in entries if options}
 
 
-def _spellings(splits: Mapping[str, Sequence[Path]], entry: Description, kind: str) -> dict[str, Seen]:
-    """Return split -> its labels, and where each stands first. Raises UserError for a missing label or column."""
+def _spellings(
+    splits: Mapping[str, Sequence[Path]], entry: Description, kind: str
+) -> tuple[dict[str, Seen], list[str]]:
+    """Return split -> its labels, and where each stands first; and the classes in the order in which files state them.
+
+    Raises UserError for a missing label or column.
+    """
     seen: dict[str, Seen] = {}
+    classes: dict[str, None] = {}
     for split, paths in splits.items():
         seen[split] = {}
         for file in paths:
             read = tabular.columns(file, (*entry.text, entry.label))
             where = f"{file}: column {entry.label!r}"
-            for row, spellings in enumerate(labels.spelled(read.values[entry.label], where, kind == "token")):
+            classes |= dict.fromkeys(read.classes.get(entry.label, ()))
+            values = own_files.named(read, entry.label, kind, where)
+            for row, spellings in enumerate(labels.spelled(values, where, kind == "token")):
                 for spelling in spellings:
-                    seen[split].setdefault(spelling, f"{file.name}, row {row} from 0")
-    return seen
+                    if spelling not in seen[split] and not (kind == "token" and labels.is_ignored(spelling)):
+                        seen[split][spelling] = f"{file.name}, row {row} from 0"
+    return seen, list(classes) if len(classes) > 1 else []
 
 
 def _labels(kind: str, splits: Mapping[str, Seen], column: str) -> list[str]:
@@ -167,7 +176,7 @@ def _labels(kind: str, splits: Mapping[str, Seen], column: str) -> list[str]:
     class_of = labels.merged(spelling for seen in splits.values() for spelling in seen)
     classes = list(dict.fromkeys(class_of.values()))
     if len(classes) < 2:
-        raise UserError(f"column {column!r} has one label alone: {classes[0]!r}")
+        raise UserError(f"column {column!r} has {f'one label alone: {classes[0]!r}' if classes else 'no label at all'}")
     numbers = [labels.number(spelling) for spelling in splits["train"]]
     # Fractions are scores: a class a value would train, and mean nothing.
     if None not in numbers and any(number != number.to_integral_value() for number in numbers if number is not None):

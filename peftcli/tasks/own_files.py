@@ -89,10 +89,13 @@ def table(task: Task, paths: Sequence[Path], columns: Sequence[str]) -> "pa.Tabl
     for file in paths:
         read = tabular.columns(file, columns)
         notes += [read.note] if read.note else []
-        for name, column in read.values.items():
+        for name in read.values:
             where = f"{file}: column {name!r}"
+            column = named(read, name, task.kind, where)
             if name == task.label:
-                values[name] += _numbered(task, column, where)
+                numbered, remarks = _numbered(task, column, where)
+                values[name] += numbered
+                notes += remarks
                 continue
             values[name] += _inputs(task, name, column, where)
             missing = [row for row, value in enumerate(column) if labels.is_missing(value)]
@@ -148,21 +151,79 @@ def _input(task: Task, name: str, value: Any, where: str, row: int) -> str | int
     return [labels.as_text(word, where, row) for word in value]
 
 
-def _numbered(task: Task, values: Sequence[Any], where: str) -> list[Any]:
-    """Return a column of labels as numbers, [rows], or in token tasks [rows][words]."""
-    rows = labels.spelled(values, where, words=task.kind == "token")
-    if task.kind == "regression":
-        return [_score(value, where, row) for row, value in enumerate(values)]
-    position_of = labels.finder(task.labels)
+def named(read: tabular.Columns, name: str, kind: str, where: str) -> list[Any]:
+    """Return a column's values, with names in the place of numbers where the file names its classes itself.
 
-    def numbered(spelling: str, row: int) -> int:
+    Numbers stay what they are in a regression, and where spans begin. Raises UserError for a number without a name.
+    """
+    column, classes = read.values[name], read.classes.get(name)
+    if classes is None or kind == "regression" or name in SPAN_STARTS:
+        return column
+
+    def name_of(value: Any, row: int) -> Any:
+        if isinstance(value, list):
+            return [name_of(one, row) for one in value]
+        if not isinstance(value, int) or value == labels.IGNORED:
+            return value
+        if value == -1:  # the hub's mark of a hidden label
+            return None
+        if not 0 <= value < len(classes):
+            raise UserError(f"{where}: row {row} (from 0) holds class {value}, and the file names {len(classes)}")
+        return classes[value]
+
+    return [name_of(value, row) for row, value in enumerate(column)]
+
+
+def _numbered(task: Task, values: Sequence[Any], where: str) -> tuple[list[Any], list[str]]:
+    """Return a column of labels as numbers, [rows], or in token tasks [rows][words]; and what to know of them, a line each."""
+    words = task.kind == "token"
+    rows = labels.spelled(values, where, words)
+    if task.kind == "regression":
+        return [_score(value, where, row) for row, value in enumerate(values)], []
+    first_rows: dict[str, int] = {}
+    for row, spellings in enumerate(rows):
+        for spelling in spellings:
+            first_rows.setdefault(spelling, row)
+    notes = []
+    ignored = {spelling for spelling in first_rows if words and labels.is_ignored(spelling)} - set(task.labels)
+    written = {spelling: row for spelling, row in first_rows.items() if spelling not in ignored}
+    if labels.are_positions(written, task.labels):
+        numbers = _positions(task.labels, written, where)
+        legend = ", ".join(f"{number} is {name!r}" for number, name in enumerate(task.labels[:3]))
+        notes.append(
+            f"{where} holds numbers, taken as positions in the labels: {legend}{' …' * (len(task.labels) > 3)}"
+        )
+    else:
+        numbers = _classes(task.labels, written, where)
+    numbers |= dict.fromkeys(ignored, labels.IGNORED)
+    classes = [[numbers[spelling] for spelling in spellings] for spellings in rows]
+    if ignored:
+        count = sum(number == labels.IGNORED for row in classes for number in row)
+        notes.append(f"{where} has {labels.IGNORED} for {count} words: without a label, neither trained nor scored")
+    return (classes if words else [only for (only,) in classes]), notes
+
+
+def _positions(names: Sequence[str], first_rows: dict[str, int], where: str) -> dict[str, int]:
+    """Return spelling -> the number it spells, where that is a position among the classes."""
+    numbers = {spelling: int(labels.number(spelling) or 0) for spelling in first_rows}
+    for spelling, number in numbers.items():
+        if not 0 <= number < len(names):
+            raise UserError(
+                f"{where}: row {first_rows[spelling]} (from 0) holds label {spelling}, and there are {len(names)} labels: "
+                f"0 ({names[0]}) to {len(names) - 1} ({names[-1]})"
+            )
+    return numbers
+
+
+def _classes(names: Sequence[str], first_rows: dict[str, int], where: str) -> dict[str, int]:
+    """Return spelling -> its class, as its position."""
+    position_of, numbers = labels.finder(names), {}
+    for spelling, row in first_rows.items():
         position = position_of(spelling)
         if position is None:
-            raise UserError(f"{where}: row {row} (from 0): {unknown('label', spelling, task.labels)}")
-        return position
-
-    classes = [[numbered(spelling, row) for spelling in spellings] for row, spellings in enumerate(rows)]
-    return classes if task.kind == "token" else [only for (only,) in classes]
+            raise UserError(f"{where}: row {row} (from 0): {unknown('label', spelling, names)}")
+        numbers[spelling] = position
+    return numbers
 
 
 def _score(value: Any, where: str, row: int) -> float:

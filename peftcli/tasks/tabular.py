@@ -5,12 +5,12 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from peftcli.errors import UserError, first_line, unknown
-from peftcli.tasks import delimited
+from peftcli.tasks import class_names, delimited
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -18,10 +18,14 @@ _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of one file by name, each [rows] of plain values, and what was taken of the file that may be meant otherwise."""
+    """Columns of one file by name, each [rows] of plain values, and what was taken of the file that may be meant otherwise.
+
+    `classes` are the names of the columns whose numbers the file itself names.
+    """
 
     values: dict[str, list[Any]]
     note: str | None = None
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values())))
@@ -38,7 +42,7 @@ def columns(file: Path, names: Sequence[str]) -> Columns:
     if form not in SUFFIXES:
         raise UserError(f"{file}: its suffix {file.suffix!r} is none of {', '.join(SUFFIXES)}")
     if form == ".parquet":
-        read = Columns(_parquet(file, names))
+        read = _parquet(file, names)
     elif form in (".csv", ".tsv"):
         read = _separated(file, _text(file), form, names)
     else:
@@ -87,7 +91,7 @@ def _separated(file: Path, text: str, form: str, names: Sequence[str]) -> Column
     return Columns({name: [fields[position] for fields in rows] for name, position in positions.items()}, note)
 
 
-def _parquet(file: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+def _parquet(file: Path, names: Sequence[str]) -> Columns:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -95,7 +99,9 @@ def _parquet(file: Path, names: Sequence[str]) -> dict[str, list[Any]]:
         with parquet.ParquetFile(file) as opened:
             _check_names(file, opened.schema_arrow.names, names)
             table = opened.read(columns=list(names))
-        return {name: table.column(name).to_pylist() for name in names}
+        stated = {name: class_names.stated(table.schema, name) for name in names}
+        values = {name: table.column(name).to_pylist() for name in names}
+        return Columns(values, classes={name: classes for name, classes in stated.items() if classes})
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # text that is not UTF-8 is a ValueError
         raise UserError(f"cannot read {file}: {first_line(error)}") from None
 

@@ -46,7 +46,8 @@ def test_pieces_overlap_the_characters() -> None:
     assert pieces(offsets, (6, 12)) == (2, 5)  # a piece that begins before the span is of it
 
 
-def test_a_span_that_was_cut_off_has_no_pieces() -> None:
+def test_characters_that_no_piece_covers_have_none() -> None:
     offsets = [(0, 0), (0, 4), (5, 7), (0, 0)]
-    assert pieces(offsets, (5, 9)) is None
     assert pieces(offsets, (10, 12)) is None
+    assert pieces(offsets, (4, 5)) is None
+    assert pieces(offsets, (5, 9)) == (2, 3)  # nothing is left of the last two characters

@@ -16,11 +16,18 @@ IDS, TYPES = np.array([5, 70_000, 7, 8, 9, 3]), np.array([0, 1, 0, 1, 1, 0])
 STARTS, NUMBERS = np.array([0, 2, 6]), np.array([4, 11])
 PLAIN = Examples(IDS, TYPES, STARTS, np.array([0.5, 2.0]), NUMBERS)
 WORDS = Examples(
-    IDS, TYPES, STARTS, np.array([1, 2, 3]), NUMBERS, words=np.array([1, 1, 300]), word_starts=np.array([0, 1, 3])
+    IDS,
+    TYPES,
+    STARTS,
+    np.array([1, 2, 3]),
+    NUMBERS,
+    words=np.array([1, 1, 300]),
+    word_starts=np.array([0, 1, 3]),
+    word_numbers=np.array([0, 2, 70]),
 )
 SPANS = Examples(IDS, TYPES, STARTS, np.array([0, 1]), NUMBERS, spans=np.arange(8).reshape(2, 2, 2))
 CHOICE = Examples(IDS, TYPES, STARTS, np.array([1]), NUMBERS[:1], group=2)
-SPLITS = {"train": Encoded(PLAIN, 3, 0), "validation": Encoded(WORDS, 0, 17), "a": Encoded(SPANS, 0, 0)}
+SPLITS = {"train": Encoded(PLAIN, 3, 0, 0), "validation": Encoded(WORDS, 0, 17, 4), "a": Encoded(SPANS, 0, 0, 0)}
 
 
 def same(first: Examples, second: Examples) -> bool:
@@ -35,14 +42,14 @@ def same(first: Examples, second: Examples) -> bool:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    tokencache.save(tmp_path / "tokens" / "x.safetensors", {**SPLITS, "b": Encoded(CHOICE, 0, 0)})
+    tokencache.save(tmp_path / "tokens" / "x.safetensors", {**SPLITS, "b": Encoded(CHOICE, 0, 0, 0)})
     return tmp_path / "tokens" / "x.safetensors"
 
 
 def test_what_was_written_is_read(file: Path) -> None:
     read = tokencache.load(file)
     assert read is not None
-    for split, written in {**SPLITS, "b": Encoded(CHOICE, 0, 0)}.items():
+    for split, written in {**SPLITS, "b": Encoded(CHOICE, 0, 0, 0)}.items():
         assert same(read[split].examples, written.examples)
         assert replace(read[split], examples=PLAIN) == replace(written, examples=PLAIN)
     assert tokencache.load(file.with_name("none.safetensors")) is None

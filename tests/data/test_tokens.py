@@ -137,7 +137,7 @@ def test_a_words_label_is_at_its_first_piece(folders: dict[str, Path], name: str
     examples = encoded.examples
     assert examples.words is not None
     assert examples.word_starts is not None
-    assert encoded.lost_words == 0
+    assert encoded.left_out == {}
     assert examples.labels.tolist() == [tag for tags in TAGS for tag in tags]
     for row, words in enumerate(SENTENCES):
         # a byte-level tokenizer that adds no space itself would be handed the word with one
@@ -158,7 +158,7 @@ def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
     assert whole.word_starts is not None
     encoded = tokens.encode(tokenizer, "token", table, 6, "truncate")
     kept = whole.words < 5  # a separator takes the last place
-    assert (encoded.lost_words, encoded.lost_words > 0) == (int((~kept).sum()), True)
+    assert encoded.left_out == {"words": int((~kept).sum())}
     assert encoded.examples.labels.tolist() == whole.labels[kept].tolist()
     assert encoded.examples.words is not None
     assert encoded.examples.words.tolist() == whole.words[kept].tolist()
@@ -168,10 +168,57 @@ def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
     assert dropping.examples.labels.tolist() == whole.take(rest).labels.tolist()
 
 
-def test_a_word_without_pieces_is_counted_as_lost(folders: dict[str, Path]) -> None:
-    table = checked("conll2003", tokens=[["a", "\u200b", "the"]], ner_tags=[[1, 2, 3]])
-    encoded = tokens.encode(tokenizers.load(str(folders["bert"]), "token"), "token", table, 128, "truncate")
-    assert (encoded.examples.labels.tolist(), encoded.lost_words) == ([1, 3], 1)
+@pytest.mark.parametrize(
+    ("name", "words", "max_length", "left_out"),
+    [
+        ("bert", ["a", "", "the"], 128, {"words_without_pieces": 1}),
+        ("roberta", ["a", "", "the"], 128, {"words_without_pieces": 1}),
+        ("bert", ["a", "the", "a", "", "the"], 5, {"words": 1, "words_without_pieces": 1}),
+        ("bert", ["", "a", "the", "a", "the", ""], 5, {"words": 1, "words_without_pieces": 2}),
+        ("roberta", [""], 128, {"words_without_pieces": 1}),
+        ("bert", [], 128, {}),
+        ("roberta", [], 128, {}),
+    ],
+)
+def test_words_are_lost_for_one_reason_or_the_other(
+    name: str, words: list[str], max_length: int, left_out: dict[str, int], folders: dict[str, Path]
+) -> None:
+    table = checked("conll2003", tokens=[words, ["the"]], ner_tags=[[2] * len(words), [1]])
+    tokenizer = tokenizers.load(str(folders[name]), "token")
+    encoded = tokens.encode(tokenizer, "token", table, max_length, "truncate")
+    assert encoded.left_out == left_out
+    assert len(encoded.examples.labels) == len(words) + 1 - sum(left_out.values())
+    assert encoded.examples.labels[-1] == 1
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_words_before_the_maximum_length_are_cut_off_too(side: str, folders: dict[str, Path]) -> None:
+    tokenizer = tokenizers.load(str(folders["bert"]), "token")
+    tokenizer.truncation_side = side
+    table = checked("conll2003", tokens=[["\u200b", "a", "the", "cat", "\u200b"]], ner_tags=[[1, 2, 3, 4, 5]])
+    encoded = tokens.encode(tokenizer, "token", table, 4, "truncate")
+    assert encoded.left_out == {"words": 1, "words_without_pieces": 2}
+    assert encoded.examples.labels.tolist() == ([3, 4] if side == "left" else [2, 3])
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "cola": {"sentence": ["the cat", "\u200b"], "label": [0, 1]},
+    "rte": {"sentence1": ["the cat", "\u200b"], "sentence2": ["a", ""], "label": [0, 1]},
+    "conll2003": {"tokens": [["the"], ["\u200b"]], "ner_tags": [[1], [2]]},
+}
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_a_row_without_any_piece(task: str, folders: dict[str, Path]) -> None:
+    kind, table = tasks.get(task).kind, checked(task, **KINDS[task])
+    tokenizer = tokenizers.load(str(folders["bert"]), kind)
+    lengths = tokens.encode(tokenizer, kind, table, 128, "truncate").examples.lengths
+    assert lengths[1] == (3 if kind == "pair" else 2)  # the special pieces, which a model reads
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
+    with pytest.raises(UserError, match=r"row 1 \(from 0\) has no word piece: the tokenizer adds no special pieces"):
+        tokens.encode(tokenizer, kind, table, 128, "truncate")
 
 
 def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, int] = (0, 4)) -> Rows:
@@ -200,6 +247,34 @@ def test_a_span_is_not_cut(folders: dict[str, Path]) -> None:
         tokens.encode(tokenizer, "span", spans(), length - 1, "drop")
     with pytest.raises(UserError, match="'the Dog' does not stand at word 0"):
         tokens.encode(tokenizer, "span", spans(indices=(0, 0)), 128, "truncate")
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "message"),
+    [
+        ("", "John", r"row 0 \(from 0\): span 'John' does not stand at word 0"),
+        ("\u200b the dog", "\u200b", r"row 0 \(from 0\): the tokenizer leaves no word piece of span '\\u200b'"),
+        ("John sat the dog", "", r"row 0 \(from 0\): span '' does not stand at word 0"),
+    ],
+)
+def test_a_span_without_a_piece_is_named_by_its_row(
+    text: str, span: str, message: str, folders: dict[str, Path]
+) -> None:
+    columns = {"text": [text], "span1_text": [span], "span2_text": ["the dog"], "label": [1], "idx": [42]}
+    table = checked("wsc", **columns, span1_index=[0], span2_index=[1])
+    with pytest.raises(UserError, match=message):
+        tokens.encode(tokenizers.load(str(folders["bert"]), "span"), "span", table, 128, "truncate")
+
+
+def test_a_mark_that_the_tokenizer_drops_cuts_no_span(folders: dict[str, Path]) -> None:
+    tokenizer = tokenizers.load(str(folders["bert"]), "span")
+    plain = tokens.encode(tokenizer, "span", spans(), 128, "truncate").examples
+    columns = {"text": ["John\u200b's cats sat where the dog\u200b sat"], "span1_text": ["John\u200b"]}
+    table = checked("wsc", **columns, span2_text=["the Dog\u200b"], label=[1], span1_index=[0], span2_index=[4])
+    marked = tokens.encode(tokenizer, "span", table, 128, "truncate").examples
+    assert plain.spans is not None
+    assert marked.spans is not None
+    assert marked.spans.tolist() == plain.spans.tolist()
 
 
 @needs_data

@@ -145,16 +145,47 @@ def test_words_and_numbers_of_one_s_own_task(base: Path, tmp_path: Path, capsys:
     source = tmp_path / "mine" / "validation.jsonl"
     task = {"name": "mine", "data": "mine", "kind": "token", "text": "words", "label": "tags"}
     record = trained.train(tmp_path, base, "full", task, training={"epochs": 3})[0]
-    lines = written(beside.delta(record.path), base, tmp_path / "out.tsv", source).splitlines()[1:]
+    of_words = beside.delta(record.path)
+    lines = written(of_words, base, tmp_path / "out.tsv", source).splitlines()[1:]
     words = [row["words"] for row in trained.rows("validation", 24)]
     assert [len(line.split("\t")[1].split()) for line in lines] == [len(own) for own in words]
-    long = write_table(tmp_path / "long.jsonl", [{"words": ["hat"] * 100}])
-    assert len(json.loads(written(beside.delta(record.path), base, tmp_path / "out.jsonl", long))["prediction"]) == 30
-    assert "70 words behind max_length 32 get no prediction" in capsys.readouterr().err
+    # Words behind the maximum length, without a piece, of a sentence without any; and a sentence without words.
+    words = [["hat"] * 100, ["Anna", "\u200b", "hat"], ["\u200b", ""], [], [*["hat"] * 31, "\u200b"]]
+    odd = write_table(tmp_path / "odd.jsonl", [{"words": own} for own in words])
+    rows = [json.loads(line) for line in written(of_words, base, tmp_path / "out.jsonl", odd).splitlines()]
+    assert [(row["index"], row["words"]) for row in rows] == list(enumerate(words))
+    read = [[at for at, label in enumerate(row["prediction"]) if label is not None] for row in rows]
+    assert read == [list(range(30)), [0, 2], [], [], list(range(30))]
+    assert [len(row["prediction"]) for row in rows] == list(map(len, words))
+    alone = write_table(tmp_path / "alone.jsonl", [{"words": ["Anna", "hat"]}])
+    (row,) = map(json.loads, written(of_words, base, tmp_path / "out.jsonl", alone).splitlines())
+    assert rows[1]["prediction"] == [row["prediction"][0], None, row["prediction"][1]]
+    said = capsys.readouterr().err
+    assert "odd.jsonl: 71 words behind max_length 32 get no prediction" in said
+    assert "odd.jsonl: 4 words of which the tokenizer leaves no word piece get no prediction" in said
+    lines = written(of_words, base, tmp_path / "out.tsv", odd).splitlines()[1:]
+    for line, row in zip(lines, rows, strict=True):
+        labels = ["_" if label is None else label for label in row["prediction"]]
+        assert line == f"{row['index']}\t{' '.join(labels)}"
+    bare = write_table(tmp_path / "bare.jsonl", [{"words": []}, {"words": ["\u200b"]}])
+    assert written(of_words, base, tmp_path / "out.tsv", bare) == "index\tprediction\n0\t\n1\t_\n"
     task = {"name": "mine", "data": "mine", "kind": "regression", "text": "sentence1", "label": "score"}
     record = trained.train(tmp_path, base, "full", task)[0]
     found = written(beside.delta(record.path), base, tmp_path / "out2.tsv", source).splitlines()[1:]
     assert len({float(line.split("\t")[1]) for line in found}) > 10
+
+
+@pytest.mark.parametrize("label", ["_", "noun phrase", "x\u00a0"])
+def test_labels_that_a_table_cannot_tell_apart_are_refused(label: str, base: Path, tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        write_table(tmp_path / "mine" / f"{split}.jsonl", [{"words": ["hat", "cup"], "tags": ["O", label]}] * 4)
+    task = {"name": "mine", "data": "mine", "kind": "token", "text": "words", "label": "tags"}
+    delta = beside.delta(trained.train(tmp_path, base, "bitfit", task)[0].path)
+    source = tmp_path / "mine" / "validation.jsonl"
+    with pytest.raises(UserError, match=r"a table parts .* by spaces, and one is .*: --format jsonl"):
+        written(delta, base, tmp_path / "out.tsv", source)
+    rows = [json.loads(line) for line in written(delta, base, tmp_path / "out.jsonl", source).splitlines()]
+    assert {one for row in rows for one in row["prediction"]} <= {"O", label}
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,24 @@ def _of_two_classes(split):  # type: ignore[no-untyped-def]
     return replace(split, labels=split.labels % 2)
 
 
+@pytest.mark.parametrize("tokens", [8, 60, 100_000])
+@pytest.mark.parametrize("bare", [[0, 1, 2], list(range(11)), [3, 8, 11]])
+def test_sentences_without_a_word_that_is_read_are_scored_with_the_others(
+    monkeypatch: pytest.MonkeyPatch, bare: list[int], tokens: int
+) -> None:
+    monkeypatch.setitem(evaluation.TOKENS, "cpu", tokens)
+    splits = [_of_two_classes(tiny.without_words(tiny.examples("token", 12, seed), bare)) for seed in (0, 3)]
+    network = tiny.cohort(tiny.backbone("roberta"), [tiny.run("full")], "token").network
+    for split, of_run in zip(
+        splits, score(lambda batch: network(batch)[..., :2], splits, "token", 2, CPU), strict=True
+    ):
+        whole = build([(split, np.arange(12))], 2, CPU)
+        expected = network(whole)[0, :, :2].detach()
+        np.testing.assert_allclose(of_run.logits, expected.numpy(), rtol=0, atol=1e-9)
+        wanted = F.cross_entropy(expected, torch.from_numpy(np.asarray(split.labels)))
+        assert of_run.loss == pytest.approx(float(wanted), abs=1e-9)
+
+
 def test_a_run_s_loss_is_the_mean_over_what_it_has() -> None:
     parts = [(tiny.examples("pair", 12, 0), np.array([3, 0, 7])), (tiny.examples("pair", 12, 5), np.array([1]))]
     batch = build(parts, 0, CPU)

@@ -25,6 +25,7 @@ JOBS = {
     "span lora": {"kind": "span", "strategy": "lora"},
     "regression diffpruning": {"kind": "regression", "strategy": "diffpruning"},
     "last batches of one": {"kind": "pair", "strategy": "full", "batch_size": 3},  # ten examples: 3, 3, 3, 1
+    "words in three examples": {"kind": "token", "strategy": "full", "bare": list(range(7))},
     "dropout": {"kind": "pair", "strategy": "full", "dropout": True},
     "dropout, roberta": {"kind": "token", "strategy": "lora", "model": "roberta", "dropout": True},
     "dropout, choice": {"kind": "choice", "strategy": "full", "dropout": True},

@@ -1,10 +1,13 @@
 """The loop equals a plain torch loop over the stock padded model; a cohort equals its runs alone; masks hold to the bit."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from peftcli.engine import training
 from peftcli.engine.batches import chosen
 from tests import tiny
 
@@ -106,3 +109,34 @@ def test_outputs_are_kept_of_the_evaluation_that_counts(restored):
     for history, scored, step in zip(state.histories, state.scored, steps, strict=True):
         of_step = next(entry for entry in history.evaluations if entry["step"] == step)
         assert scored["validation"].loss == of_step["loss"]
+
+
+@pytest.mark.parametrize("strategy", ["full", "lora", "random", "mixout"])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_batch_without_a_labelled_word_has_no_loss_and_no_gradient(strategy: str, dropout: float) -> None:
+    """What a plain loop finds that sums the words' losses and divides by their number, where there is one."""
+    data = tiny.data("token")
+    data = replace(data, train=tiny.without_words(data.train, range(8)))
+    counts = np.diff(data.train.word_starts)
+    runs = [tiny.run(strategy, 5e-3, seed, steps=9, dropout=dropout, epsilon=1e-6) for seed in (0, 1)]
+    model = tiny.backbone("roberta")
+    cohort = tiny.cohort(model, runs, "token", data)
+    state, bare = training.begin(cohort), 0
+    for step in range(9):
+        batch = cohort.batch(step)
+        losses = cohort.loss(state.flat, step, batch)
+        (gradient,) = torch.autograd.grad(losses.sum(), state.flat)
+        for run in range(2):
+            words = counts[chosen(runs[run].seed, step, 12, 4)].sum()
+            assert (float(losses[run].detach()) > 0.1) == (words > 0)
+            assert bool(gradient[run].any()) == (words > 0)
+            assert bool(torch.isfinite(gradient[run]).all())
+            bare += not words
+        training.advance(cohort, state)
+    assert bare == 4  # of 18; in one step both
+    for row, run in enumerate(runs):  # and a run beside one with words finds what it finds alone
+        alone = tiny.trained(tiny.cohort(model, [run], "token", data))
+        expected = [entry["loss"] for entry in alone.histories[0].training]
+        found = [entry["loss"] for entry in state.histories[row].training]
+        assert found == pytest.approx(expected, abs=1e-9)
+        assert (len(found), 0.0 in found) == (9, True)
