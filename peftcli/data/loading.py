@@ -84,7 +84,7 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
         train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
     drawn = settings.validation_share or settings.train_size or settings.drop_examples
     for split, examples in {"train": train, **evaluation}.items():
-        if not len(examples.labels):  # a token task's sentences may have none, and a split has no loss and no metric then
+        if not len(examples.labels):  # sentences of a token task may have none: no loss then, and no metric
             seed = f" (as seed {run.seed} divides it)" if drawn else ""
             raise UserError(f"task {task.name}, split {split}{seed}: not one word that is labelled has a word piece")
     return Prepared(
