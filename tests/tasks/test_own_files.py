@@ -191,3 +191,119 @@ def test_where_spans_start_is_a_whole_number_in_every_format(start: Any, read: i
                 own_files.table(wsc, [file], wsc.inputs)
         else:
             assert own_files.table(wsc, [file], wsc.inputs)["span2_index"].to_pylist() == [read]
+
+
+LISTED = {"text": "a", "kind": "token", own_data.COLUMN: "y", "labels": ["O", "B-PER", "I-PER"]}
+TAGS = [[0, 1, 2], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "tags", "expected"),
+    [
+        (".jsonl", TAGS, [0, 1, 2, 0, 0, 1]),
+        (".parquet", TAGS, [0, 1, 2, 0, 0, 1]),
+        (".jsonl", [["0", "1.0", "2"], [0.0, 0, 1]], [0, 1, 2, 0, 0, 1]),
+        (".jsonl", [["O", "B-PER", "I-PER"], [-100, -100, -100]], [0, 1, 2, -100, -100, -100]),
+        (".parquet", [[0, -100, 2], [-100, 0, 1]], [0, -100, 2, -100, 0, 1]),
+    ],
+)
+def test_listed_labels_name_numbers_by_their_positions(
+    suffix: str, tags: list[Any], expected: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_both(tmp_path, [{"a": ["x", "y", "z"], "y": of_row} for of_row in tags], suffix)
+    described = describe(tmp_path, **LISTED)
+    rows = loading.read(own_data.task("mine", described), tmp_path / "mine").rows["train"]
+    assert (described["labels"], rows.labels.tolist()) == (["O", "B-PER", "I-PER"], expected)
+    said = capsys.readouterr().err
+    as_positions = "column 'y' holds numbers, taken as positions in the labels: 0 is 'O', 1 is 'B-PER', 2 is 'I-PER'"
+    assert (as_positions in said) == ("O" not in tags[0])
+    assert (f"-100 for {expected.count(-100)} words" in said) == (-100 in expected)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_listed_labels_name_the_numbers_of_sentences_too(suffix: str, tmp_path: Path) -> None:
+    write_both(tmp_path, [{"a": "x", "y": y} for y in (1, 0, 1)], suffix)
+    described = describe(tmp_path, text="a", labels=["neg", "pos"])
+    rows = loading.read(own_data.task("mine", described), tmp_path / "mine").rows["validation"]
+    assert rows.labels.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "values", "message"),
+    [
+        (["neg", "pos"], [0, 2], r"row 1 \(from 0\) holds label 2, and there are 2 labels: 0 \(neg\) to 1 \(pos\)"),
+        (["neg", "pos"], [0, -1], r"row 1 \(from 0\) holds label -1, and there are 2 labels"),
+        (["neg", "pos"], ["neg", "1"], r"row 1 \(from 0\): unknown label '1': .*neg, pos"),
+        (["neg", "1"], ["neg", "0"], r"row 1 \(from 0\): unknown label '0': .*neg, 1"),
+        (["neg", "pos"], [-100, -100], r"row 0 \(from 0\) holds label -100, and there are 2 labels"),
+    ],
+)
+def test_numbers_that_name_no_label(labels: list[str], values: list[Any], message: str, tmp_path: Path) -> None:
+    write_both(tmp_path, [{"a": "x", "y": value} for value in values])
+    task = own_data.task("mine", describe(tmp_path, text="a", labels=labels))
+    with pytest.raises(UserError, match=rf"train.jsonl: column 'y': {message}"):
+        loading.read(task, tmp_path / "mine")
+
+
+def write_features(folder: Path, rows: list[dict[str, Any]], names: Any, splits: Any = ("train", "validation")) -> None:
+    """Write rows as `datasets` does, their labels `y` as ClassLabel, in lists where they are lists."""
+    import datasets
+
+    of_label: Any = datasets.ClassLabel(names=names)
+    features = datasets.Features(
+        {
+            "a": datasets.List(datasets.Value("string"))
+            if isinstance(rows[0]["a"], list)
+            else datasets.Value("string"),
+            "y": datasets.List(of_label) if isinstance(rows[0]["y"], list) else of_label,
+        }
+    )
+    folder.mkdir(exist_ok=True)
+    for split in splits:
+        datasets.Dataset.from_list(rows, features).to_parquet(str(folder / f"{split}.parquet"))
+
+
+def test_a_file_s_class_names_are_the_labels_in_their_order(tmp_path: Path) -> None:
+    write_features(tmp_path / "mine", [{"a": "x", "y": y} for y in (1, 0, 1)], ["yes", "no", "maybe"])
+    described = describe(tmp_path, text="a")
+    assert described["labels"] == ["yes", "no", "maybe"]
+    rows = loading.read(own_data.task("mine", described), tmp_path / "mine").rows["train"]
+    assert rows.labels.tolist() == [1, 0, 1]
+    # One file in another order of the same names: each is read by its own.
+    write_features(tmp_path / "mine", [{"a": "x", "y": y} for y in (1, 0, 2)], ["no", "yes", "so"], ["validation"])
+    described = describe(tmp_path, text="a")
+    assert described["labels"] == ["yes", "no", "maybe", "so"]
+    rows = loading.read(own_data.task("mine", described), tmp_path / "mine").rows["validation"]
+    assert rows.labels.tolist() == [0, 1, 3]
+
+
+def test_class_names_of_tags_and_what_a_recipe_lists(tmp_path: Path) -> None:
+    rows = [{"a": ["x", "y", "z"], "y": of_row} for of_row in TAGS]
+    write_features(tmp_path / "mine", rows, ["O", "B-PER", "I-PER"])
+    tags = {name: value for name, value in LISTED.items() if name != "labels"}
+    described = describe(tmp_path, **tags, metric="entity_f1")
+    assert (described["labels"], described["metrics"][0]) == (["O", "B-PER", "I-PER"], "entity_f1")
+    read = loading.read(own_data.task("mine", described), tmp_path / "mine").rows["train"]
+    assert read.labels.tolist() == [0, 1, 2, 0, 0, 1]
+    listed = describe(tmp_path, **tags, labels=["B-PER", "I-PER", "O"])  # by name
+    read = loading.read(own_data.task("mine", listed), tmp_path / "mine").rows["train"]
+    assert read.labels.tolist() == [2, 0, 1, 2, 2, 0]
+
+
+def test_class_names_that_are_numbers_and_hidden_labels(tmp_path: Path) -> None:
+    # `class_encode_column` names what it finds, also numbers; a list then says what these are.
+    write_features(tmp_path / "mine", [{"a": "x", "y": y} for y in (1, 0, 1)], ["0", "1"])
+    task = own_data.task("mine", describe(tmp_path, text="a", labels=["neg", "pos"]))
+    assert loading.read(task, tmp_path / "mine").rows["train"].labels.tolist() == [1, 0, 1]
+    write_features(tmp_path / "mine", [{"a": "x", "y": y} for y in (1, -1)], ["neg", "pos"])
+    with pytest.raises(UserError, match=r"train.parquet: column 'y' misses a label in row 1 \(from 0\)"):
+        describe(tmp_path, text="a")
+    write_features(tmp_path / "mine", [{"a": "x", "y": y} for y in (1, 0, 1)], ["neg", "pos"])
+    task = own_data.task("mine", describe(tmp_path, text="a", kind="regression"))
+    assert loading.read(task, tmp_path / "mine").rows["train"].labels.tolist() == [1.0, 0.0, 1.0]
+
+
+def test_nothing_but_words_without_a_label(tmp_path: Path) -> None:
+    write_both(tmp_path, [{"a": ["x"], "y": [-100]}])
+    with pytest.raises(UserError, match="column 'y' has no label at all"):
+        describe(tmp_path, text="a", kind="token")
