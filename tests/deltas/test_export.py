@@ -33,9 +33,9 @@ def ours(delta: Delta, base: Path, source: Path | None = None) -> np.ndarray:
     """The logits of the run on its validation split."""
     restored = restoring.restore(delta, str(base))
     examples = prepare(delta.run, str(base), source).evaluation["validation"]
-    forward = restored.forward()
-    found = score(forward, [examples], restored.task.kind, restored.network.first_position, torch.device("cpu"))
-    return found[0].logits
+    network, kind = restored.network, restored.task.kind
+    scored = score(restored.forward(), [examples], kind, network.first_position, torch.device("cpu"), network.lookups)
+    return scored[0].logits
 
 
 @torch.no_grad()
