@@ -156,6 +156,7 @@ def step_on_a_gpu(strategy: str, kind: str, family: str) -> tuple[Counts, Counts
         ("full", "token", "roberta", 0),
         ("layernorm_random", "choice", "albert", 0),
         ("lora", "regression", "electra", 0),
+        ("layernorm", "pair", "modernbert", 0),
         ("full", "pair", "deberta-v3", 3),  # relative positions, once for each length
     ],
 )

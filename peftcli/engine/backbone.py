@@ -207,8 +207,7 @@ def _fingerprint(tensors: dict[str, Tensor]) -> str:
 
 
 from transformers import AttentionInterface, AttentionMaskInterface  # noqa: E402  (registers the backbones' attention)
-from transformers.masking_utils import eager_mask  # noqa: E402
 
 AttentionInterface.register(ATTENTION, stream_attention)
 AttentionInterface.register(padded.ATTENTION, padded.padded_attention)
-AttentionMaskInterface.register(padded.ATTENTION, eager_mask)
+AttentionMaskInterface.register(padded.ATTENTION, padded.padded_mask)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from transformers.masking_utils import eager_mask
 
 from peftcli.engine.dropout import RunDropout, attention_dropout, restart
 from peftcli.engine.streams import Stream
@@ -52,6 +53,15 @@ def _encode_run(
     # lie behind them in the wide grid: it reads the last one.
     offset = (positions % longest).clamp(max=width - 1) + hidden.shape[1] - width
     return hidden.flatten(0, 1).index_select(0, positions // longest * hidden.shape[1] + offset)
+
+
+def padded_mask(**arguments: Any) -> Tensor:
+    """The mask that is added to scores [batch, heads, tokens, tokens], also where nothing is masked.
+
+    To see whether anything is, transformers would read the mask back, and wait for the device.
+    """
+    mask: Tensor = eager_mask(**{**arguments, "allow_is_bidirectional_skip": False})
+    return mask
 
 
 def padded_attention(
