@@ -52,7 +52,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         failed=_names(runs.outcomes, "failed"),
         damaged=_names(runs.outcomes, "damaged"),
         diverged=_names(runs.outcomes, "diverged"),
-        mixed=origin.mixed(outcome.origin for outcome in runs.outcomes),
+        mixed=(*origin.mixed(outcome.origin for outcome in runs.outcomes), *selection.computed_apart(runs.outcomes)),
         **_numbers(chosen, split, column.metric, view),
         **_parameters(chosen),
     )

@@ -1,12 +1,13 @@
 """What a reader of a table must know: how its numbers were made and chosen, and what is wrong or missing. No torch."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import origin
 from peftcli.report.statistics import describe
-from peftcli.report.table.selection import Outcome
+from peftcli.report.table.selection import COMPUTED, Outcome
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
@@ -22,6 +23,7 @@ def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         *_tasks(table),
         *_troubles(table),
         *_mixtures(outcomes),
+        *_computed(table, outcomes),
         *_copied(table),
         *recipe.notes,
     ]
@@ -124,6 +126,18 @@ def _mixtures(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 
 PLURALS = {"model": "models", "tokenizer": "tokenizers", "data": "sets of data"}
+
+
+def _computed(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Which devices and precisions the runs were computed with, where those are several; then which cells mix them."""
+    for key in COMPUTED:
+        counts = Counter(outcome.computed[key] for outcome in outcomes if key in outcome.computed)
+        if len(counts) < 2:
+            continue
+        shown = ", ".join(f"{value} ({count} run{'s' * (count > 1)})" for value, count in counts.most_common())
+        cells = [f"{cell.strategy} on {cell.column}" for cell in table.cells() if key in cell.mixed]
+        inside = f"; mixed within {_list(tuple(dict.fromkeys(cells)))}" if cells else ""
+        yield f"Several {key}s: {shown}{inside}. Equal runs are equal to the bit on one of them alone."
 
 
 def _copied(table: Table) -> Iterator[str]:

@@ -21,6 +21,10 @@ State = Literal["missing", "completed", "diverged", "failed", "damaged"]
 Scores = Mapping[str, Mapping[str, Any]]  # split -> metric -> fraction
 
 
+# What a run's last digits depend on, and at a low precision more than those.
+COMPUTED = ("device", "precision")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a planned run came to. `scores` are those of the evaluation that counts, empty unless the run completed.
@@ -46,6 +50,11 @@ class Outcome:
     def run(self) -> Run:
         """The run."""
         return self.planned.run
+
+    @property
+    def computed(self) -> Mapping[str, str]:
+        """The device the run was trained on, and the precision; without what its record does not say."""
+        return {key: str(self.environment[key]) for key in COMPUTED if self.environment.get(key)}
 
     def value(self, split: str, metric: str) -> float | None:
         """Return the metric on a split, as a fraction; None where the run left none."""
@@ -147,3 +156,9 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
         error=body["error"] or "",
         origin=origin.of(body),
     )
+
+
+def computed_apart(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+    """In which of device and precision runs that stand for one number differ."""
+    together = [outcome.computed for outcome in outcomes]
+    return tuple(key for key in COMPUTED if len({each[key] for each in together if key in each}) > 1)

@@ -100,3 +100,34 @@ def test_an_earlier_version_s_records_are_not_told_apart(tmp_path: Path) -> None
             own = READ if run.seed else {"fingerprint": "d1", "sizes": {"train": 10}}
             write(tmp_path, run, {"validation": {"accuracy": 0.5}}, data=own)
     assert not [note for note in tabulate(recipe, tmp_path).notes if note.startswith("Mixed")]
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "told"),
+    [
+        ("device", ("NVIDIA H100", "cpu"), "Several devices: cpu (5 runs), NVIDIA H100 (1 run)"),
+        ("precision", ("bfloat16", "float32"), "Several precisions: float32 (5 runs), bfloat16 (1 run)"),
+        ("precision", ("tf32", "float32"), "Several precisions: float32 (5 runs), tf32 (1 run)"),
+    ],
+)
+def test_several_devices_and_precisions_are_told_and_which_cells_mix_them(
+    key: str, values: tuple[str, str], told: str, tmp_path: Path
+) -> None:
+    recipe = small(tasks=["rte", "cola"], strategies=["full"], learning_rates=[1e-3], seeds=3)
+    with unsynced():
+        for run in runs(recipe):
+            environment = {"device": "cpu", "precision": "float32"}
+            environment[key] = values[0] if run.task == "rte" and run.seed == 1 else values[1]
+            write(tmp_path, run, {"validation": {"accuracy": 0.5}}, environment=environment)
+    table = tabulate(recipe, tmp_path)
+    (note,) = (note for note in table.notes if note.startswith("Several"))
+    assert note == f"{told}; mixed within full on rte. Equal runs are equal to the bit on one of them alone."
+    assert [cell.mixed for cell in table.cells()] == [(key,), ()]
+    for form in ("terminal", "markdown", "latex", "json", "html"):
+        assert values[0] in reporting.report(recipe, tmp_path, form), form
+
+
+def test_one_device_is_no_note(tmp_path: Path) -> None:
+    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3])
+    fill(recipe, tmp_path, lambda run: 0.5)
+    assert not [note for note in tabulate(recipe, tmp_path).notes if note.startswith("Several")]
