@@ -16,7 +16,7 @@ from peftcli.errors import UserError
 from peftcli.models import catalogue
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
-from tests.material import REAL, bert, needs_data, needs_minilm, run, write_split
+from tests.material import REAL, bert, describe, needs_data, needs_minilm, run, write_split, write_table
 
 SIZES = {
     "cola": (8551, 1043),
@@ -298,3 +298,20 @@ def test_a_limit_set_since_is_held_for_cached_data_too(tmp_path: Path) -> None:
     loading._tokenised.cache_clear()
     with pytest.raises(UserError, match="and the model takes 9: max_length 9 or less"):
         loading.prepare(run("demo"), str(changed))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_a_part_that_a_seed_draws_without_a_labelled_word_is_refused(seed: int, tmp_path: Path, model: str) -> None:
+    """One sentence of twelve has words: where a seed holds it out, nothing is left to train on, else to evaluate on."""
+    table = [{"words": ["the"] if at == 5 else [], "tags": ["O"] if at == 5 else []} for at in range(12)]
+    for split in ("train", "validation"):
+        write_table(tmp_path / "mine" / f"{split}.jsonl", table)
+    entry = {"text": "words", "label_column": "tags", "kind": "token", "labels": ["O", "B-X"]}
+    described = describe(tmp_path, **entry)
+    whole = run("mine").model_copy(update={"data": described, "seed": seed})
+    assert len(loading.prepare(whole, model, tmp_path / "mine").train.labels) == 1
+    halves = whole.protocol.model_copy(update={"validation_share": 0.5})
+    with pytest.raises(
+        UserError, match=rf"task mine, split (train|validation) \(as seed {seed} divides it\): not one word"
+    ):
+        loading.prepare(whole.model_copy(update={"protocol": halves}), model, tmp_path / "mine")

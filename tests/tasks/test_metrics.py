@@ -202,7 +202,16 @@ def test_a_metric_that_does_not_fit_is_refused_in_a_line(names, predictions, mes
 
 @pytest.mark.parametrize("label", ["PER", "X-PER", "B_PER", "o", ""])
 def test_labels_that_mark_no_entities_are_refused(label):
-    with pytest.raises(UserError, match=rf"entity_f1.*not '{label}'"):
+    with pytest.raises(UserError, match=rf"entity_f1.*not '{label}'$"):
+        entity_f1([label, "O"], ["O", "O"])
+
+
+@pytest.mark.parametrize(
+    ("label", "mend"),
+    [("1", r"labels: \[O, B-PER, \.\.\.\] in a recipe"), ("L-X", "L- and U- as E- and S-"), ("U-X", "as E- and S-")],
+)
+def test_labels_of_other_forms_are_refused_with_what_to_do(label, mend):
+    with pytest.raises(UserError, match=rf"entity_f1.*not '{label}': .*{mend}"):
         entity_f1([label, "O"], ["O", "O"])
 
 
