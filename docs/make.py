@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE, SCHEMA = ROOT / "docs/recipes.md", ROOT / "recipes/recipe.schema.json"
 
 SETTINGS = {  # training settings in the order of a run: what a learner looks for together stands together
-    "Optimizer": "optimizer betas epsilon weight_decay weight_decay_spares max_grad_norm precision",
+    "Optimizer": "optimizer betas epsilon weight_decay weight_decay_spares max_grad_norm precision compile",
     "Learning rate": "schedule warmup_ratio schedule_epochs",
     "Length": "epochs steps minimum_steps batch_size",
     "Examples": "max_length overlong max_train_samples drop_examples train_size validation_share validation_split "

@@ -43,7 +43,13 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
     Of `data` the longest batch is taken. Nothing is read of the model but its `config`. `dtype` is what it computes in.
     """
     longest = replace(data, train=longest_examples(data.train, runs[0].protocol.batch_size), evaluation={})
-    settings = {"steps": STEPS, "minimum_steps": None, "evaluate_every": f"{STEPS} steps", "dropout_until": 1.0}
+    settings = {
+        "steps": STEPS,
+        "minimum_steps": None,
+        "evaluate_every": f"{STEPS} steps",
+        "dropout_until": 1.0,
+        "compile": False,
+    }
     protocol = runs[0].protocol.model_copy(update=settings)
     runs = [run.model_copy(update={"protocol": protocol}) for run in runs]
     base = drawn(config, dtype)

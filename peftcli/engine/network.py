@@ -78,6 +78,9 @@ class Network(nn.Module):
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architecture(config["model_type"])
         self.first_position = first_position(config)
+        self.compiled: Callable[[dict[str, Tensor], dict[str, Tensor], Batch], Tensor] | None = (
+            None  # `compute`, if asked for
+        )
         self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
         self.stream, self.repeated = row.stream, row.shared
         head_parameters = heads.parameters(config, kind, labels, style)
@@ -172,6 +175,10 @@ class Network(nn.Module):
 
         `tensors` by pre-trained name, each shared or [runs, …]; `noise` are dropout's keys by buffer name.
         """
+        return (self.compiled or self.compute)(tensors, noise, batch)
+
+    def compute(self, tensors: dict[str, Tensor], noise: dict[str, Tensor], batch: Batch) -> Tensor:
+        """The same, operation by operation."""
         replaced = {self.module_name(name): tensor for name, tensor in tensors.items()} | noise | batch.lookups
         hidden = None
         if not self.stream:

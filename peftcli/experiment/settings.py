@@ -89,6 +89,9 @@ class Training(BaseModel):
     precision: Literal["auto", "float32", "tf32", "bfloat16", "float64"] = Field(
         description="What the model computes in, trained values aside; auto: bfloat16 on a GPU that has it, else float32."
     )
+    compile: bool = Field(
+        description="Whether torch.compile makes kernels for the network: fewer on a GPU, and sums in another order."
+    )
 
     # What the type of no single setting can say.
     @model_validator(mode="after")

@@ -30,6 +30,9 @@ def rehearse(model: str, run: Run, prepared: Prepared) -> None:
     task, device = prepared.task, torch.device("cpu")
     pooler = heads.uses_pooler(fetch_config(model), task.kind, run.protocol.head)
     loaded = backbone.load(model, pooler, torch.float32, device)
+    run = run.model_copy(
+        update={"protocol": run.protocol.model_copy(update={"compile": False})}
+    )  # takes longer than all of it
     longest = {split: _longest(examples) for split, examples in prepared.evaluation.items()}
     data = Data(_longest(prepared.train), longest, prepared.chooser, task.kind, prepared.label_names, task.metrics)
     try:

@@ -69,8 +69,8 @@ class Cost(TypedDict, total=False):
 class Environment(TypedDict, total=False):
     """Where a run was trained: versions by package, the device, its precision and threads, the source's commit.
 
-    `precision` is the one in fact used. On a GPU alone: its compute `capability`, and the versions of its driver, CUDA and
-    cuDNN.
+    `precision` is the one in fact used; `compiled` whether torch.compile made its kernels. On a GPU alone: its compute
+    `capability`, and the versions of its driver, CUDA and cuDNN.
     """
 
     packages: dict[str, str | None]
@@ -78,6 +78,7 @@ class Environment(TypedDict, total=False):
     machine: str
     device: str
     precision: str
+    compiled: bool
     capability: str | None
     driver: str | None
     cuda: str | None

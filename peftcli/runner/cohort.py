@@ -166,7 +166,7 @@ def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, settings:
         "evaluations": cast(list[Evaluation], history.evaluations),
         "cost": _cost(cohort, state),
         "environment": environment.describe(
-            cohort.device, device.resolve_precision(run.protocol.precision, cohort.device)
+            cohort.device, device.resolve_precision(run.protocol.precision, cohort.device), run.protocol.compile
         ),
         "data": {
             "fingerprint": prepared.fingerprint,
@@ -203,7 +203,9 @@ def _write_failed(run: Run, error: Exception, state: State | None, settings: Swe
         "training": [],
         "evaluations": [],
         "cost": None,
-        "environment": environment.describe(on, device.resolve_precision(run.protocol.precision, on)),
+        "environment": environment.describe(
+            on, device.resolve_precision(run.protocol.precision, on), run.protocol.compile
+        ),
         "data": None,
         "error": f"{type(error).__name__} {where}: {' '.join(str(error).split())}"[:2000],
     }

@@ -27,7 +27,7 @@ DRIVER = Path("/proc/driver/nvidia/version")  # what Linux says of the NVIDIA dr
 
 
 @lru_cache(maxsize=4)
-def describe(on: torch.device, precision: str) -> Environment:
+def describe(on: torch.device, precision: str, compiled: bool = False) -> Environment:
     """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},
@@ -36,6 +36,7 @@ def describe(on: torch.device, precision: str) -> Environment:
         "device": torch.cuda.get_device_name(on) if on.type == "cuda" else "cpu",
         **(_gpu(on) if on.type == "cuda" else {}),
         "precision": precision,
+        "compiled": compiled,
         "threads": torch.get_num_threads(),
         "commit": _commit(),
     }

@@ -9,7 +9,7 @@ import torch
 from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from peftcli.engine import fused, training
+from peftcli.engine import compiling, fused, training
 from peftcli.runner.costs import free_memory
 from tests.benchmarks import trainer
 from tests.benchmarks.timing import steps_seconds
@@ -54,7 +54,7 @@ def compiled(task: str, runs: int, on: torch.device, model: str, small: bool) ->
         members = cohort(task, "layernorm", on, model, runs, _seeds(runs))
         if name == "compiled":
             backend = "aot_eager" if small else "inductor"  # the latter takes minutes where it writes C++
-            members.network.__dict__["call"] = torch.compile(members.network.call, dynamic=True, backend=backend)
+            members.network.compiled = compiling.compiled(members.network.compute, backend)
         step = ours(members)
         first = steps_seconds(step, 1, on)
         seen[name] = {"first_seconds": round(first, 2), **cost(step, on, 1 if small else TIMED)}

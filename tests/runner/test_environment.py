@@ -24,6 +24,8 @@ def test_a_processor_and_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     described = environment.describe(torch.device("cpu"), "bfloat16")
     assert described["packages"] == {"torch": version("torch"), "numpy": version("numpy"), "no-such-package": None}
     assert (described["device"], described["precision"], described["threads"]) == ("cpu", "bfloat16", 3)
+    assert described["compiled"] is False
+    assert environment.describe(torch.device("cpu"), "bfloat16", True)["compiled"] is True
 
 
 def test_a_gpu_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
