@@ -44,7 +44,7 @@ def device_failed(error: BaseException) -> bool:
 
 
 def free_memory() -> None:
-    """Give back what no longer is in use, so that whoever comes next finds it in one piece."""
+    """Release memory that is no longer in use, so that whoever comes next finds it in one piece."""
     gc.collect()  # an error and the frames it went through hold each other
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
