@@ -15,6 +15,7 @@ def times(**changes: Any) -> dict[str, Any]:
         "hours": 0.07503,
         "process_start_seconds": 2.6,
         "walltime_seconds": 3600,
+        "too_large": [],
         "kinds": [kind, {**kind, "name": "a long name " * 5, "seconds": 9000.0, "fit": 0}],
         **changes,
     }

@@ -81,7 +81,7 @@ def test_one_run_trained_with_a_delta(peftcli: Command, work: Path) -> None:
 def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
     (work / "bad.yaml").write_text(RECIPE.format(model=work / "base").replace("label: y", "label: z"))
     for arguments, words in (
-        (("plan", "bad.yaml"), "recipe bad.yaml: task comments: unknown column 'z'"),
+        (("plan", "bad.yaml"), "train.csv: unknown column 'z': known: sentence1, sentence2, y"),
         (("apply", "gone.safetensors", "--out", "x"), "delta gone.safetensors does not exist"),
         (("apply", "gone.safetensors", "--out", "x", "--format", "onnx"), "unknown value of --format 'onnx'"),
     ):

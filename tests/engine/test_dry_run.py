@@ -59,14 +59,20 @@ def on_pretend_gpu(strategies: Iterable[str], count: int, dtype: torch.dtype) ->
 
 @needs_pretend
 @pytest.mark.parametrize(
-    "count", [2, pytest.param(1, marks=pytest.mark.whole), pytest.param(5, marks=pytest.mark.whole)]
+    ("strategies", "count", "dtype"),
+    [
+        (("layernorm", "random", "mixout"), 2, torch.bfloat16),
+        pytest.param(WIDE, 2, torch.bfloat16, marks=pytest.mark.whole),
+        pytest.param(WIDE, 1, torch.float32, marks=pytest.mark.whole),
+    ],
 )
-@pytest.mark.parametrize("dtype", [torch.bfloat16, pytest.param(torch.float32, marks=pytest.mark.whole)])
-def test_a_dry_run_counts_what_a_step_holds(count: int, dtype: torch.dtype) -> None:
-    held = run_apart(on_pretend_gpu, WIDE, count, dtype)
-    for strategy in WIDE:
-        counted = dry_run.peaks(runs(strategy, count), data(), config(), dtype).training
-        assert counted == pytest.approx(held[strategy], rel=0.15), strategy
+def test_a_dry_run_counts_what_a_step_holds(strategies: tuple[str, ...], count: int, dtype: torch.dtype) -> None:
+    held = run_apart(on_pretend_gpu, strategies, count, dtype)
+    ratios = {
+        strategy: dry_run.peaks(runs(strategy, count), data(), config(), dtype).training / held[strategy]
+        for strategy in strategies
+    }
+    assert all(0.85 <= ratio <= 1.15 for ratio in ratios.values()), ratios
 
 
 @pytest.mark.parametrize("strategy", ["layernorm", "random", "full"])

@@ -222,7 +222,7 @@ def test_a_group_out_of_memory_goes_on_in_smaller_cohorts(
     onward = "from what was last saved" if place == "update" else "from there"
     said = capfd.readouterr().err
     assert f"out of memory at step 5: going on {onward} with 2 runs together\n" in said
-    assert cohort_size.pinned(tmp_path / "out", unit.sweep) == fits
+    assert cohort_size.pinned(tmp_path / "out", unit.sweep) == cohort_size.Pin(fits)
     # By size of cohort: the four runs came to the step that failed, and what is left of them goes on from there.
     log = [[int(number) for number in line.split()] for line in (tmp_path / "log").read_text().splitlines()]
     steps = {size: [step for runs_together, step in log if runs_together == size] for size in (4, 2, 1)}

@@ -54,7 +54,7 @@ def test_a_smaller_size_that_was_pinned_since_holds(tmp_path: Path, monkeypatch:
     file = tmp_path / "assignment.json"
     file.write_text(assignments.encode(Assignment(whole, SweepSettings("minilm", tmp_path), False, 1, 1)))
     assert started(file, monkeypatch) == 0
-    cohort_size.pin(tmp_path, "a-sweep", 2)
+    cohort_size.pin(tmp_path, "a-sweep", cohort_size.Pin(2))
     assert started(file, monkeypatch) == 0
     assert [unit.cohorts for unit in units] == [(tuple(RUNS),), (tuple(RUNS[:2]), tuple(RUNS[2:]))]
     assert units[1].wanted == whole.wanted

@@ -16,7 +16,10 @@ from peftcli.models import hub
 from tests import hub_server
 from tests.material import write_split
 
-ROWS = {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "label": [0, 1, 0]}
+ROWS = {
+    "rte": {"sentence1": ["a", "b", "c"], "sentence2": ["d", "e", "f"], "label": [0, 1, 0]},
+    "cb": {"premise": ["a", "b", "c"], "hypothesis": ["d", "e", "f"], "label": [0, 1, 0]},
+}
 READ = """
 import json, sys
 from peftcli.tasks import registry as tasks
@@ -35,8 +38,8 @@ PREPARE = "import sys; from datasets import load_dataset; load_dataset('nyu-mll/
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     root = tmp_path_factory.mktemp("hub")
     for split in ("train", "validation"):
-        write_split(root / "glue" / "rte", split, ROWS)
-        write_split(root / "made", split, ROWS)
+        write_split(root / "glue" / "rte", split, ROWS["rte"])
+        write_split(root / "made", split, ROWS["cb"])
         (root / "super_glue" / "cb" / split).mkdir(parents=True)
         (root / "made" / f"{split}-00000-of-00001.parquet").rename(root / "super_glue" / "cb" / split / "0000.parquet")
     configs = "".join(f"  - {{split: {split}, path: rte/{split}-*}}\n" for split in ("train", "validation"))
@@ -63,21 +66,21 @@ def python(code: str, *arguments: str, home: Path, **environment: str) -> tuple[
     return done.stdout.strip(), done.stderr.strip()
 
 
-BOTH = json.dumps({"train": ROWS, "validation": ROWS})
+BOTH = {task: json.dumps({"train": rows, "validation": rows}) for task, rows in ROWS.items()}
 
 
 @pytest.mark.parametrize("task", ["rte", "cb"])
 def test_what_was_downloaded_is_found_without_a_network(server: str, tmp_path: Path, task: str) -> None:
-    assert python(READ, task, home=tmp_path, HF_ENDPOINT=server) == (BOTH, "")
-    assert python(READ, task, home=tmp_path, HF_HUB_OFFLINE="1") == (BOTH, "")
+    assert python(READ, task, home=tmp_path, HF_ENDPOINT=server) == (BOTH[task], "")
+    assert python(READ, task, home=tmp_path, HF_HUB_OFFLINE="1") == (BOTH[task], "")
 
 
 def test_what_datasets_prepared_is_found_without_a_network(server: str, tmp_path: Path) -> None:
     _, trouble = python(PREPARE, home=tmp_path, HF_ENDPOINT=server)
     assert list(tmp_path.rglob("glue-train.arrow")), trouble
     (tmp_path / "hub").rename(tmp_path / "gone")
-    assert python(READ, "rte", home=tmp_path, HF_HUB_OFFLINE="1") == (BOTH, "")
-    assert python(READ, "rte", home=tmp_path, HF_ENDPOINT="http://127.0.0.1:9") == (BOTH, "")
+    assert python(READ, "rte", home=tmp_path, HF_HUB_OFFLINE="1") == (BOTH["rte"], "")
+    assert python(READ, "rte", home=tmp_path, HF_ENDPOINT="http://127.0.0.1:9") == (BOTH["rte"], "")
 
 
 def test_nothing_listens(tmp_path: Path) -> None:

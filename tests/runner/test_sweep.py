@@ -66,7 +66,7 @@ def test_out_of_memory_trains_fewer_together_and_pins_that(
     assert swept(recipe, tmp_path / "out", size=None) == 0
     assert sizes == [4, 2, 2]
     assert "\nout of memory at step 2: going on from there with 2 runs together\n" in capsys.readouterr().err
-    assert sizing.pinned(tmp_path / "out", sizing.sweep_id(runs(recipe))) == 2
+    assert sizing.pinned(tmp_path / "out", sizing.sweep_id(runs(recipe))) == sizing.Pin(2)
     for record in (tmp_path / "out" / "demo").iterdir():
         record.unlink()
     assert swept(recipe, tmp_path / "out", size=None) == 0
@@ -170,7 +170,7 @@ def test_whatever_says_that_memory_ran_out_pins_a_smaller_size(
 ) -> None:
     shortage.install(monkeypatch, "forward", 2, 2, error)
     assert swept(recipe, tmp_path / "out", size=None) == 0
-    assert sizing.pinned(tmp_path / "out", sizing.sweep_id(runs(recipe))) == 2
+    assert sizing.pinned(tmp_path / "out", sizing.sweep_id(runs(recipe))) == sizing.Pin(2)
 
 
 def test_in_float64_halved_runs_end_as_undisturbed_ones(recipe: Path, tmp_path: Path) -> None:
