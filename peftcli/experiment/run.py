@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -42,11 +43,17 @@ class Run(BaseModel):
             filled["options"] = run["options"] | {k: v for k, v in earlier.items() if k not in run["options"]}
         return filled
 
-    @property
+    @cached_property  # asked for again and again: a plan of a few hundred runs would spend a third of its time on it
     def id(self) -> str:
         """A short hash of the canonical form."""
         # 64 bits: among a million runs, two that differ share an id with a chance of 3e-8. `find` compares the fields too.
         return hashlib.sha256(canonical(self.canonical_fields())).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same run with some fields changed, and so an id of its own."""
+        copy = super().model_copy(update=update, deep=deep)
+        vars(copy).pop("id", None)  # pydantic copies what was worked out before, too
+        return copy
 
     def canonical_fields(self) -> dict[str, Any]:
         """What the id is made from: the run without the fields that have their value of `schema.json`.

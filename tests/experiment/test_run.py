@@ -10,6 +10,7 @@ from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.strategies import registry
+from tests import tiny
 
 
 def run(strategy: str = "layernorm", options: dict[str, Any] | None = None, **fields: Any) -> Run:
@@ -117,3 +118,12 @@ def test_describe_names_what_differs() -> None:
     assert run("spafit", {"groups": "4-9", "variant": "II"}).describe() == (
         "rte spafit:groups=4+9,variant=II lr=0.001 seed=0"
     )
+
+
+def test_a_changed_copy_has_an_id_of_its_own() -> None:
+    run = tiny.run("lora", seed=1)
+    first = run.id
+    copy = run.model_copy(update={"seed": 2})
+    assert copy.id == tiny.run("lora", seed=2).id != first
+    assert run.id == run.model_copy().id == run.model_copy(deep=True).id == first
+    assert run == tiny.run("lora", seed=1), "what was worked out is no part of a run"
