@@ -23,7 +23,7 @@ test: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm and not whole"
 
 # With the whole cross products (every strategy, kind of task and family), of which `make test` runs a covering part. Of the lives on
-# a pretend GPU a twentieth, every strategy on every family; all of them with PEFTCLI_LIVES=1, which takes hours.
+# a pretend GPU one in fifty; all of them with PEFTCLI_LIVES=1, which takes hours.
 test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 

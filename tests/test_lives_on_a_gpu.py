@@ -1,6 +1,7 @@
 """Cohorts of every strategy, kind and family live their whole life on the pretend GPU, and leave what they leave elsewhere."""
 
 import os
+import random
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -17,8 +18,8 @@ from tests.lives import Case
 pytestmark = [pretend.needs_pretend, needs_fork]
 
 PRECISIONS = ("float32", "bfloat16")
-# Of all lives, which are 5,720: two hours of a processor.
-SHARE = float(os.environ.get("PEFTCLI_LIVES", "0.05"))
+# Of all lives, which are 5,720: hours of a processor.
+SHARE = float(os.environ.get("PEFTCLI_LIVES", "0.02"))
 # By the way they go through the encoder: on a stream, on a stream through shared layers, padded.
 PATHS = {
     "stream": ("bert", "roberta", "distilbert", "electra, narrow embeddings"),
@@ -99,16 +100,16 @@ def test_a_strategy_s_variants_end_as_on_a_processor(tmp_path: Path) -> None:
 
 
 @pytest.mark.whole
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("family", backbones.CONFIGS)
+@pytest.mark.timeout(7200)
 @pytest.mark.parametrize("strategy", COVERING)
-def test_every_life_ends_as_on_a_processor(strategy: str, family: str, tmp_path: Path) -> None:
-    """Every strategy on every family: one of the twenty ways they have in common, or all with PEFTCLI_LIVES=1."""
-    ways = list(product((1, 3), tiny.KINDS, PRECISIONS))
-    turn = list(COVERING).index(strategy) + 7 * list(backbones.CONFIGS).index(family)
-    step = min(len(ways), max(1, round(1 / SHARE)))
-    chosen = ways[turn % step :: step]
-    cases = [Case(strategy, runs, kind, family, precision) for runs, kind, precision in chosen]
+def test_more_lives_end_as_on_a_processor(strategy: str, tmp_path: Path) -> None:
+    """A part of all lives of a strategy, drawn once and for all; every one of them with PEFTCLI_LIVES=1."""
+    ways = list(product((1, 3), tiny.KINDS, backbones.CONFIGS, PRECISIONS))
+    random.Random(strategy).shuffle(ways)
+    cases = [
+        Case(strategy, runs, kind, family, precision)
+        for runs, kind, family, precision in ways[: max(1, round(SHARE * len(ways)))]
+    ]
     assert compare(cases, tmp_path) == []
 
 
