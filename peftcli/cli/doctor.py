@@ -39,7 +39,7 @@ def doctor(
         if all(item["ready"] for item in report["ready"] if item["name"] in described):
             report["needs"] = examination.needs(loaded, output, cohort, device)
         # Counted only where it will be asked for: it takes some seconds a kind of run.
-        if gpu_memory is not None or examination.on_gpu(device):
+        if gpu_memory is not None or report["machine"]["device"] != "cpu":
             report["gpu_memory"] = gpu.describe(loaded, output, data_dir, gpu_memory)
         report["notes"] = examination.notes(loaded)
     report["problems"] = examination.problems(report)

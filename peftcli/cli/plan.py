@@ -72,12 +72,8 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
     states |= outlook.states
     # Whether the sweep will have a GPU is not asked, since that takes torch; without a pin it is counted as if not.
     decided = cohort_size.choose(output, runs, cohort, on_gpu=False)
-    groups = planning.cohorts(runs, decided.cohort)
-    # A kind of which a GPU's memory holds fewer is cut further; `together` is asked where there is such a kind.
-    sizes = [
-        len(part) for group in groups
-        for part in (planning.cohorts(group, decided.together(group[0])) if decided.sizes else [group])
-    ]  # fmt: skip
+    groups = planning.alike(runs)
+    sizes = [len(part) for group in groups for part in planning.cut(group, decided.together(group[0]))]
     return {
         "title": recipe.title,
         "model": recipe.model,

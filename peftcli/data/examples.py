@@ -35,6 +35,11 @@ class Examples:
         """Word pieces of each sequence, [sequences]."""
         return np.diff(self.starts)
 
+    @property
+    def example_lengths(self) -> Array:
+        """Word pieces of each example, its sequences together, [examples]."""
+        return np.add.reduceat(self.lengths, np.arange(0, len(self.lengths), self.group))
+
     def take(self, chosen: Array) -> "Examples":
         """Return the chosen examples, in that order."""
         sequences = (chosen[:, None] * self.group + np.arange(self.group)).reshape(-1)

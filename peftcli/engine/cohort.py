@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -88,7 +87,7 @@ class Cohort:
         """Real tokens of all runs in their batches before a step."""
         count, size = 0, self.training.batch_size
         for run, data in zip(self.runs, self.data, strict=True):
-            lengths = np.add.reduceat(data.train.lengths, np.arange(0, len(data.train.lengths), data.train.group))
+            lengths = data.train.example_lengths
             epoch = -(-len(data.train) // size)  # steps
             started = [chosen(run.seed, at, len(data.train), size) for at in range(step - step % epoch, step)]
             count += step // epoch * int(lengths.sum()) + sum(int(lengths[picked].sum()) for picked in started)

@@ -20,6 +20,7 @@ def compiled(call: Callable[..., Tensor], backend: Any = None) -> Callable[..., 
     fast = torch.compile(call, dynamic=True, backend=backend or BACKEND)
 
     def run(*inputs: Any) -> Tensor:
+        """What the compiled function returns."""
         try:
             # Else two sizes that happen to be equal in the first batch are taken for one, and the next batch compiles anew.
             with shapes.patch(use_duck_shape=False):  # type: ignore[attr-defined]

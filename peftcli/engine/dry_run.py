@@ -72,8 +72,7 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
 
 def longest_examples(examples: Examples, count: int) -> Examples:
     """The `count` examples with the most word pieces, or all where there are fewer."""
-    pieces = np.add.reduceat(examples.lengths, np.arange(0, len(examples.lengths), examples.group))
-    return examples.take(np.argsort(-pieces, kind="stable")[:count])
+    return examples.take(np.argsort(-examples.example_lengths, kind="stable")[:count])
 
 
 def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
@@ -99,12 +98,12 @@ def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
 def shapes_alone(root: Any) -> None:
     """Replace every tensor that is reached from an object by one on the meta device, in place; what shared memory still does."""
     storages: dict[int, torch.UntypedStorage] = {}
-    replaced: dict[
-        int, tuple[Tensor, Tensor]
-    ] = {}  # by identity: the tensor (kept, so that no other gets its number), its stand-in
+    # By identity: the tensor (kept, so that no other one gets its number) and its stand-in.
+    replaced: dict[int, tuple[Tensor, Tensor]] = {}
     seen: set[int] = set()
 
     def stand_in(tensor: Tensor) -> Tensor:
+        """The tensor on the meta device, one for all places that hold it."""
         if id(tensor) not in replaced:
             storage = tensor.untyped_storage()
             shared = storages.setdefault(storage._cdata, torch.UntypedStorage(storage.nbytes(), device="meta"))
@@ -116,6 +115,7 @@ def shapes_alone(root: Any) -> None:
         return replaced[id(tensor)][1]
 
     def visit(value: Any) -> Any:
+        """The object with its tensors replaced; a new one only where it is a tensor or a tuple."""
         if isinstance(value, Tensor):
             return stand_in(value)
         if isinstance(value, tuple) and not hasattr(value, "_fields"):
@@ -123,18 +123,25 @@ def shapes_alone(root: Any) -> None:
         if id(value) in seen:
             return value
         seen.add(id(value))
-        if isinstance(value, dict):
-            value.update({key: visit(item) for key, item in value.items()})
-        elif isinstance(value, list):
+        if isinstance(value, list):
             value[:] = [visit(item) for item in value]
-        elif isinstance(value, nn.Module) or (is_dataclass(value) and not isinstance(value, type)):
-            vars(value).update({key: visit(item) for key, item in vars(value).items()})
+        elif (parts := _parts(value)) is not None:
+            parts.update({key: visit(item) for key, item in parts.items()})
         return value
 
     visit(root)
     # The functions refer to each other, so they would keep what they saw until Python next looks for such circles.
     replaced.clear()
     storages.clear()
+
+
+def _parts(value: Any) -> dict[str, Any] | None:
+    """What a dictionary, a module or a dataclass's object holds by name, to read or to replace; None of anything else."""
+    if isinstance(value, dict):
+        return value
+    return (
+        vars(value) if isinstance(value, nn.Module) or (is_dataclass(value) and not isinstance(value, type)) else None
+    )
 
 
 class LiveBytes(TorchDispatchMode):
@@ -159,24 +166,13 @@ class LiveBytes(TorchDispatchMode):
                 self._count(value)
             elif id(value) not in seen:
                 seen.add(id(value))
-                if isinstance(value, dict):
-                    waiting += value.values()
-                elif isinstance(value, list | tuple):
+                if isinstance(value, list | tuple):
                     waiting += value
-                elif isinstance(value, nn.Module) or (is_dataclass(value) and not isinstance(value, type)):
-                    waiting += vars(value).values()
+                elif (parts := _parts(value)) is not None:
+                    waiting += parts.values()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        keywords = kwargs or {}
-        if (
-            func is torch.ops.aten._to_copy.default
-            and args[0].device == META
-            and keywords.get("device") == torch.device("cpu")
-        ):
-            return torch.zeros(
-                args[0].shape, dtype=keywords.get("dtype") or args[0].dtype
-            )  # read back: there are no values
-        result = func(*args, **keywords)
+        result = func(*args, **(kwargs or {}))
         for leaf in pytree.tree_leaves(result):
             if isinstance(leaf, Tensor):
                 self._count(leaf)

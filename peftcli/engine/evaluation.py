@@ -158,7 +158,7 @@ def _batches(splits: Sequence[Examples], tokens: int) -> Iterator[list[Array]]:
 
     Like lengths together leave few filler tokens; the longest come first, so memory runs out at once or not at all.
     """
-    lengths = [np.add.reduceat(s.lengths, np.arange(0, len(s.lengths), s.group)) for s in splits]
+    lengths = [split.example_lengths for split in splits]
     orders = [np.argsort(-of_run, kind="stable") for of_run in lengths]
     size = max(map(len, orders))
     # A shorter split repeats its last example to the length of the longest; `_in_order` counts repeats once.

@@ -138,8 +138,7 @@ def _stretch(picked: Array, rank: int, size: int) -> Array:
 
 def _tokens(examples: Examples, picked: Array) -> int:
     """How many tokens these examples have, all sequences of a group counted."""
-    lengths = np.add.reduceat(examples.lengths, np.arange(0, len(examples.lengths), examples.group))
-    return int(lengths[picked].sum())
+    return int(examples.example_lengths[picked].sum())
 
 
 def _losses(examples: Examples, picked: Array) -> int:

@@ -48,7 +48,8 @@ class Pin:
 
     def together(self, run: Run) -> int:
         """How many runs like this one train together at most."""
-        return min(self.cohort, self.sizes.get(kind(run), self.cohort))
+        # A kind is a hash: not asked for where no kind has a size of its own.
+        return min(self.cohort, self.sizes.get(kind(run), self.cohort)) if self.sizes else self.cohort
 
 
 def kind(run: Run) -> str:

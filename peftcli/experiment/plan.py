@@ -114,11 +114,21 @@ def cohorts(runs: Iterable[Run], size: int) -> list[tuple[Run, ...]]:
 
     The grouping looks at the whole recipe, never at what is done already, so the runs a run trains with are always the same.
     """
+    return [part for group in alike(runs) for part in cut(group, size)]
+
+
+def alike(runs: Iterable[Run]) -> list[tuple[Run, ...]]:
+    """Group runs alike in all but learning rate and seed: all that may train together."""
     # By key, not by neighbourhood: the recipe's order puts runs that are alike apart where entries repeat.
-    alike: dict[str, list[Run]] = {}
+    groups: dict[str, list[Run]] = {}
     for run in runs:
-        alike.setdefault(run.cohort_key(), []).append(run)
-    return [tuple(group[at : at + size]) for group in alike.values() for at in range(0, len(group), size)]
+        groups.setdefault(run.cohort_key(), []).append(run)
+    return [tuple(group) for group in groups.values()]
+
+
+def cut(runs: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:
+    """A cohort in parts of at most `size` runs."""
+    return [runs[start : start + size] for start in range(0, len(runs), size)]
 
 
 def _protocol(recipe: Recipe) -> tuple[protocols.Protocol, str] | None:

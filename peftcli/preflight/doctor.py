@@ -111,11 +111,6 @@ def refused(recipe: Recipe, data_dir: Path | None, findings: dict[str, Any]) -> 
     return refused + refusals.check(recipe.model, runs, source, allow_other_data=False)
 
 
-def on_gpu(asked: str | None) -> bool:
-    """Whether runs would train on a GPU here. Raises UserError for a device that cannot be used."""
-    return devices.choose(asked).type == "cuda"
-
-
 def notes(recipe: Recipe) -> list[str]:
     """Say what a user should know of the recipe's model."""
     try:

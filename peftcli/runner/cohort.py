@@ -72,9 +72,10 @@ def run_cohort(
         if costs.device_failed(error):
             said = first_line(error, sys.maxsize)
             raise UserError(f"the device failed ({said}): run the command again to go on") from error
-        paths = [_write_failed(run, error, state, settings) for run in runs if len(runs) == 1]
-        if paths and parallel.size() == 1:
-            return paths
+        if len(runs) == 1:
+            failed = _write_failed(runs[0], error, state, settings)
+            if parallel.size() == 1:
+                return [failed]
         raise broken(error, state, checkpoints, kept) from error
 
 

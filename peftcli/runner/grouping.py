@@ -18,7 +18,6 @@ from peftcli.experiment.cohort_size import Footprint, Pin
 from peftcli.experiment.run import Run, canonical
 from peftcli.models import catalogue
 from peftcli.models.files import fetch_config
-from peftcli.runner import work
 from peftcli.runner.work import SweepSettings, WorkUnit
 
 if TYPE_CHECKING:
@@ -54,14 +53,13 @@ def decide(
 
 def cut(runs: Sequence[Run], settings: SweepSettings, decided: Pin) -> list[tuple[Run, ...]]:
     """Group runs as is decided; on a processor no more together than the memory of their trained values allows."""
-    groups = plan.cohorts(runs, len(runs))  # all that may train together
     gpu = on_gpu(settings)
 
     def size(run: Run) -> int:
         together = decided.together(run)
         return together if gpu else cohort_size.limit(together, parameters.run_columns(settings.model, run))
 
-    return [cohort for group in groups for cohort in plan.cohorts(group, size(group[0]))]
+    return [cohort for group in plan.alike(runs) for cohort in plan.cut(group, size(group[0]))]
 
 
 def settle(unit: WorkUnit, settings: SweepSettings) -> WorkUnit:
@@ -75,7 +73,7 @@ def settle(unit: WorkUnit, settings: SweepSettings) -> WorkUnit:
     decided = _with_sizes(pinned, unit.runs, settings) if on_gpu(settings) else pinned
     if decided != pinned:
         cohort_size.pin(settings.output, unit.sweep, decided)
-    parts = [part for cohort in unit.cohorts for part in work.cut(cohort, decided.together(cohort[0]))]
+    parts = [part for cohort in unit.cohorts for part in plan.cut(cohort, decided.together(cohort[0]))]
     return unit.part(tuple(parts))
 
 

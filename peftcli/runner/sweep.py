@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from peftcli import files, records
 from peftcli.engine import parallel
-from peftcli.experiment import cohort_size
+from peftcli.experiment import cohort_size, plan
 from peftcli.experiment.cohort_size import Pin
 from peftcli.experiment.run import Run
 from peftcli.records import Record
@@ -15,7 +15,7 @@ from peftcli.runner.broken import Broken
 from peftcli.runner.cohort import run_cohort
 from peftcli.runner.progress import Progress
 from peftcli.runner.snapshots import Snapshot
-from peftcli.runner.work import SweepSettings, WorkUnit, cut
+from peftcli.runner.work import SweepSettings, WorkUnit
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Waiting:
 
     def cut(self, size: int) -> list["Waiting"]:
         """The cohort in parts of at most `size` runs."""
-        return [replace(self, runs=part) for part in cut(self.runs, size)]
+        return [replace(self, runs=part) for part in plan.cut(self.runs, size)]
 
 
 class Regroup(Exception):

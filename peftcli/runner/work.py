@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from peftcli import records
+from peftcli.experiment import plan
 from peftcli.experiment.run import Run
 
 
@@ -66,16 +67,11 @@ class WorkUnit:
     def cut(self, size: int, cohorts: Sequence[tuple[Run, ...]] | None = None) -> "WorkUnit":
         """The same unit with its cohorts (or only these of them) in parts of at most `size` runs."""
         larger = self.cohorts if cohorts is None else cohorts
-        return self.part(tuple(part for runs in larger for part in cut(runs, size)))
+        return self.part(tuple(part for runs in larger for part in plan.cut(runs, size)))
 
     def part(self, cohorts: tuple[tuple[Run, ...], ...]) -> "WorkUnit":
         """The same unit cut down to some of its cohorts."""
         return WorkUnit(cohorts, self.wanted & {run.id for cohort in cohorts for run in cohort}, self.sweep)
-
-
-def cut(runs: tuple[Run, ...], size: int) -> list[tuple[Run, ...]]:
-    """A cohort in parts of at most `size` runs."""
-    return [runs[start : start + size] for start in range(0, len(runs), size)]
 
 
 def missing(runs: Sequence[Run], settings: SweepSettings, retry_failed: bool) -> frozenset[str]:
