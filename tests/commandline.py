@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -77,11 +78,22 @@ class Fresh(Ended):
 def fresh(*commands: Sequence[object]) -> Fresh:
     """Run commands one after another in a process that has imported nothing yet."""
     arguments = json.dumps([[*map(str, command)] for command in commands])
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run([sys.executable, "-c", PROGRAM, arguments], capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done, seconds = _timed([sys.executable, "-c", PROGRAM, arguments])
     err, _, last = done.stderr.strip().rpartition("\n")
     seen = ast.literal_eval(last)
     codes, heavy = seen[: len(commands)], tuple(seen[len(commands) :])
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Fresh(max(codes), done.stdout, err, heavy, seconds)
+
+
+def yardstick() -> float:
+    """Return the seconds of processor time that a new interpreter takes here to import pydantic, typer and yaml."""
+    return _timed([sys.executable, "-c", "import pydantic.main, typer.main, yaml"])[1]
+
+
+def _timed(command: list[str]) -> tuple[subprocess.CompletedProcess[str], float]:
+    # With its bytecode kept, as an installed program has it after its first start.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return done, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

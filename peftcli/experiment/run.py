@@ -43,18 +43,20 @@ class Run(BaseModel):
             filled["options"] = run["options"] | {k: v for k, v in earlier.items() if k not in run["options"]}
         return filled
 
-    @cached_property  # asked for again and again: a plan of a few hundred runs would spend a third of its time on it
+    @cached_property
     def id(self) -> str:
         """A short hash of the canonical form."""
         # 64 bits: among a million runs, two that differ share an id with a chance of 3e-8. `find` compares the fields too.
-        return hashlib.sha256(canonical(self.canonical_fields())).hexdigest()[:16]
+        return hashlib.sha256(canonical(self.canonical_fields)).hexdigest()[:16]
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """The same run with some fields changed, and so an id of its own."""
         copy = super().model_copy(update=update, deep=deep)
-        vars(copy).pop("id", None)  # pydantic copies what was worked out before, too
+        for worked_out in ("id", "canonical_fields"):  # pydantic copies what was worked out before, too
+            vars(copy).pop(worked_out, None)
         return copy
 
+    @cached_property  # a plan asks for it several times a run, and would spend a third of its time on it
     def canonical_fields(self) -> dict[str, Any]:
         """What the id is made from: the run without the fields that have their value of `schema.json`.
 
@@ -70,12 +72,12 @@ class Run(BaseModel):
 
     def cohort_key(self) -> str:
         """What the runs of one cohort have in common, as text: everything but learning rate and seed."""
-        shared = {key: value for key, value in self.canonical_fields().items() if key not in ("learning_rate", "seed")}
+        shared = {key: value for key, value in self.canonical_fields.items() if key not in ("learning_rate", "seed")}
         return canonical(shared).decode()
 
     def describe(self) -> str:
         """One line for a person: task, strategy with the options that were set, learning rate, seed."""
-        chosen = self.canonical_fields()["options"].items()
+        chosen = self.canonical_fields["options"].items()
         # Lists as on the command line: layers=1+2+3.
         options = ",".join(f"{k}={'+'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in chosen)
         strategy = f"{self.strategy}:{options}" if options else self.strategy

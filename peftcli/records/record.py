@@ -120,7 +120,7 @@ def find(output: Path, run: Run) -> Record | None:
             return None
         raise UserError(f"{file}: {error}; move it away to train this run again") from None
     try:
-        same = record.id == run.id and record.run.canonical_fields() == run.canonical_fields()
+        same = record.id == run.id and record.run.canonical_fields == run.canonical_fields
     except ValidationError:
         same = False
     if not same:

@@ -5,25 +5,23 @@ A report reads them last, after a night of training; each command that loads a r
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from peftcli.errors import UserError, unknown
 from peftcli.experiment import plan
 from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import task_of
-from peftcli.report import figures
-from peftcli.report.claims import naming
-from peftcli.report.claims import spec as claim_spec
-from peftcli.report.claims.gathering import gather
-from peftcli.report.claims.spec import Claim
-from peftcli.report.figures.spec import KINDS
 from peftcli.report.table import build, layout, published, selection, spec
 from peftcli.report.table.layout import TaskColumn
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Table
 from peftcli.tasks import registry as tasks
+
+if TYPE_CHECKING:
+    from peftcli.report.claims.spec import Claim
+    from peftcli.report.figures.spec import FigureSpec
 
 Part = TypeVar("Part", Recipe, Entry)
 
@@ -34,10 +32,11 @@ def check(recipe: Recipe, names: bool = True) -> None:
     `names`: also what the table, a figure or a claim calls a strategy, a task, a metric, a learning rate or an option
     must be there. Of a recipe that was narrowed on the command line that is not asked: its whole is reported on.
     """
-    where = f"recipe {recipe.path.name}"
     view = spec.read(recipe)
     published.read_beside(recipe, view)
-    claims, drawn = claim_spec.read(recipe), figures.parse_all(recipe.figures, f"{where}: figures")
+    # What judges and draws is imported for a recipe that has something to judge or to draw: it is half of a start.
+    claims = _claims(recipe) if recipe.claims else []
+    drawn = _figures(recipe) if recipe.figures else []
     if not names:
         return
     try:
@@ -49,13 +48,22 @@ def check(recipe: Recipe, names: bool = True) -> None:
         raise
     table = _tabulate(recipe, outcomes)
     _check_table(recipe, table, outcomes)
-    study = figures.Study(recipe, outcomes, Path())
-    for figure in drawn:
-        try:
-            KINDS[figure.kind].read(figure, study)
-        except UserError as error:
-            raise UserError(f"{where}: figure {figure.name}: {error}") from None
-    _check_claims(recipe, claims, table)
+    if drawn:
+        _check_figures(recipe, drawn, outcomes)
+    if claims:
+        _check_claims(recipe, claims, table)
+
+
+def _claims(recipe: Recipe) -> "list[Claim]":
+    from peftcli.report.claims import spec
+
+    return spec.read(recipe)
+
+
+def _figures(recipe: Recipe) -> "list[FigureSpec]":
+    from peftcli.report import figures
+
+    return figures.parse_all(recipe.figures, f"recipe {recipe.path.name}: figures")
 
 
 def _nothing_run(recipe: Recipe) -> list[Outcome]:
@@ -112,8 +120,24 @@ def _words(column: str, metrics: Iterable[str]) -> list[str]:
     return [column, *(f"{column}.{metric}" for metric in metrics)]
 
 
-def _check_claims(recipe: Recipe, claims: Sequence[Claim], table: Table) -> None:
+def _check_figures(recipe: Recipe, drawn: "Sequence[FigureSpec]", outcomes: Sequence[Outcome]) -> None:
+    """Refuse a figure of a strategy, a task, a learning rate or an option that there is not. Raises UserError."""
+    from peftcli.report import figures
+    from peftcli.report.figures.spec import KINDS
+
+    study = figures.Study(recipe, outcomes, Path())
+    for figure in drawn:
+        try:
+            KINDS[figure.kind].read(figure, study)
+        except UserError as error:
+            raise UserError(f"recipe {recipe.path.name}: figure {figure.name}: {error}") from None
+
+
+def _check_claims(recipe: Recipe, claims: "Sequence[Claim]", table: Table) -> None:
     """Refuse a claim about a strategy, a column, an option or another recipe that there is not. Raises UserError."""
+    from peftcli.report.claims import naming
+    from peftcli.report.claims.gathering import gather
+
     others: dict[str, Table] = {}
     for claim in claims:
         for name in claim.tables:

@@ -111,11 +111,13 @@ def test_data_with_a_row_missing_is_refused(peftcli: Command, tmp_path: Path) ->
     ],
 )
 def test_start_up_is_quick_and_imports_nothing_heavy(arguments: list[str], seconds: float) -> None:
-    # Others may be at work on the machine: the quickest of three counts, and one that is quick is enough.
+    # Others may be at work on the machine: the quickest of three counts, and one that is quick is enough. A slow machine
+    # is given more: what a bare interpreter needs for the libraries every command starts with was 0.22 s where the
+    # bounds were set.
     for _ in range(3):
         process = commandline.fresh(arguments)
         assert (process.code, process.heavy) == (0, ())
-        if process.seconds < seconds:
+        if process.seconds < seconds * max(1.0, commandline.yardstick() / 0.22):
             return
     assert "coverage" in sys.modules, "slow without coverage, which counts every line that is run"
 

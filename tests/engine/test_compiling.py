@@ -62,8 +62,8 @@ def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_compiled_run_has_an_id_of_its_own_and_an_uncompiled_one_the_id_it_always_had() -> None:
     plain, fast = tiny.run("layernorm"), tiny.run("layernorm", compile=True)
-    assert "compile" not in plain.canonical_fields()["protocol"]
-    assert fast.canonical_fields()["protocol"]["compile"] is True
+    assert "compile" not in plain.canonical_fields["protocol"]
+    assert fast.canonical_fields["protocol"]["compile"] is True
     assert fast.id != plain.id
     assert fast.cohort_key() != plain.cohort_key()  # so that they never train together
 

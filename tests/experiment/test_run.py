@@ -32,7 +32,7 @@ def test_ids_do_not_change_with_time() -> None:
 
 
 def test_fields_at_their_frozen_value_are_no_part_of_an_id() -> None:
-    fields = run().canonical_fields()
+    fields = run().canonical_fields
     assert fields == {
         "schema": 1,
         "model": "bert-base-uncased",
@@ -49,9 +49,9 @@ def test_fields_at_their_frozen_value_are_no_part_of_an_id() -> None:
 
 def test_a_changed_default_changes_the_ids_it_changes() -> None:
     changed = run(training={"batch_size": 32})
-    assert changed.canonical_fields()["protocol"] == {"batch_size": 32}
+    assert changed.canonical_fields["protocol"] == {"batch_size": 32}
     assert changed.id != run().id
-    assert run(options={"embedding": True}).canonical_fields()["options"] == {"embedding": True}
+    assert run(options={"embedding": True}).canonical_fields["options"] == {"embedding": True}
 
 
 def test_a_new_field_at_its_frozen_value_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
