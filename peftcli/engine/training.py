@@ -142,12 +142,13 @@ def _choose(cohort: Cohort, state: State, run: int) -> None:
         return
     evaluation = next(e for e in reversed(history.evaluations) if e["split"] == cohort.data[run].chooser)
     value = evaluation[training.metric or cohort.data[run].metrics[0]]
-    if history.best is None or value > history.best:
-        history.best, history.best_step, history.without_gain = value, state.step, 0
+    gain = history.best is None or value > history.best
+    # A tie is no gain, so patience runs on; but it may be the evaluation to go back to.
+    history.without_gain = 0 if gain else history.without_gain + 1
+    if gain or (training.ties == "last" and value == history.best):
+        history.best, history.best_step = value, state.step
         if state.best is not None:
             state.best[run] = state.flat.detach()[run]
-    else:
-        history.without_gain += 1
     patience = training.early_stopping
     if state.step >= cohort.schedules[run].total or (patience and history.without_gain >= patience):
         history.ended = state.step

@@ -66,7 +66,12 @@ class Run(BaseModel):
         frozen = _schema()
         # `data` is None for a task of the registry, and must not be in its id.
         whole = self.model_dump(exclude_none=True)
-        whole["protocol"] = _without(self.protocol.model_dump(), frozen["training"])
+        protocol = _without(self.protocol.model_dump(), frozen["training"])
+        # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone
+        # back to.
+        if not self.protocol.restore_best:
+            protocol.pop("ties", None)
+        whole["protocol"] = protocol
         whole["options"] = _without(self.options, frozen["options"].get(self.strategy, {}))
         return {"schema": frozen["schema"], **whole}
 

@@ -63,6 +63,9 @@ class Training(BaseModel):
         description="Stop after so many evaluations without a gain; needs restore_best."
     )
     restore_best: bool = Field(description="Go back to the weights of the best evaluation at the end.")
+    ties: Literal["first", "last"] = Field(
+        description="Which of several equally good evaluations is the best one, where the best is gone back to."
+    )
     metric: str | None = Field(
         description="The metric that chooses the best evaluation and learning rate; null: the task's first."
     )

@@ -9,6 +9,7 @@ import torch
 
 from peftcli.engine import training
 from peftcli.engine.batches import chosen
+from peftcli.report.table import selection
 from tests import tiny
 
 LOOPS = {
@@ -109,6 +110,30 @@ def test_outputs_are_kept_of_the_evaluation_that_counts(restored):
     for history, scored, step in zip(state.histories, state.scored, steps, strict=True):
         of_step = next(entry for entry in history.evaluations if entry["step"] == step)
         assert scored["validation"].loss == of_step["loss"]
+
+
+def test_of_equally_good_evaluations_the_first_or_the_last_is_gone_back_to():
+    """At a rate that changes no answer all evaluations have one accuracy; the weights go on moving all the same."""
+    kept = {}
+    for ties in ("first", "last"):
+        settings = {"steps": 8, "evaluate_every": "2 steps", "restore_best": True, "ties": ties}
+        run = tiny.run("full", 1e-7, metric="accuracy", **settings)
+        kept[ties] = tiny.trained(tiny.cohort(tiny.backbone("bert"), [run], "pair"))
+        history = kept[ties].histories[0]
+        assert len({e["accuracy"] for e in history.evaluations}) == 1
+        steps, counted = [e["step"] for e in history.evaluations], {"first": 2, "last": 8}[ties]
+        assert (steps, history.best_step) == ([2, 4, 6, 8], counted)
+        chosen = selection.counted(history.evaluations, run.protocol, "accuracy")
+        assert chosen["validation"]["step"] == counted, "a report reads the evaluation whose weights were kept"
+    assert not torch.equal(kept["first"].flat, kept["last"].flat)
+
+
+@pytest.mark.parametrize("ties", ["first", "last"])
+def test_a_tie_is_no_gain(ties):
+    settings = {"steps": 20, "evaluate_every": "1 step", "restore_best": True, "early_stopping": 3, "ties": ties}
+    run = tiny.run("full", 1e-7, metric="accuracy", **settings)
+    history = tiny.trained(tiny.cohort(tiny.backbone("bert"), [run], "pair")).histories[0]
+    assert history.ended == 4  # the first evaluation, and three without a gain
 
 
 @pytest.mark.parametrize("strategy", ["full", "lora", "random", "mixout"])

@@ -109,11 +109,13 @@ def test_what_the_papers_state_is_what_is_used() -> None:
     freezing = ("freezing", "described")
     assert (value(*freezing, "batch_size"), value(*freezing, "evaluate_every")) == (8, "0.1 epochs")
     assert (value(*freezing, "schedule"), value(*freezing, "validation_share")) == ("constant", 0.2)
+    assert (value(*freezing, "ties"), value("freezing", "released", "ties")) == ("last", "last")
     assert value(*freezing, "share", "cola", "random") == 0.001
     assert value(*freezing, "embedding", "cola", "layernorm") is True
     effectiveness = ("effectiveness", "described")
     assert (value(*effectiveness, "metric", "mrpc"), value(*effectiveness, "max_length")) == ("mean_accuracy_f1", 256)
     assert value(*effectiveness, "metric", "stsb") == "mean_pearson_spearman"
+    assert (value(*effectiveness, "ties"), value("effectiveness", "released", "ties")) == ("first", "first")
     spafit = ("spafit", "released")
     assert (value(*spafit, "batch_size", "mnli"), value(*spafit, "batch_size", "cola")) == (8, 16)
     assert (value(*spafit, "rank", "cola", "spafit"), value(*spafit, "alpha", "cola", "lora")) == (64, 128.0)

@@ -90,8 +90,16 @@ def _other_settings() -> dict[str, Any]:
         "max_train_samples": 5, "dropout": 0.0, "dropout_until": 0.5, "head": "linear", "precision": "float32",
         "compile": True,
     }  # fmt: skip
-    assert set(found) == set(NAMES) - {"early_stopping"}  # which needs restore_best too
+    assert set(found) == set(NAMES) - {"early_stopping", "ties"}  # which need restore_best too
     return found
+
+
+def test_the_choice_among_equal_evaluations_is_part_of_a_run_that_goes_back_to_the_best() -> None:
+    restored = {"restore_best": True}
+    assert run(training={**restored, "ties": "last"}).id != run(training=restored).id
+    assert run(training={**restored, "ties": "first"}).id == run(training=restored).id
+    # Elsewhere no weights are chosen in training, and scores are chosen when reporting.
+    assert run(training={"ties": "last"}).id == run().id
 
 
 def test_company_leaves_learning_rate_and_seed_out() -> None:

@@ -91,7 +91,8 @@ def reported_split(split: str, training: Training) -> str:
 def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric: str) -> dict[str, Mapping[str, Any]]:
     """Return each split's evaluation that counts: the best by `metric` where best weights are restored, else the last.
 
-    The best is the first of the highest on the first validation split; other splits count as evaluated at that step.
+    The best is the highest on the first validation split, of equal ones the first or the last (`ties`); other splits
+    count as evaluated at that step.
     """
     if not evaluations:
         return {}
@@ -100,8 +101,9 @@ def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric
     candidates = [e for e in evaluations if e["split"] == choosing and metric in e]
     if not training.restore_best or not candidates:
         return {evaluation["split"]: evaluation for evaluation in evaluations}  # the last of each split
-    # max() takes the first of equals, as training does when it keeps the best weights.
-    step = max(candidates, key=lambda evaluation: evaluation[metric])["step"]
+    # As training does when it keeps the best weights; max() takes the first of equals.
+    ordered = candidates if training.ties == "first" else reversed(candidates)
+    step = max(ordered, key=lambda evaluation: evaluation[metric])["step"]
     counting: dict[str, Mapping[str, Any]] = {}
     for evaluation in evaluations:
         if evaluation["step"] == step:

@@ -39,6 +39,20 @@ def test_the_last_evaluation_counts_unless_the_best_is_restored() -> None:
     assert selection.counted([], restoring, "accuracy") == {}
 
 
+def test_of_equal_evaluations_the_first_or_the_last_counts() -> None:
+    last = planned(restore_best=True, ties="last").run.protocol
+    both = [*EVALUATIONS[:4], *({"step": n, "split": "test", "accuracy": n / 10} for n in (1, 2, 3, 4))]
+    assert {split: e["step"] for split, e in selection.counted(both, last, "accuracy").items()} == {
+        "validation": 3,
+        "test": 3,
+    }
+    # Exactly as stored: one unit in the last place is no tie.
+    nearly = [*EVALUATIONS[:2], {"step": 3, "split": "validation", "accuracy": 0.7999999999999999}]
+    assert selection.counted(nearly, last, "accuracy")["validation"]["step"] == 2
+    single = planned(ties="last").run.protocol  # no best is gone back to: the last evaluation, as ever
+    assert selection.counted(EVALUATIONS, single, "accuracy")["validation"]["step"] == 4
+
+
 def test_the_test_split_counts_where_the_best_validation_is() -> None:
     both: list[dict[str, Any]] = [
         *EVALUATIONS[:4],
