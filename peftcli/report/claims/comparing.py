@@ -130,7 +130,7 @@ def best_or_worst(check: Best | Worst, evidence: Evidence) -> Finding:
 
 
 class Mostly(Check):
-    """Rows of `strategy` beat the row of `than` with the same `match` in more than this share of comparisons."""
+    """Rows of `strategy` beat (or equal) the row of `than` with the same `match` in more than a share of comparisons."""
 
     kind: Literal["mostly"] = Field(description="Rows are better than their counterparts in most comparisons.")
     strategy: str = Field(description="The strategy whose rows are said to be better.")
@@ -139,20 +139,26 @@ class Mostly(Check):
     share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.5, description="The fraction of comparisons that more than must be won."
     )
+    or_equal: bool = Field(False, description="Whether equal as printed counts as won.")
 
 
 @judges(Mostly)
 def mostly(check: Mostly, evidence: Evidence) -> Finding:
     """Judge whether rows are better than their counterparts in more than a share of the comparisons."""
+
+    def holds(one: float, other: float) -> bool:
+        return one >= other if check.or_equal else one > other
+
     steps = []
     for key in evidence.columns(check.on):
         others = evidence.rows([check.than], key)
         for one in evidence.rows([check.strategy], key):
             # The counterpart is the other strategy's row with the same options, the best where several are left.
             same = [o for o in others if all(o.options.get(m) == one.options.get(m) for m in check.match)]
-            steps.append(step(one, best(same, "mean"), evidence.name(key), "mean", lambda a, b: a > b))
+            steps.append(step(one, best(same, "mean"), evidence.name(key), "mean", holds))
     needed = int(check.share * len(steps)) + 1  # strictly more than the share
-    rule = f"better in more than {check.share:.0%} of {len(steps)} comparisons: {won(steps)} won"
+    better = "better or equal" if check.or_equal else "better"
+    rule = f"{better} in more than {check.share:.0%} of {len(steps)} comparisons: {won(steps)} won"
     return count(steps, needed, rule, tested(steps, "mean"))
 
 

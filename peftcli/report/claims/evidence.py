@@ -19,7 +19,7 @@ class Number:
 
     `row` is its row's index; `label` and `column_label` are the table's words for its strategy and its column. `values`
     are by seed, None for printed numbers. `trouble` says why it cannot be used (None: it can); `copied` that the authors
-    took it from another paper.
+    took it from another paper; `diverged` is how many of its runs ended without a value.
     """
 
     table: int
@@ -40,6 +40,7 @@ class Number:
     baseline: float | None = None
     trouble: Verdict | None = None
     copied: bool = False
+    diverged: int = 0
 
     @property
     def key(self) -> Key:

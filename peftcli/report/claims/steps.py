@@ -99,3 +99,14 @@ def count(steps: Sequence[Step], needed: int, rule: str, test: str) -> Finding:
     if won(steps) + len(open_steps) < needed or not open_steps:
         return Finding("does not hold", rule, tuple(steps), test)
     return Finding(open_steps[0].reason, rule, tuple(steps), test)
+
+
+def lacking(*numbers: Number | None) -> Verdict | None:
+    """Say why numbers cannot be tested, which takes a mean and a deviation; None where they can, or one is absent."""
+    measures: tuple[Measure, Measure] = ("mean", "std")
+    return next((reason for n in numbers if n for m in measures if (reason := n.undecided(m))), None)
+
+
+def mean_and_std(number: Number) -> str:
+    """Return both as printed: "52.8±2.0"."""
+    return f"{number.text('mean')}±{number.text('std')}"

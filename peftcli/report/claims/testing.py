@@ -1,4 +1,4 @@
-"""Checks that test: overlap, Welch, nearness to the majority class, falling columns, rank correlations."""
+"""Checks that test: overlap, Welch, falling columns, rank correlations."""
 
 import itertools
 import math
@@ -8,8 +8,19 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Key, Measure, Number, best
-from peftcli.report.claims.spec import LEVEL, MEASURE, ONE_OR_SEVERAL, TAKE, Check, Level, Strategies, Take, judges
-from peftcli.report.claims.steps import AS_PRINTED, SLACK, conclude, everywhere, step, takers, undecided, why_not
+from peftcli.report.claims.spec import LEVEL, MEASURE, ONE_OR_SEVERAL, Check, Level, Strategies, judges
+from peftcli.report.claims.steps import (
+    AS_PRINTED,
+    SLACK,
+    conclude,
+    everywhere,
+    lacking,
+    mean_and_std,
+    step,
+    takers,
+    undecided,
+    why_not,
+)
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
 from peftcli.report.statistics import describe, significance
 from peftcli.report.statistics.significance import Test
@@ -79,7 +90,7 @@ def _by_welch(
     for key in evidence.columns(check.on):
         column, other = evidence.name(key), best(evidence.rows([check.than], key), "mean")
         for one in takers(check.strategies, "best", evidence, key, "mean"):
-            reason = _lacking(one, other)
+            reason = lacking(one, other)
             if one is None or other is None or reason is not None:
                 steps.append(undecided(column, reason))
                 continue
@@ -88,36 +99,9 @@ def _by_welch(
                 one.mean, one.std, one.n or 0, other.mean, other.std, other.n or 0, ddof=one.ddof, other_ddof=other.ddof
             )
             p_value = "" if test.p_value is None or math.isnan(test.p_value) else f", p = {test.p_value:.2g}"
-            words = f"{column}: {one.label} {_mean_and_std(one)}, {other.label} {_mean_and_std(other)}{p_value}"
+            words = f"{column}: {one.label} {mean_and_std(one)}, {other.label} {mean_and_std(other)}{p_value}"
             steps.append(Step(words, *judged(column, one, other, test)))
     return steps
-
-
-class NearMajority(Check):
-    """Each of `strategies` is within `deviations` of its own standard deviations of the majority class."""
-
-    kind: Literal["near majority"] = Field(description="Strategies are hardly better than the majority class.")
-    strategies: Strategies = Field(description="The strategies said to be near it.")
-    deviations: Annotated[float, Field(gt=0)] = Field(
-        description="The most they may be from it, in their own standard deviations."
-    )
-    take: Take = Field("best", description=TAKE)
-
-
-@judges(NearMajority)
-def near_majority(check: NearMajority, evidence: Evidence) -> Finding:
-    """Judge whether strategies are within some of their own standard deviations of the majority class."""
-    steps = []
-    for key in evidence.columns(check.on):
-        for one in takers(check.strategies, check.take, evidence, key, "mean"):
-            reason = _lacking(one)
-            if one is None or one.baseline is None or reason is not None:
-                steps.append(undecided(evidence.name(key), reason))
-                continue
-            near = abs(one.mean - one.baseline) <= check.deviations * one.std + SLACK  # type: ignore[operator]
-            majority = f"majority class {one.baseline:.{one.decimals}f}"
-            steps.append(Step(f"{evidence.name(key)}: {one.label} {_mean_and_std(one)}, {majority}", near))
-    return conclude(steps, f"within {check.deviations:g} standard deviations of the majority class", AS_PRINTED)
 
 
 class Descends(Check):
@@ -209,13 +193,3 @@ def _correlated(test: Test, sign: int, level: float, words: str) -> Step:
     holds = sign * test.statistic > 0 and test.p_value < level
     note = f"; {test.note}" if test.note else ""
     return Step(f"{words}: rho = {test.statistic:.3f}, p = {test.p_value:.2g}, n = {test.n}{note}", holds)
-
-
-def _lacking(*numbers: Number | None) -> Verdict | None:
-    """Say why numbers cannot be tested, which takes a mean and a deviation; None where they can, or one is absent."""
-    measures: tuple[Measure, Measure] = ("mean", "std")
-    return next((reason for n in numbers if n for m in measures if (reason := n.undecided(m))), None)
-
-
-def _mean_and_std(number: Number) -> str:
-    return f"{number.text('mean')}±{number.text('std')}"
