@@ -41,7 +41,7 @@ def install(
             raise error()
         losses = loss_of(cohort, flat, at, batch)
         if place == "backward" and short(len(flat), at):
-            losses.register_hook(fail)
+            losses.task.register_hook(fail)
         return losses
 
     def half_an_update(flat: Tensor, gradient: Tensor, moments: Moments, at: int, *rest: Any) -> None:

@@ -40,6 +40,19 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What each run minimises at a step, [runs] each: its `task`'s loss and its strategy's `penalty`, where it has one."""
+
+    task: Tensor
+    penalty: Tensor | None
+
+    @property
+    def total(self) -> Tensor:
+        """Both together, [runs]."""
+        return self.task if self.penalty is None else self.task + self.penalty
+
+
+@dataclass(frozen=True)
 class Cohort:
     """Runs ready to train together. Everything here stays as it is while they train; `State` is what moves."""
 
@@ -105,18 +118,16 @@ class Cohort:
         assert all(on) or not any(on), "runs of a cohort have the same number of steps an epoch"
         return self.network.noise(self.sites, keys, batch) if on[0] else ({}, site_keys(keys, 1)[0])
 
-    def loss(self, flat: Tensor, step: int, batch: Batch) -> Tensor:
-        """Each run's training loss at a step, [runs], its strategy's penalty included; a slice's part of it."""
+    def loss(self, flat: Tensor, step: int, batch: Batch) -> Loss:
+        """Each run's training loss at a step; a slice's part of it."""
         noise, keys = self.noise(step, batch)
         moment = Moment(step, True, keys)
         kind = self.data[0].kind
         outputs = self.network.call(self.assembly.tensors(flat, moment), noise, batch)
-        loss = run_losses(task_outputs(outputs, kind), batch, kind)
-        tuning = self.assembly.tuning
-        if tuning.penalty is None:
-            return loss
+        task = run_losses(task_outputs(outputs, kind), batch, kind)
+        penalty = self.assembly.tuning.penalty
         # Every process adds the penalty to its slice's part, and the parts are summed.
-        return loss + tuning.penalty(self.assembly.values(flat), moment) / parallel.size()
+        return Loss(task, penalty and penalty(self.assembly.values(flat), moment) / parallel.size())
 
     def forward(self, flat: Tensor, step: int) -> Callable[[Batch], Tensor]:
         """The network at these values, for evaluation: no dropout."""

@@ -34,9 +34,10 @@ class State:
     """What moves while a cohort trains; with the cohort it is all that is needed to go on.
 
     `flat`, `moments` and `best` (the best evaluation's values, where they are restored) are [runs, n]; `pending` the
-    training losses [runs] of the steps since the last one written down; `tokens` counts real tokens computed; `seconds`
-    and `peak_memory_bytes` are what all of it took so far, whichever processes did it. It moves inside `changing` alone,
-    so whoever holds its `lock` can save it, in the middle of an evaluation too, unless it is `torn`.
+    task's losses [runs] of the steps since the last one written down, `penalties` the strategy's of the same steps, where
+    it has one; `tokens` counts real tokens computed; `seconds` and `peak_memory_bytes` are what all of it took so far,
+    whichever processes did it. It moves inside `changing` alone, so whoever holds its `lock` can save it, in the middle
+    of an evaluation too, unless it is `torn`.
     """
 
     flat: Tensor
@@ -47,6 +48,7 @@ class State:
     tokens: int = 0
     slots: int = 0  # tokens computed, those that only fill up shorter runs included
     pending: list[Tensor] = field(default_factory=list)
+    penalties: list[Tensor] = field(default_factory=list)
     scored: list[dict[str, Scored]] = field(default_factory=list)
     seconds: float = 0.0
     peak_memory_bytes: int | None = None  # the largest of its parts; None on a processor
@@ -74,7 +76,7 @@ class State:
         """
         rows = list(chosen)
 
-        def cut(tensor: Tensor) -> Tensor:  # [runs, n] or, of pending losses, [runs]
+        def cut(tensor: Tensor) -> Tensor:  # [runs, n] or, of pending losses and penalties, [runs]
             if tensor.ndim == 1:
                 return tensor[rows]
             return torch.cat([tensor[rows, :0], *(tensor[rows, start:stop] for start, stop in columns)], dim=1)
@@ -98,5 +100,6 @@ class State:
             moments=Moments(change(self.moments.mean), change(self.moments.square)),
             best=None if self.best is None else change(self.best),
             pending=[change(losses) for losses in self.pending],
+            penalties=[change(penalties) for penalties in self.penalties],
             lock=Lock(),
         )

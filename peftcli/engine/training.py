@@ -49,14 +49,15 @@ def train(cohort: Cohort, state: State) -> Iterator[State]:
 def advance(cohort: Cohort, state: State) -> None:
     """Make one update of every run that has not ended, and write the loss down where it is due."""
     batch = cohort.batch(state.step)
-    loss = cohort.loss(state.flat, state.step, batch)  # [runs]
+    loss = cohort.loss(state.flat, state.step, batch)
     if state.flat.numel():
         # A run's loss depends on its own row alone, so the sum's gradient holds every run's.
-        loss.sum().backward()
+        loss.total.sum().backward()
         assert state.flat.grad is not None
         # Before clipping: a norm is of the whole batch's gradient, not of a process's part.
         parallel.add(state.flat.grad)
-    whole = parallel.add(loss.detach())
+    task = parallel.add(loss.task.detach())  # [runs]
+    penalty = None if loss.penalty is None else parallel.add(loss.penalty.detach())
     with state.changing():
         if state.flat.numel():
             gradient = state.flat.grad
@@ -64,7 +65,9 @@ def advance(cohort: Cohort, state: State) -> None:
             optimizer.clip(gradient, cohort.training.max_grad_norm)
             _update(cohort, state, gradient)
             state.flat.grad = None
-        state.pending.append(whole)
+        state.pending.append(task)
+        if penalty is not None:
+            state.penalties.append(penalty)
         state.tokens += batch.tokens
         state.slots += batch.slots
         state.step += 1
@@ -93,25 +96,28 @@ def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
 
 def _write_losses(cohort: Cohort, state: State) -> None:
     """Write down the mean loss since the last time, where a run's schedule says so, and find runs that diverged."""
-    if not any(schedule.logged(state.step) for schedule in cohort.schedules):
+    if not any(state.step in schedule.losses for schedule in cohort.schedules):
         return
     # Losses stay on the device until now: reading one at every step would make the processor wait for the GPU.
-    losses = torch.stack(state.pending).double().cpu()  # [steps, runs]
+    parts = {"loss": torch.stack(state.pending).double().cpu()}  # [steps, runs]
+    if state.penalties:  # apart, or a curve would show gates that close as a task that is learnt
+        parts["penalty"] = torch.stack(state.penalties).double().cpu()
+    bad_steps = ~torch.isfinite(torch.stack(list(parts.values())).sum(0))
     finite = torch.isfinite(state.flat.detach().sum(1)).cpu()
     first = state.step - len(state.pending)
     for run, (history, schedule) in enumerate(zip(state.histories, cohort.schedules, strict=True)):
         if history.ended is not None:
             continue
-        bad = (~torch.isfinite(losses[:, run])).nonzero()[:, 0]  # the steps
+        bad = bad_steps[:, run].nonzero()[:, 0]  # the steps
         if len(bad) or not finite[run]:
             history.diverged = history.ended = first + int(bad[0]) + 1 if len(bad) else state.step
             continue
+        means = {name: float(losses[:, run].mean()) for name, losses in parts.items()}
         rate = cohort.runs[run].learning_rate * schedule.rate(state.step - 1)
-        epoch = state.step / schedule.epoch
-        history.training.append(
-            {"step": state.step, "epoch": epoch, "loss": float(losses[:, run].mean()), "learning_rate": rate}
-        )
+        when = {"step": state.step, "epoch": state.step / schedule.epoch}
+        history.training.append({**when, **means, "learning_rate": rate})
     state.pending.clear()
+    state.penalties.clear()
 
 
 def _evaluate_due(cohort: Cohort, state: State) -> None:

@@ -5,12 +5,15 @@ from math import ceil
 
 from peftcli.experiment.settings import Training
 
-LOGGED = 200  # training losses kept in a record, at most about so many
+LOGGED = 200  # training losses kept in a record, about so many: more where there are more evaluations
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """One run's timing in steps: `total` updates, `epoch` of them an epoch, the first `warmup` rising, zero at `horizon`."""
+    """One run's timing in steps: `total` updates, `epoch` of them an epoch, the first `warmup` rising, zero at `horizon`.
+
+    After the updates of `losses` the mean training loss of all since the last of them is written down.
+    """
 
     total: int
     epoch: int
@@ -18,6 +21,7 @@ class Schedule:
     horizon: int
     decays: bool
     evaluations: frozenset[int]
+    losses: frozenset[int]
     dropout_steps: int
 
     def rate(self, step: int) -> float:
@@ -34,10 +38,6 @@ class Schedule:
         # The first updates of each epoch have dropout, its last do not.
         return step % self.epoch < self.dropout_steps
 
-    def logged(self, step: int) -> bool:
-        """Whether the training loss is written down after so many updates."""
-        return step % max(1, ceil(self.total / LOGGED)) == 0 or step == self.total or step in self.evaluations
-
 
 def schedule(training: Training, examples: int) -> Schedule:
     """Work out a run's timing from its settings and its number of training examples."""
@@ -47,24 +47,40 @@ def schedule(training: Training, examples: int) -> Schedule:
     total = max(total, training.minimum_steps or 0)
     # A schedule longer than the run stops above zero; one that is shorter stays at zero.
     horizon = ceil(training.schedule_epochs * epoch) if training.schedule_epochs else total
+    number, unit = training.evaluate_every.split()
+    interval = max(1.0, float(number) * (epoch if unit.startswith("epoch") else 1))
     return Schedule(
         total,
         epoch,
         ceil(training.warmup_ratio * horizon),
         horizon,
         training.schedule == "linear",
-        frozenset(_evaluations(training.evaluate_every, epoch, total)),
+        frozenset(_every(interval, total) | {total}),
+        frozenset(_losses(interval, total)),
         ceil(training.dropout_until * epoch),
     )
 
 
-def _evaluations(every: str, epoch: int, total: int) -> list[int]:
-    """After how many updates to evaluate; the last one always among them."""
-    number, unit = every.split()
-    interval = float(number) * (epoch if unit.startswith("epoch") else 1)
-    if interval <= 1:
-        return list(range(1, total + 1))
+def _every(interval: float, total: int) -> set[int]:
+    """The updates at which whole intervals end."""
     # Ten intervals of 0.1 epochs are one epoch, though ten times 0.1 may fall short of 1 by a rounding.
     count = int(total / interval + 1e-9)
-    # Short intervals may fall on one update: it is evaluated once.
-    return sorted({min(total, max(1, round(k * interval))) for k in range(1, count + 1)} | {total})
+    # Short intervals may end at one update, which counts once.
+    return {min(total, max(1, round(k * interval))) for k in range(1, count + 1)}
+
+
+def _losses(interval: float, total: int) -> set[int]:
+    """After how many updates to write the mean loss down: equal stretches, whole numbers of them between evaluations.
+
+    A mean over one step beside a mean over eighty would make curves saw-tooth, so what is left over at the end is a
+    stretch only where it is at least half of one.
+    """
+    if total < 2 * LOGGED:  # stretches of one step here and two steps there would be anything but equal
+        return set(range(1, total + 1))
+    parts = max(1, round(LOGGED * interval / total))
+    stretch = interval / parts
+    ends = {total}
+    for evaluated in sorted({0} | _every(interval, total)):
+        within = (evaluated + round(part * stretch) for part in range(parts))
+        ends |= {end for end in within if 0 < end <= total - stretch / 2}
+    return ends

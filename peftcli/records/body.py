@@ -28,9 +28,13 @@ class Step(TypedDict):
 
 
 class TrainingLoss(Step, total=False):
-    """The loss of one batch (nats, or a squared error) and the learning rate of that update."""
+    """The task's mean loss (nats, or a squared error) over the updates since the entry before, and this one's learning rate.
+
+    `penalty` is the mean of the strategy's, where it has one. Older records have it in the loss, and no `penalty`.
+    """
 
     loss: float | None
+    penalty: float | None
     learning_rate: float
 
 

@@ -55,7 +55,10 @@ class Snapshot:
 def origin_of(cohort: Cohort, data: Sequence[str], tokenizers: Sequence[str]) -> Origin:
     """What a cohort's state is trained from; the fingerprints are of what its runs read, in their order."""
     precision = resolve_precision(cohort.training.precision, cohort.device)
-    made_from = [FORMAT, torch.__version__, precision, cohort.network.fingerprint]
+    made_from: list[Any] = [FORMAT, torch.__version__, precision, cohort.network.fingerprint]
+    # States of such strategies once held losses with the penalty in them, which would be written down beside bare ones.
+    if cohort.assembly.tuning.penalty is not None:
+        made_from.append("penalty apart")
     read = [[*fingerprints] for fingerprints in zip(data, tokenizers, strict=True)]
     runs = dict(zip([run.id for run in cohort.runs], read, strict=True))
     return Origin(made_from, runs, {piece.name: (piece.start, piece.stop) for piece in cohort.assembly.pieces})
@@ -69,6 +72,8 @@ def encode(snapshot: Snapshot) -> bytes:
         tensors["best"] = state.best
     if state.pending:  # losses of the steps since the last that was logged, one [runs] a step
         tensors["pending"] = torch.stack(state.pending)
+    if state.penalties:
+        tensors["penalties"] = torch.stack(state.penalties)
     for row, splits in enumerate(state.scored):
         for split, scored in splits.items():
             tensors[f"scored/{row}/{split}"] = torch.from_numpy(scored.logits)
@@ -121,6 +126,7 @@ def _state(tensors: dict[str, Tensor], values: dict[str, Any]) -> State:
         tokens=values["tokens"],
         slots=values["slots"],
         pending=list(tensors["pending"]) if "pending" in tensors else [],
+        penalties=list(tensors["penalties"]) if "penalties" in tensors else [],
         scored=scored,
         seconds=values["seconds"],
         peak_memory_bytes=values["peak_memory_bytes"],

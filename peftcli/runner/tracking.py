@@ -82,7 +82,8 @@ class _Curves:
         try:
             self.tracker = self.tracker or _open(self.folder, self.run)
             for entry in history.training[self.training :]:
-                self._log("train", {key: entry[key] for key in ("loss", "learning_rate")}, entry["step"])
+                numbers = {key: value for key, value in entry.items() if key not in HIDDEN}
+                self._log("train", numbers, entry["step"])
             for entry in history.evaluations[self.evaluations :]:
                 numbers = {key: value for key, value in entry.items() if key not in HIDDEN}
                 self._log(entry["split"], numbers, entry["step"])

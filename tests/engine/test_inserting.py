@@ -26,7 +26,7 @@ def test_sparse_gradients_form_no_dense_one():
     model = tiny.backbone("bert", dtype=torch.float32, **wide)
     cohort = tiny.cohort(model, [tiny.run("random", options={"share": 0.5 * GATHER_BELOW})])
     state = training.begin(cohort)
-    loss = cohort.loss(state.flat, 0, cohort.batch(0)).sum()
+    loss = cohort.loss(state.flat, 0, cohort.batch(0)).total.sum()
     with Sizes():
         loss.backward()
     assert not {(64, 256), (256, 64), (1, 64, 256), (1, 256, 64), (61, 64)} & set(sizes)

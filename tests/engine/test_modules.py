@@ -33,7 +33,7 @@ def test_backward_stops_at_the_lowest_trained_tensor(strategy, expected):
     model = tiny.backbone("bert", num_hidden_layers=12)
     cohort = tiny.cohort(model, [tiny.run(strategy, dropout=0.1)])  # with dropout on, attention is written out
     state = training.begin(cohort)
-    loss = cohort.loss(state.flat, 0, cohort.batch(0)).sum()
+    loss = cohort.loss(state.flat, 0, cohort.batch(0)).total.sum()
     with Products() as counted:
         loss.backward()
     assert counted.products == expected
@@ -57,7 +57,7 @@ def saved_bytes(strategy):
 
     batch = cohort.batch(0)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        loss = cohort.loss(state.flat, 0, batch)
+        loss = cohort.loss(state.flat, 0, batch).total
     assert loss.requires_grad
     return sum(kept.values())
 

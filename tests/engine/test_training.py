@@ -9,7 +9,9 @@ import torch
 
 from peftcli.engine import training
 from peftcli.engine.batches import chosen
+from peftcli.engine.evaluation import run_losses
 from peftcli.report.table import selection
+from peftcli.strategies.tuning import Moment
 from tests import tiny
 
 LOOPS = {
@@ -149,7 +151,7 @@ def test_a_batch_without_a_labelled_word_has_no_loss_and_no_gradient(strategy: s
     state, bare = training.begin(cohort), 0
     for step in range(9):
         batch = cohort.batch(step)
-        losses = cohort.loss(state.flat, step, batch)
+        losses = cohort.loss(state.flat, step, batch).total
         (gradient,) = torch.autograd.grad(losses.sum(), state.flat)
         for run in range(2):
             words = counts[chosen(runs[run].seed, step, 12, 4)].sum()
@@ -165,3 +167,37 @@ def test_a_batch_without_a_labelled_word_has_no_loss_and_no_gradient(strategy: s
         found = [entry["loss"] for entry in state.histories[row].training]
         assert found == pytest.approx(expected, abs=1e-9)
         assert (len(found), 0.0 in found) == (9, True)
+
+
+def test_a_penalty_is_written_down_apart_from_the_task_s_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else diff pruning's curve would be of its gates: 0.99 of its first loss are they."""
+    monkeypatch.setattr("peftcli.experiment.schedule.LOGGED", 3)  # four updates together
+    options = {"share": 0.05, "burn_in": 6, "penalty": 2.0}
+    runs = [tiny.run("diffpruning", 2e-2, seed, options, steps=12, evaluate_every="4 steps") for seed in (0, 1)]
+    cohort = tiny.cohort(tiny.backbone("bert"), runs)
+    assert cohort.assembly.tuning.penalty is not None
+    state = training.begin(cohort)
+    tasks, gates = [], []
+    for step in range(12):
+        values = cohort.assembly.values(state.flat.detach())
+        moment = Moment(step, True, torch.zeros(2, dtype=torch.int32))
+        noise, keys = cohort.noise(step, cohort.batch(step))
+        tensors = cohort.assembly.tensors(state.flat.detach(), Moment(step, True, keys))
+        logits = cohort.network.call(tensors, noise, cohort.batch(step))
+        tasks.append(run_losses(logits, cohort.batch(step), "pair"))
+        gates.append(cohort.assembly.tuning.penalty(values, moment))
+        training.advance(cohort, state)
+    expected = {"loss": torch.stack(tasks).view(3, 4, 2).mean(1), "penalty": torch.stack(gates).view(3, 4, 2).mean(1)}
+    assert float(gates[0][0]) == pytest.approx(2 / (1 + math.exp(-5)))
+    assert float(gates[-1][0]) == pytest.approx(2 * 0.05, rel=0.1)  # chosen: a share of them is open
+    for row, history in enumerate(state.histories):
+        assert [entry["step"] for entry in history.training] == [4, 8, 12]
+        for name, means in expected.items():
+            assert [entry[name] for entry in history.training] == pytest.approx(means[:, row].tolist(), abs=1e-9)
+    alone = tiny.trained(tiny.cohort(tiny.backbone("bert"), runs[:1])).histories[0].training
+    assert all(a == pytest.approx(b, abs=1e-9) for a, b in zip(alone, state.histories[0].training, strict=True))
+
+
+def test_a_strategy_without_a_penalty_writes_none() -> None:
+    history = tiny.trained(tiny.cohort(tiny.backbone("bert"), [tiny.run("layernorm", steps=3)])).histories[0]
+    assert [sorted(entry) for entry in history.training] == [["epoch", "learning_rate", "loss", "step"]] * 3

@@ -61,7 +61,38 @@ def test_dropout_is_on_in_the_first_part_of_each_epoch() -> None:
     assert not any(timing(100, dropout_until=0.0).dropout(step) for step in range(20))
 
 
-def test_at_most_about_two_hundred_losses_are_kept_and_those_of_evaluations_all() -> None:
-    long = timing(100, steps=1000, evaluate_every="333 steps")
-    kept = [step for step in range(1, 1001) if long.logged(step)]
-    assert kept == sorted({*range(5, 1001, 5), 333, 666, 999})
+def stretches(timing: Schedule) -> list[int]:
+    """How many updates each written loss is the mean of."""
+    ends = sorted(timing.losses)
+    return [end - start for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("examples", "settings"),
+    [
+        (19_920, {"epochs": 20.0, "evaluate_every": "0.1 epochs", "batch_size": 8}),  # freezing: between evaluations
+        (76_950, {"steps": 20_000, "evaluate_every": "500 steps"}),  # effectiveness
+        (1_000, {"steps": 1000, "evaluate_every": "333 steps"}),
+        (3_210, {"epochs": 7.0}),
+        (225, {"steps": 4800, "evaluate_every": "7 steps"}),
+    ],
+)
+def test_losses_are_means_over_equal_stretches(examples: int, settings: dict[str, Any]) -> None:
+    """Two grids that drift apart would have points of one step beside points of eighty."""
+    long = timing(examples, **settings)
+    *whole, last = stretches(long)
+    assert max(whole) - min(whole) <= 1
+    assert max(whole) / 2 <= last <= 1.5 * max(whole)
+    assert 100 <= len(whole) <= 1000
+    # But for the last, whose stretch may be joined to the one before: a curve has a point where the metric has one.
+    assert len(long.evaluations - long.losses) <= 1
+
+
+def test_losses_are_means_between_evaluations_where_there_are_enough_of_them() -> None:
+    often = timing(4980, epochs=20.0, evaluate_every="0.1 epochs")
+    assert often.losses == often.evaluations
+    assert len(often.losses) == 200
+
+
+def test_a_short_run_has_every_loss() -> None:
+    assert timing(100).losses == frozenset(range(1, 31))

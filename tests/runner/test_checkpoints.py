@@ -55,7 +55,7 @@ def outcome(state: State) -> dict[str, Any]:
     return {
         **{name: tensor.detach().numpy().tobytes() for name, tensor in tensors.items()},
         "histories": [asdict(history) for history in state.histories],
-        "counts": (state.step, state.tokens, state.slots, len(state.pending)),
+        "counts": (state.step, state.tokens, state.slots, len(state.pending), len(state.penalties)),
         "scored": scored,
     }
 

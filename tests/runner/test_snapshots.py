@@ -1,5 +1,6 @@
 """Smaller cohorts go on from a larger one's rows, in memory or in its file: to the bit as if stopped there, and rightly."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,20 @@ def test_what_an_earlier_version_wrote_has_no_origin() -> None:
     from safetensors.torch import save
 
     assert snapshots.decode(save({"flat": torch.zeros(1)}, {"state": "{}"})) is None
+
+
+def test_penalties_that_wait_go_along_and_an_older_state_s_losses_with_them_in_are_not_gone_on_from(
+    tmp_path: Path,
+) -> None:
+    cohort = made("diffpruning", slice(0, 2))
+    state = stopped(cohort)
+    checkpoints = Checkpoints(tmp_path, cohort, 600)
+    read = snapshots.decode(snapshots.encode(checkpoints.snapshot(state)))
+    assert read is not None
+    assert torch.equal(torch.stack(read.state.penalties), torch.stack(state.penalties))
+    assert len(read.state.penalties) == len(read.state.pending) > 0
+    older = replace(read.origin, made_from=[part for part in read.origin.made_from if part != "penalty apart"])
+    assert read.origin.serves(checkpoints.origin)
+    assert not older.serves(checkpoints.origin)
+    others = [Checkpoints(tmp_path, made(name, slice(0, 2)), 600).origin.made_from for name in ("layernorm", "full")]
+    assert all(len(made_from) == 4 for made_from in others)  # theirs go on as before

@@ -104,7 +104,7 @@ def test_training_equals_a_plain_loop_over_the_package_s_model(method: str) -> N
     state = training.begin(cohort)
     found = []
     for _ in range(5):
-        found.append(cohort.loss(state.flat.detach(), state.step, cohort.batch(state.step)).item())
+        found.append(cohort.loss(state.flat.detach(), state.step, cohort.batch(state.step)).total.item())
         training.advance(cohort, state)
     assert found == pytest.approx(losses, abs=1e-9)
     values = cohort.assembly.values(state.flat.detach())
