@@ -17,7 +17,7 @@ SETTINGS = {  # training settings in the order of a run: what a learner looks fo
     "Length": "epochs steps minimum_steps batch_size",
     "Examples": "max_length overlong max_train_samples drop_examples train_size validation_share validation_split "
     "validation_limit",
-    "Evaluation": "evaluate_every metric early_stopping restore_best ties",
+    "Evaluation": "evaluate_every evaluate_train metric early_stopping restore_best ties",
     "Model": "head dropout dropout_until",
 }
 LINKS = {  # what a type in a table leads to

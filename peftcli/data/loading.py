@@ -37,7 +37,7 @@ class Prepared:
 
     task: Task
     train: Examples
-    evaluation: dict[str, Examples]  # by split, without `train`
+    evaluation: dict[str, Examples]  # by split; `train` where the protocol evaluates it
     chooser: str  # the split whose evaluations choose the best one
     label_names: tuple[str, ...]
     fingerprint: str  # of the data as read, before the run's settings reduce it
@@ -219,16 +219,17 @@ def _naming(where: str) -> Iterator[None]:
 def _divide(
     task: Task, encoded: dict[str, Encoded], training: Training, seed: int
 ) -> tuple[Examples, dict[str, Examples], dict[str, int]]:
-    """Return the examples to train on, the evaluated splits, and the sizes of all."""
+    """Return the examples to train on, the evaluated splits (in the order of evaluation), and the sizes of all."""
     whole = encoded["train"].examples
     chosen, held_out = splits.divide(len(whole), training, seed)
     # Runs that train on everything share one object; a copy for each would fill the memory.
     train = whole if len(chosen) == len(whole) else whole.take(chosen)
     official = {split: encoded[split].examples for split in task.evaluation}
     sizes = {"train": len(train)}
+    trained_on = {"train": train} if training.evaluate_train else {}
     if not training.validation_share:
-        return train, official, sizes | {split: len(part) for split, part in official.items()}
+        return train, official | trained_on, sizes | {split: len(part) for split, part in official.items()}
     validation = {"validation": whole.take(held_out[: training.validation_limit])}
     tests = {split.replace("validation", "test", 1): part for split, part in official.items()}
     sizes |= {"validation": len(held_out)} | {split: len(part) for split, part in tests.items()}
-    return train, validation | tests, sizes
+    return train, validation | tests | trained_on, sizes

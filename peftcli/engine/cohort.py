@@ -38,6 +38,11 @@ class Data:
     labels: tuple[str, ...]
     metrics: tuple[str, ...]
 
+    @property
+    def at_end(self) -> tuple[str, ...]:
+        """The splits that are evaluated once, when training has ended: those that nothing may be chosen by."""
+        return tuple(split for split in self.evaluation if split.startswith("test") or split == "train")
+
 
 @dataclass(frozen=True)
 class Loss:

@@ -129,7 +129,7 @@ def _evaluate_due(cohort: Cohort, state: State) -> None:
     ]  # fmt: skip
     if not due:
         return
-    splits = [name for name in cohort.data[0].evaluation if not name.startswith("test")]
+    splits = [name for name in cohort.data[0].evaluation if name not in cohort.data[0].at_end]
     moment = Moment(state.step, False, step_keys(cohort.keys, state.step))
     # Measured before anything is written down: what a metric raises leaves the state as it was.
     measured = {split: _measure(cohort, _score(cohort, state, split, moment), split, due) for split in splits}
@@ -218,11 +218,11 @@ def _keep_outputs(state: State, run: int, outputs: dict[str, Scored]) -> None:
 
 
 def _finish(cohort: Cohort, state: State) -> None:
-    """Go back to each run's best values where the protocol says so, and evaluate the test splits, once."""
+    """Go back to each run's best values where the protocol says so, and evaluate what is evaluated once."""
     if state.best is not None:
         with torch.no_grad(), state.changing():
             state.flat.copy_(state.best)
-    for split in [name for name in cohort.data[0].evaluation if name.startswith("test")]:
+    for split in cohort.data[0].at_end:
         due = [
             run for run, history in enumerate(state.histories)
             if history.diverged is None and all(entry["split"] != split for entry in history.evaluations)
@@ -233,5 +233,5 @@ def _finish(cohort: Cohort, state: State) -> None:
             with state.changing():
                 _write_evaluation(cohort, state, split, measured, None if state.best is not None else state.step)
                 for run, (outputs, numbers) in measured.items():
-                    if numbers is not None:
+                    if numbers is not None and split != "train":  # predictions are of examples that were not trained on
                         state.scored[run][split] = outputs

@@ -59,6 +59,9 @@ class Training(BaseModel):
     evaluate_every: Interval = Field(
         description='How often to evaluate, such as "1 epoch", "0.1 epochs" or "500 steps".'
     )
+    evaluate_train: Literal["end"] | None = Field(
+        description="When what a run trains on is evaluated too: at its end, with the weights that are tested; null: never."
+    )
     early_stopping: Count | None = Field(
         description="Stop after so many evaluations without a gain; needs restore_best."
     )

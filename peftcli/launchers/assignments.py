@@ -110,12 +110,14 @@ def cost(model: str, cohort: Cohort) -> float:
 
 def _run_cost(model: str, run: Run) -> float:
     task, training = task_of(run), run.protocol
-    timing = schedule(training, _training_examples(task.sizes.get("train", UNKNOWN), training))
+    examples = _training_examples(task.sizes.get("train", UNKNOWN), training)
+    timing = schedule(training, examples)
     counts = parameters.run_count(model, run)
     # A step costs one pass forward; where anything moves one back to it; and up to one for the weights' own gradients.
     passes = 2.0 + min(1.0, counts.trainable / counts.total) if counts.trainable else 1.0
     trained = timing.total * training.batch_size * passes
     evaluated = len(timing.evaluations) * sum(task.sizes.get(split, 0) for split in task.evaluation)
+    evaluated += examples if training.evaluate_train else 0
     return training.max_length * (trained + evaluated)
 
 

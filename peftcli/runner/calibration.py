@@ -119,9 +119,7 @@ def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
     for _ in range(min(WARM_STEPS, cohort.total - 1)):
         training.advance(cohort, state)
     step = _step(cohort, state)
-    # Test splits are not evaluated during training, but once at its end.
-    at_end = any(name.startswith("test") for name in cohort.data[0].evaluation)
-    evaluations = len(cohort.schedules[0].evaluations) + at_end
+    evaluations = len(cohort.schedules[0].evaluations) + bool(cohort.data[0].at_end)
     return Timing(
         _name(alike[0]), len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations
     )
@@ -146,7 +144,7 @@ def _evaluation(cohort: Cohort, state: State) -> float:
     """Seconds for one evaluation of all splits that are evaluated during training; 0 where there are none."""
     seconds = 0.0
     for name in cohort.data[0].evaluation:
-        if name.startswith("test"):
+        if name in cohort.data[0].at_end:
             continue
         splits = [data.evaluation[name] for data in cohort.data]  # one a run
         samples = [_sample(split) for split in splits]

@@ -86,6 +86,21 @@ def test_held_out_parts_have_the_printed_sizes() -> None:
     assert other.fingerprint == prepared.fingerprint
 
 
+@pytest.mark.parametrize("held_out", [0.0, 0.5])
+def test_what_is_trained_on_is_an_evaluated_split_where_that_is_asked_for(
+    tmp_path: Path, model: str, held_out: float
+) -> None:
+    settings = {"validation_share": held_out, "train_size": 40}
+    folder = rte(tmp_path)
+    prepared = loading.prepare(run("rte", evaluate_train="end", **settings), model, folder)
+    assert prepared.evaluation["train"] is prepared.train
+    assert len(prepared.train) == (20 if held_out else 40)
+    plain = loading.prepare(run("rte", **settings), model, folder)
+    assert [*plain.evaluation, "train"] == list(prepared.evaluation)
+    assert prepared.sizes == plain.sizes
+    assert prepared.chooser == plain.chooser
+
+
 def rte(folder: Path, train: int = 2490) -> Path:
     for split, (first, second) in {"train": (1249, 1241), "validation": (146, 131)}.items():
         labels = ([0] * first + [1] * second)[: train if split == "train" else None]

@@ -58,10 +58,12 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
 )
 def test_restored_best_weights_and_held_out_parts_of_each_seed(strategy: Any, base: Path, tmp_path: Path) -> None:
     settings = {"epochs": 3, "restore_best": True, "evaluate_every": "2 steps", "max_train_samples": 60}
-    settings |= {"validation_share": 0.3, "validation_split": "per seed"}
+    settings |= {"validation_share": 0.3, "validation_split": "per seed", "evaluate_train": "end"}
     ended = trained.train(tmp_path, base, strategy, seeds=[0, 1, 2], training=settings)
     for record in ended:
-        assert evaluating.evaluate(trained.delta(record), str(base)) == evaluations(record)
+        again = evaluating.evaluate(trained.delta(record), str(base))
+        assert again == evaluations(record)
+        assert [entry["split"] for entry in again] == ["validation", "test", "train"]
     assert len(ended) == 3
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from peftcli.engine import training
-from peftcli.engine.batches import chosen
+from peftcli.engine.batches import build, chosen
 from peftcli.engine.evaluation import run_losses
 from peftcli.report.table import selection
 from peftcli.strategies.tuning import Moment
@@ -201,3 +201,30 @@ def test_a_penalty_is_written_down_apart_from_the_task_s_loss(monkeypatch: pytes
 def test_a_strategy_without_a_penalty_writes_none() -> None:
     history = tiny.trained(tiny.cohort(tiny.backbone("bert"), [tiny.run("layernorm", steps=3)])).histories[0]
     assert [sorted(entry) for entry in history.training] == [["epoch", "learning_rate", "loss", "step"]] * 3
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_what_a_run_trains_on_is_evaluated_once_with_the_weights_that_are_tested(restored: bool) -> None:
+    data = tiny.data("pair", 14)
+    own = replace(data, evaluation={**data.evaluation, "test": tiny.examples("pair", 7, 3), "train": data.train})
+    settings = {"steps": 12, "evaluate_every": "2 steps", "restore_best": restored, "evaluate_train": "end"}
+    runs = [tiny.run("layernorm", rate, seed, **settings) for rate, seed in ((3e-2, 0), (1e-2, 1), (3e-1, 2))]
+    model = tiny.backbone("bert")
+    cohort = tiny.cohort(model, runs, own=own)
+    state = tiny.trained(cohort)
+    with torch.no_grad():
+        outputs = cohort.forward(state.flat.detach(), state.step)(
+            build([(data.train, np.arange(14))] * 3, cohort.network.first_position, cohort.device)
+        )
+    right = (outputs.argmax(2).numpy() == data.train.labels).mean(1)
+    if restored:
+        assert min(history.best_step for history in state.histories) < 12  # not the last weights
+    for row, history in enumerate(state.histories):
+        splits = [entry["split"] for entry in history.evaluations]
+        assert splits == ["validation"] * 6 + ["test", "train"]  # never while training
+        test, train = history.evaluations[-2:]
+        assert train["step"] == test["step"] == (history.best_step if restored else 12)
+        assert train["accuracy"] == right[row]
+        assert "train" not in state.scored[row]  # predictions are of examples that were not trained on
+        alone = tiny.trained(tiny.cohort(model, [runs[row]], own=own)).histories[0].evaluations[-1]
+        assert train == pytest.approx(alone, abs=1e-9)
