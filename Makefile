@@ -28,18 +28,21 @@ test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 
 # Some of the tests on other versions than the locked ones, each in an environment of its own. torch is the locked one in both.
+# uv compiles nothing when it installs: what a test's processes import is compiled once, and kept.
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
 test-lowest test-newest: test-%: .venv-%/ready
-	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
+	PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
 		-m "not bench and not chaos and not slurm and not whole" $(REACHING)
 
+# pip knows where a processor's wheel of torch is, uv links what it has unpacked once into the second environment.
 .venv-%/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv-$*
-	.venv-$*/bin/python -m pip install --quiet --no-deps uv $$(grep '^torch==' requirements.lock)
+	.venv-$*/bin/python -m pip install --quiet uv
+	.venv-$*/bin/python -m pip download --quiet --no-deps --dest .venv-$*/wheels $$(grep '^torch==' requirements.lock)
 	.venv-$*/bin/uv pip install --quiet --system-certs --python .venv-$*/bin/python --resolution $(RESOLUTION) \
-		--requirement pyproject.toml --extra dev $$(.venv-$*/bin/python -m pip freeze | grep '^torch==')
-	.venv-$*/bin/python -m pip install --quiet --no-deps --editable .
+		--requirement pyproject.toml --extra dev .venv-$*/wheels/*.whl
+	.venv-$*/bin/uv pip install --quiet --system-certs --python .venv-$*/bin/python --no-deps --editable .
 	touch .venv-$*/ready
 
 # The tests once more, with every line counted that they run, in the processes they start too: the total, least covered first.
