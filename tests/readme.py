@@ -37,6 +37,8 @@ ADDED = {
     "apply ": "",
     "evaluate ": "",
     "predict ": "",
+    "import freezing/authors_runs.csv": "",
+    "report freezing/table1 --output authors": "",
     "prefetch transferability/table1": "--set tasks=[rte]",
     "doctor transferability/table1": "--set tasks=[rte]",
     "sweep freezing/table1 --launcher accelerate": f"{FREEZING} --only seed=0",

@@ -23,7 +23,7 @@ from peftcli.strategies import registry
 from peftcli.tasks.registry import COLUMNS
 
 RECIPES = recipe.shipped()
-PUBLISHED = sorted(str(file.relative_to(recipe.root()).with_suffix("")) for file in recipe.root().rglob("*.csv"))
+PUBLISHED = sorted(str(file.relative_to(recipe.root()).with_suffix("")) for file in recipe.root().rglob("table*.csv"))
 SIZES = {
     "transferability/table1": (9, 9, 1512),
     "transferability/table2": (5, 3, 210),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from peftcli.cli import deltas, doctor, listing, merge, params, plan, prefetch, report, schema, sweep, train
+from peftcli.cli import deltas, doctor, importing, listing, merge, params, plan, prefetch, report, schema, sweep, train
 from peftcli.errors import UserError, unknown
 from peftcli.stopping import STOPPED
 
@@ -88,4 +88,5 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.command("import")(importing.import_)
 app.command("list")(listing.list_)

@@ -61,6 +61,13 @@ def schedule(training: Training, examples: int) -> Schedule:
     )
 
 
+def training_examples(size: int, training: Training) -> int:
+    """About how many of a training split's examples a protocol trains on."""
+    size = min(size, training.max_train_samples or size)
+    size = min(size, training.train_size or size)
+    return max(1, round(size * (1 - training.drop_examples) * (1 - training.validation_share)))
+
+
 def _every(interval: float, total: int) -> set[int]:
     """The updates at which whole intervals end."""
     # Ten intervals of 0.1 epochs are one epoch, though ten times 0.1 may fall short of 1 by a rounding.

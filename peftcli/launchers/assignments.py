@@ -12,8 +12,7 @@ from peftcli import files
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.run import Run, task_of
-from peftcli.experiment.schedule import schedule
-from peftcli.experiment.settings import Training
+from peftcli.experiment.schedule import schedule, training_examples
 
 if TYPE_CHECKING:
     from peftcli.runner.work import SweepSettings, WorkUnit
@@ -110,7 +109,7 @@ def cost(model: str, cohort: Cohort) -> float:
 
 def _run_cost(model: str, run: Run) -> float:
     task, training = task_of(run), run.protocol
-    examples = _training_examples(task.sizes.get("train", UNKNOWN), training)
+    examples = training_examples(task.sizes.get("train", UNKNOWN), training)
     timing = schedule(training, examples)
     counts = parameters.run_count(model, run)
     # A step costs one pass forward; where anything moves one back to it; and up to one for the weights' own gradients.
@@ -119,10 +118,3 @@ def _run_cost(model: str, run: Run) -> float:
     evaluated = len(timing.evaluations) * sum(task.sizes.get(split, 0) for split in task.evaluation)
     evaluated += examples if training.evaluate_train else 0
     return training.max_length * (trained + evaluated)
-
-
-def _training_examples(size: int, training: Training) -> int:
-    """About how many of a training split's examples a protocol trains on."""
-    size = min(size, training.max_train_samples or size)
-    size = min(size, training.train_size or size)
-    return max(1, round(size * (1 - training.drop_examples) * (1 - training.validation_share)))

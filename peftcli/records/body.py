@@ -106,6 +106,19 @@ class DataRead(TypedDict, total=False):
     unknown: dict[str, float]
 
 
+class Source(TypedDict):
+    """Where the numbers of an imported run come from: a file's name and its SHA-256, and who made the runs, in words.
+
+    `repeat` tells runs of one seed apart. `curves` is the SHA-256 of the file with the run's curves, None without one.
+    """
+
+    file: str
+    fingerprint: str
+    source: str
+    repeat: int
+    curves: str | None
+
+
 def _numbers(entry: dict[str, Any]) -> dict[str, Any]:
     """Refuse a mapping that holds anything but numbers."""
     if not set(map(type, entry.values())) <= NUMBERS:
@@ -146,9 +159,11 @@ class Body(Ending):
     schema: Literal[1]
     id: str
     run: dict[str, Any]  # what `Run.model_validate` takes
+    origin: NotRequired[Source]  # an imported run's alone: a record without it is of a run that was trained
 
 
-KEYS = tuple(Body.__annotations__)
+IMPORTED_KEYS = ("origin",)
+KEYS = tuple(key for key in Body.__annotations__ if key not in IMPORTED_KEYS)
 # Built once: a results folder holds thousands of records.
 _BODY = TypeAdapter(Body)
 

@@ -1,13 +1,16 @@
 """Joining the results of several machines. What differs under one id is refused before anything is written. No torch."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from peftcli import files
 from peftcli.errors import UserError
-from peftcli.records import origin
+from peftcli.records import imported, origin
 from peftcli.records.body import Body
 from peftcli.records.record import Record, read_all
 
@@ -49,6 +52,7 @@ def merge(sources: Sequence[Path], output: Path) -> Merged:
         more = f"; and {len(conflicts) - SHOWN} more" if len(conflicts) > SHOWN else ""
         raise UserError(f"different content for the same run: {'; '.join(conflicts[:SHOWN])}{more}. Keep one of each")
     _refuse_other_origins([sound for sound, _ in read])
+    _refuse_other_sources([sound for sound, _ in read])
     # Only now is anything written: a conflict leaves the output as it was.
     new = [record for identity, record in chosen.items() if identity not in present]
     for record in new:
@@ -75,6 +79,29 @@ def _refuse_other_origins(folders: Sequence[Sequence[Record]]) -> None:
                     f"{before[first].path} and {other.path} are of another {name[-1]} of the same name (fingerprints "
                     f"{first} and {fingerprint}), and would fill one table: keep the two folders apart"
                 )
+
+
+def _refuse_other_sources(folders: Sequence[Sequence[Record]]) -> None:
+    """Refuse folders of which one has imported runs in a cell and another trained ones. Raises UserError.
+
+    What a single folder mixes it may keep, as its reports say.
+    """
+    if not any("origin" in record.body for folder in folders for record in folder):
+        return
+    seen: dict[tuple[imported.Cell, bool], Record] = {}
+    for folder in folders:
+        here: dict[tuple[imported.Cell, bool], Record] = {}
+        for record in folder:
+            with suppress(ValidationError):  # of a version with other settings: in no cell of this one
+                here.setdefault((imported.cell(record.run), "origin" in record.body), record)
+        for (cell, is_imported), record in here.items():
+            other = seen.get((cell, not is_imported))
+            if other is not None:
+                raise UserError(
+                    f"{other.path} and {record.path} would stand in one cell, and one of them was imported, the other "
+                    "trained: keep the two folders apart"
+                )
+        seen |= here
 
 
 def content(body: Body) -> Mapping[str, Any]:

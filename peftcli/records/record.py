@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from peftcli import files
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run
-from peftcli.records.body import KEYS, Body, Ending, Status, Unreadable, checked
+from peftcli.records.body import IMPORTED_KEYS, KEYS, Body, Ending, Status, Unreadable, checked
 
 DONE = ("completed", "diverged")  # a failed run can be tried again
 LARGEST = 64_000_000  # bytes
@@ -49,7 +49,7 @@ class Record:
 
 def path(output: Path, run: Run) -> Path:
     """Where a run's record lies: results/<task>/<strategy>-<id>.json. Names cannot leave the output folder."""
-    return output / _safe(run.task) / f"{_safe(run.strategy)}-{run.id}.json"
+    return output / safe(run.task) / f"{safe(run.strategy)}-{run.id}.json"
 
 
 def write(output: Path, run: Run, ending: Ending) -> Path:
@@ -79,7 +79,7 @@ def read(file: Path) -> Record:
         body = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         raise Unreadable(f"not readable as JSON ({type(error).__name__})") from None
-    if not isinstance(body, dict) or set(body) != {*KEYS, "sha256"}:
+    if not isinstance(body, dict) or set(body) - {*IMPORTED_KEYS} != {*KEYS, "sha256"}:
         raise Unreadable("not a record of this program")
     # After the keys: a file of another program is called foreign rather than damaged.
     if not _sound(data):
@@ -136,7 +136,7 @@ def _candidates(output: Path) -> Iterator[Path]:
         yield from sorted(file for file in folder.glob("*.json") if not file.name.startswith("."))
 
 
-def _safe(name: str) -> str:
+def safe(name: str) -> str:
     """A name as a part of a path: no separators, no dots, at most 80 characters. The id keeps runs apart."""
     return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80] or "_"
 

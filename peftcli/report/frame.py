@@ -25,8 +25,8 @@ def load_records(output: str | Path = "results") -> "DataFrame":
     Metrics are fractions. `counts` marks the evaluation that a table reads: the best by the run's chooser where the
     protocol restores the best weights, else the last. A run without any (failed, diverged at once) has one row with
     `split` missing. Options are columns `option.<name>`, settings `protocol.<name>`, costs `cost.<name>` (of the whole
-    cohort that `cost.cohort` runs share). Damaged files, and records whose run this version cannot read, are left out with a
-    warning, and listed in `.attrs["damaged"]`.
+    cohort that `cost.cohort` runs share); `source` says whose an imported run is. Damaged files, and records whose run
+    this version cannot read, are left out with a warning, and listed in `.attrs["damaged"]`.
     Raises UserError where the folder does not exist.
     """
     import pandas  # here, so that importing peftcli stays cheap
@@ -61,6 +61,7 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         **{name: (body["parameters"] or {}).get(name) for name in PARAMETERS},
         **{f"cost.{name}": (body["cost"] or {}).get(name) for name in COST},
         "device": (body["environment"] or {}).get("device"),
+        "source": body.get("origin", {}).get("source"),
     }
     counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
     # A run without an evaluation keeps a row, so that no run is missing from the frame.

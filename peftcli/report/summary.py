@@ -1,7 +1,8 @@
 """What a report says, as data: the table, the verdicts on claims, the state of the runs, what they cost. No torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Report:
     """All that a report says.
 
     `counts`: the recipe's runs by state. `troubles`: the failed, diverged and damaged ones, each with its reason.
+    `imported`: where runs come from that were not trained here -> how many.
     `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
     beside ours. `output`: the results folder.
     """
@@ -51,6 +53,7 @@ class Report:
     environments: tuple[dict[str, Any], ...]
     against: bool
     output: Path = Path("results")
+    imported: Mapping[str, int] = field(default_factory=dict)
 
 
 def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
@@ -73,6 +76,7 @@ def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, again
         environments=tuple({canonical(environment): environment for environment in environments}.values()),
         against=against,
         output=output,
+        imported=Counter(outcome.source for outcome in outcomes if outcome.source),
     )
 
 

@@ -38,9 +38,7 @@ def columns(file: Path, names: Sequence[str]) -> Columns:
     of columns as pandas writes it. Raises UserError where the file cannot be read, is not of that format, lacks a
     column or has it twice, lacks it in one row, or holds no rows.
     """
-    form = file.suffix.lower()
-    if form not in SUFFIXES:
-        raise UserError(f"{file}: its suffix {file.suffix!r} is none of {', '.join(SUFFIXES)}")
+    form = _form(file)
     if form == ".parquet":
         read = _parquet(file, names)
     elif form in (".csv", ".tsv"):
@@ -50,6 +48,33 @@ def columns(file: Path, names: Sequence[str]) -> Columns:
     if not len(read):
         raise UserError(f"{file} holds no rows")
     return read
+
+
+def every_column(file: Path) -> Columns:
+    """Read all columns of a file, as `columns` does; a JSON object that lacks one has None there.
+
+    Raises UserError as `columns` does.
+    """
+    form = _form(file)
+    if form == ".parquet":
+        read = _parquet(file, None)
+    elif form in (".csv", ".tsv"):
+        read = _separated(file, _text(file), form, None)
+    else:
+        rows = _objects(file, _text(file))
+        read = Columns(
+            {name: [row.get(name) for row in rows] for name in dict.fromkeys(n for row in rows for n in row)}
+        )
+    if not read.values or not len(read):
+        raise UserError(f"{file} holds no rows")
+    return read
+
+
+def _form(file: Path) -> str:
+    form = file.suffix.lower()
+    if form not in SUFFIXES:
+        raise UserError(f"{file}: its suffix {file.suffix!r} is none of {', '.join(SUFFIXES)}")
+    return form
 
 
 def _text(file: Path) -> str:
@@ -79,24 +104,28 @@ def _check_names(file: Path, header: Iterable[str], names: Sequence[str]) -> Non
             raise UserError(f"{file}: it has {present.count(name)} columns {name!r}")
 
 
-def _separated(file: Path, text: str, form: str, names: Sequence[str]) -> Columns:
+def _separated(file: Path, text: str, form: str, names: Sequence[str] | None) -> Columns:
+    """Read columns of a CSV or TSV file, all where no names are given."""
     table, note = (
         delimited.tab_separated(file, text) if form == ".tsv" else (delimited.comma_separated(file, text), None)
     )
     if not table:
         raise UserError(f"{file} holds no rows")
     header, *rows = table
+    names = header if names is None else names
     _check_names(file, header, names)
     positions = {name: header.index(name) for name in names}
     return Columns({name: [fields[position] for fields in rows] for name, position in positions.items()}, note)
 
 
-def _parquet(file: Path, names: Sequence[str]) -> Columns:
+def _parquet(file: Path, names: Sequence[str] | None) -> Columns:
+    """Read columns of a parquet file, all where no names are given."""
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         with parquet.ParquetFile(file) as opened:
+            names = opened.schema_arrow.names if names is None else names
             _check_names(file, opened.schema_arrow.names, names)
             table = opened.read(columns=list(names))
         stated = {name: class_names.stated(table.schema, name) for name in names}
@@ -107,10 +136,7 @@ def _parquet(file: Path, names: Sequence[str]) -> Columns:
 
 
 def _json(file: Path, text: str, names: Sequence[str]) -> dict[str, list[Any]]:
-    rows = _rows(file, text)
-    for row, value in enumerate(rows):
-        if not isinstance(value, dict):
-            raise UserError(f"{file}: row {row} (from 0) is not a JSON object")
+    rows = _objects(file, text)
     if rows:
         _check_names(file, dict.fromkeys(name for row in rows for name in row), names)
     for row, value in enumerate(rows):
@@ -118,6 +144,14 @@ def _json(file: Path, text: str, names: Sequence[str]) -> dict[str, list[Any]]:
             if name not in value:
                 raise UserError(f"{file}: row {row} (from 0) has no {name!r}")
     return {name: [row[name] for row in rows] for name in names}
+
+
+def _objects(file: Path, text: str) -> list[dict[str, Any]]:
+    rows = _rows(file, text)
+    for row, value in enumerate(rows):
+        if not isinstance(value, dict):
+            raise UserError(f"{file}: row {row} (from 0) is not a JSON object")
+    return rows
 
 
 def _rows(file: Path, text: str) -> list[Any]:

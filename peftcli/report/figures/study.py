@@ -60,7 +60,7 @@ class Study:
         if outcome.state in ("missing", "damaged"):
             return None
         try:
-            return records.read(records.path(self.output, outcome.run)).body
+            return records.read(self.output / outcome.file).body
         except records.Unreadable:
             return None
 

@@ -21,7 +21,7 @@ CSV_KEYS = (
     *("missing", "failed", "damaged", "diverged", "collapsed", "mean_without_collapsed", "std_without_collapsed"),
     *("rank", "std_rank", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
     *("published_mean", "published_std", "published_maximum", "published_n", "published_ddof", "copied_from"),
-    *("difference", "outside_two_standard_errors", "mixed"),
+    *("difference", "outside_two_standard_errors", "sources", "mixed"),
 )
 LISTS = ("missing", "failed", "damaged", "diverged", "collapsed")
 
@@ -40,6 +40,7 @@ def to_csv(report: Report) -> str:
 def to_json(report: Report) -> str:
     """Write the whole report as one JSON object."""
     document = {
+        "imported": dict(report.imported),
         "title": report.table.title,
         "recipe": recipe_name(report.recipe.path),
         "model": report.recipe.model,
@@ -154,7 +155,7 @@ def _plain(key: str, value: Any) -> Any:
     """A value as a CSV holds it: lists counted, mappings in a line, every digit of a number, nothing for None."""
     if key in LISTS:
         return len(value or ())
-    if key == "mixed":
+    if key in ("mixed", "sources"):
         return ";".join(value or ())
     if isinstance(value, dict):
         return ";".join(f"{name}={'all' if each is None else each}" for name, each in value.items())

@@ -46,7 +46,11 @@ def render(report: Report) -> str:
     """Write the report; it needs \\usepackage{booktabs} and nothing else."""
     sheet, differences = text_table.make(report.table, report.against), text_table.differences(report.table)
     below = [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])]
-    lines = [r"% needs \usepackage{booktabs}", *_float(sheet, below)]
+    said = words.imported(report)
+    # Once for who reads the source, once for who reads the page.
+    head = [f"% {escape(said)}"] if said else []
+    below = [*([said] if said else []), *below]
+    lines = [*head, r"% needs \usepackage{booktabs}", *_float(sheet, below)]
     if differences is not None:
         lines += _float(differences, differences.notes)
     return "\n".join([*lines, *_claims(report)]) + "\n"

@@ -9,11 +9,22 @@ from peftcli.report.summary import Report
 SHOWN = 12  # comparisons of one check that are shown; more are counted
 
 
+def imported(report: Report) -> str | None:
+    """Say that runs were not trained here, and where they come from: a report's first line; None where all were."""
+    if not report.imported:
+        return None
+    sources = "; ".join(f"{count} runs from {source}" for source, count in report.imported.items())
+    trained = sum(report.counts.values()) - report.counts.get("missing", 0) - sum(report.imported.values())
+    beside = f" Beside them {trained} runs that were trained here." if trained else ""
+    return f"Imported, not trained here: {sources}.{beside}"
+
+
 def runs(report: Report) -> str:
     """Say how many of the recipe's runs there are, by state."""
-    total = sum(report.counts.values())
+    total, others = sum(report.counts.values()), sum(report.imported.values())
     parts = [f"{count} {state}" for state, count in report.counts.items() if count]
-    return f"Runs: {total} planned; {', '.join(parts)}." if parts else "Runs: none planned."
+    planned = f"{total - others} planned and {others} imported" if others else f"{total} planned"
+    return f"Runs: {planned}; {', '.join(parts)}." if parts else "Runs: none planned."
 
 
 def cost(report: Report) -> str | None:

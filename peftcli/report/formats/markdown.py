@@ -16,7 +16,15 @@ def render(report: Report) -> str:
     """Write the report: the best bold, the second underlined (<ins>), marks in <sub>."""
     sheet = text_table.make(report.table, report.against)
     below = [*sheet.legend, *sheet.notes, words.runs(report), words.cost(report)]
-    lines = [f"### {escape(sheet.title)}", "", *table(sheet), "", *(f"- {escape(line)}" for line in below if line)]
+    said = words.imported(report)
+    lines = [
+        *([f"**{escape(said)}**", ""] if said else []),
+        f"### {escape(sheet.title)}",
+        "",
+        *table(sheet),
+        "",
+        *(f"- {escape(line)}" for line in below if line),
+    ]
     differences = text_table.differences(report.table)
     if differences is not None:
         notes = (f"- {escape(line)}" for line in differences.notes)

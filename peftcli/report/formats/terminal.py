@@ -23,6 +23,8 @@ def render(report: Report, styled: bool) -> str:
     """Write the report; `styled` with colours and bold, which the environment's NO_COLOR takes back."""
     stream = io.StringIO()
     console = Console(file=stream, width=WIDTH, force_terminal=styled, highlight=False, emoji=False, markup=False)
+    if said := words.imported(report):
+        console.print(Styled(said, style="yellow"))
     sheet = text_table.make(report.table, report.against)
     _print_table(console, sheet)
     _print_list(console, [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])])

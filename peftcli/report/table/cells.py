@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from peftcli import records
 from peftcli.errors import UserError
 from peftcli.records import origin
 from peftcli.report.statistics import describe
@@ -45,7 +43,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         # A diverged run ended: it left no number, but there is nothing to wait for.
         runs=sum(o.state in ("completed", "diverged") for o in runs.outcomes),
         runs_planned=len(runs.outcomes),
-        files={o.run.seed: str(records.path(Path(), o.run)) for o in chosen if o.state == "completed"},
+        files={o.run.seed: str(o.file) for o in chosen if o.state == "completed"},
         by_rate=by_rate,
         flattery=_flattery(view, rate, by_rate),
         missing=_names(runs.outcomes, "missing"),
@@ -53,6 +51,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         damaged=_names(runs.outcomes, "damaged"),
         diverged=_names(runs.outcomes, "diverged"),
         mixed=(*origin.mixed(outcome.origin for outcome in runs.outcomes), *selection.computed_apart(runs.outcomes)),
+        sources=tuple(dict.fromkeys(o.source for o in runs.outcomes if o.source)),
         **_numbers(chosen, split, column.metric, view),
         **_parameters(chosen),
     )
@@ -79,21 +78,33 @@ def _numbers(chosen: Sequence[Outcome], split: str, metric: str, view: View) -> 
     """Return a cell's values, what they come to, and what they would come to without collapsed runs."""
     scores = _scores(chosen, split, metric, view)
     # Seeds repeat across learning rates: over every run, values are numbered instead.
-    keys = [number if view.select == "every run" else o.run.seed for number, o in enumerate(chosen)]
-    values = dict(zip(keys, scores, strict=True))
+    values = dict(enumerate(scores)) if view.select == "every run" else _by_seed(chosen, scores)
     sound = [score for o, score in zip(chosen, scores, strict=True) if split not in o.collapsed]
     averaged = view.cell == "mean±std"
     return {
         "values": values,
-        "n": len(describe.finite(values.values())),
-        "mean": describe.mean(values.values()) if averaged else None,
+        "n": len(describe.finite(scores)),
+        "mean": describe.mean(scores) if averaged else None,
         # The divisor is n - ddof, by the paper's habit: 1 for a sample's deviation, 0 for the population's.
-        "std": describe.std(values.values(), view.ddof) if averaged else None,
-        "maximum": max(describe.finite(values.values()), default=None),
+        "std": describe.std(scores, view.ddof) if averaged else None,
+        "maximum": max(describe.finite(scores), default=None),
         "collapsed": tuple(o.run.describe() for o in chosen if split in o.collapsed),
         "mean_without_collapsed": describe.mean(sound) if averaged else None,
         "std_without_collapsed": describe.std(sound, view.ddof) if averaged else None,
     }
+
+
+def _by_seed(chosen: Sequence[Outcome], scores: Sequence[float | None]) -> dict[int, float | None]:
+    """Return each seed's value: the mean of its runs, where several were made with one seed (imported ones may be).
+
+    A cell's mean is over all of its runs, as papers print it; tests want one value a seed, since runs of one seed are
+    not independent.
+    """
+    runs: dict[int, list[float | None]] = {}
+    for outcome, score in zip(chosen, scores, strict=True):
+        runs.setdefault(outcome.run.seed, []).append(score)
+    # A single run's value stays as it is, to the last bit.
+    return {seed: of[0] if len(of) == 1 else describe.mean(of) for seed, of in runs.items()}
 
 
 def _scores(outcomes: Sequence[Outcome], split: str, metric: str, view: View) -> list[float | None]:
@@ -121,10 +132,10 @@ def _parameters(chosen: Sequence[Outcome]) -> dict[str, Any]:
     if not counts:
         return {}
     return {
-        "total": counts[0]["total"],
-        "trainable": describe.mean(each["trainable"] for each in counts),
-        "trainable_percent": describe.mean(each["trainable_percent"] for each in counts),
-        "head": counts[0]["head"],
+        "total": counts[0].get("total"),
+        "trainable": describe.mean(each.get("trainable") for each in counts),
+        "trainable_percent": describe.mean(each.get("trainable_percent") for each in counts),
+        "head": counts[0].get("head"),
     }
 
 

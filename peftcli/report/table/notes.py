@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from peftcli.experiment.recipe import Recipe
-from peftcli.records import origin
+from peftcli.records import imported, origin
 from peftcli.report.statistics import describe
 from peftcli.report.table.selection import COMPUTED, Outcome
 from peftcli.report.table.spec import View
@@ -24,6 +24,7 @@ def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         *_troubles(table),
         *_mixtures(outcomes),
         *_computed(table, outcomes),
+        *_imported(table, outcomes),
         *_copied(table),
         *recipe.notes,
     ]
@@ -138,6 +139,32 @@ def _computed(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
         cells = [f"{cell.strategy} on {cell.column}" for cell in table.cells() if key in cell.mixed]
         inside = f"; mixed within {_list(tuple(dict.fromkeys(cells)))}" if cells else ""
         yield f"Several {key}s: {shown}{inside}. Equal runs are equal to the bit on one of them alone."
+
+
+def _imported(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Which cells mix imported runs with trained ones, or runs of one seed, and where runs are fewer than planned."""
+    cells = [cell for cell in table.cells() if cell.sources]
+    both = dict.fromkeys(f"{cell.strategy} on {cell.column}" for cell in cells if "source" in cell.mixed)
+    if both:
+        yield f"Runs of several sources within {_list(tuple(both))}."
+    repeated = [cell for cell in cells if len(cell.values) < cell.planned and cell.mean is not None]
+    if repeated:
+        words = (f"{c.strategy} on {c.column} ({c.planned} runs, {len(c.values)} seeds)" for c in repeated)
+        yield (
+            f"Several runs of one seed: {_list(tuple(dict.fromkeys(words)))}; a cell is over all of its runs, a test over "
+            "each seed's mean."
+        )
+    runs: dict[imported.Cell, list[Outcome]] = {}
+    for outcome in outcomes:
+        runs.setdefault(imported.cell(outcome.run), []).append(outcome)
+    fewer = [of for of in runs.values() if len(of) < max(outcome.planned_beside for outcome in of)]
+    if fewer:
+        words = (f"{_without_seed(of[0])} ({len(of)} of {max(o.planned_beside for o in of)})" for of in fewer)
+        yield f"Fewer runs imported than the recipe plans: {_list(tuple(words))}."
+
+
+def _without_seed(outcome: Outcome) -> str:
+    return outcome.run.describe().rpartition(" seed=")[0]
 
 
 def _copied(table: Table) -> Iterator[str]:

@@ -3,8 +3,9 @@
 Records hold every evaluation; what counts is decided here, when reporting, so that another rule needs no training.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,8 @@ from peftcli import records
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
-from peftcli.records import origin
+from peftcli.records import imported, origin
+from peftcli.records.body import Body
 from peftcli.records.origin import Origin
 from peftcli.report.statistics import describe
 from peftcli.tasks import registry as tasks
@@ -31,7 +33,9 @@ class Outcome:
 
     `chooser` is the metric that learning rates are chosen by, `held_out` its value on the held-out part of the training
     set (None where the protocol has none). `collapsed` names the splits where every example got the same answer.
-    `origin` are the fingerprints of the model, tokenizer and data that its record names.
+    `origin` are the fingerprints of the model, tokenizer and data that its record names. `source` says in words where an
+    imported run comes from; "" for one that was trained here, and `planned_beside` how many runs the recipe plans where
+    it stands. `file` is the record's, below the results folder.
     """
 
     planned: Planned
@@ -45,6 +49,9 @@ class Outcome:
     environment: Mapping[str, Any]
     error: str
     origin: Origin = field(default_factory=dict)
+    source: str = ""
+    planned_beside: int = 0
+    file: Path = Path()
 
     @property
     def run(self) -> Run:
@@ -63,8 +70,27 @@ class Outcome:
 
 
 def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
-    """Read what became of each planned run, in their order; only these records are read."""
-    return [_outcome(each, output) for each in planned]
+    """Read what became of each planned run, in their order; only these records are read, and the imported ones.
+
+    An imported run stands in its cell whatever its seed. Where there are any, no run of that cell is missing: they are
+    what the cell is made of, and their number is said. Raises UserError for an imported record that does not read back.
+    """
+    trained = [_outcome(each, output) for each in planned]
+    by_cell = imported.read_cells(output, [outcome.run for outcome in trained])
+    if not by_cell:
+        return trained
+    together: list[Outcome] = []
+    # The records of a cell stand where its first planned run does, so that cells keep the recipe's order.
+    waiting, planned_in = dict(by_cell), Counter(imported.cell(outcome.run) for outcome in trained)
+    for outcome in trained:
+        key = imported.cell(outcome.run)
+        for record in waiting.pop(key, ()):
+            like = replace(outcome.planned, run=record.run)
+            ended = _of_record(like, record.body, record.path.relative_to(output))
+            together.append(replace(ended, planned_beside=planned_in[key]))
+        if outcome.state != "missing" or key not in by_cell:
+            together.append(outcome)
+    return together
 
 
 def missing(planned: Planned) -> Outcome:
@@ -132,17 +158,25 @@ def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bo
 def _outcome(planned: Planned, output: Path) -> Outcome:
     """Read a run's record, and choose the evaluation that counts."""
     file = records.path(output, planned.run)
-    metric = chooser(planned.run)
     try:
         body = records.read(file).body
     except records.Unreadable as error:
         if not file.exists():
             return missing(planned)
-        return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, str(error))
+        return _damaged(planned, str(error))
     # Sound, but copied or renamed over this run's record.
     if body["id"] != planned.run.id:
-        return Outcome(planned, "damaged", {}, metric, None, frozenset(), {}, {}, {}, "holds another run")
-    training = planned.run.protocol
+        return _damaged(planned, "holds another run")
+    return _of_record(planned, body, file.relative_to(output))
+
+
+def _damaged(planned: Planned, why: str) -> Outcome:
+    return Outcome(planned, "damaged", {}, chooser(planned.run), None, frozenset(), {}, {}, {}, why)
+
+
+def _of_record(planned: Planned, body: Body, file: Path) -> Outcome:
+    """Return what a run came to, by its record."""
+    training, metric = planned.run.protocol, chooser(planned.run)
     scores = counted(body["evaluations"], training, metric) if body["status"] == "completed" else {}
     return Outcome(
         planned=planned,
@@ -157,10 +191,23 @@ def _outcome(planned: Planned, output: Path) -> Outcome:
         environment=body["environment"] or {},
         error=body["error"] or "",
         origin=origin.of(body),
+        source=_source(body),
+        file=file,
     )
 
 
+def _source(body: Body) -> str:
+    """Say where an imported run comes from: who made it, and the file by its name and the head of its checksum."""
+    if (source := body.get("origin")) is None:
+        return ""
+    file = f"{source['file']}, SHA-256 {source['fingerprint'][:12]}"
+    return file if source["source"] == source["file"] else f"{source['source']} ({file})"
+
+
 def computed_apart(outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-    """In which of device and precision runs that stand for one number differ."""
-    together = [outcome.computed for outcome in outcomes]
-    return tuple(key for key in COMPUTED if len({each[key] for each in together if key in each}) > 1)
+    """In which of device, precision and source (trained here, or imported) runs that stand for one number differ."""
+    with_record = [outcome for outcome in outcomes if outcome.state not in ("missing", "damaged")]
+    together = [outcome.computed for outcome in with_record]
+    apart = [key for key in COMPUTED if len({each[key] for each in together if key in each}) > 1]
+    sources = {outcome.source for outcome in with_record}
+    return (*apart, *(["source"] if len(sources) > 1 else []))

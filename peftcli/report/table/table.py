@@ -20,8 +20,8 @@ class Cell:
     runs, by a running number). `n` is how many there are, `planned` how many there should be. `runs` of `runs_planned`
     ended, counting every learning rate that could have been chosen. `missing`, `failed`, `damaged`, `diverged` name
     runs of every learning rate ("rte layernorm lr=0.01 seed=1"), `collapsed` those of the chosen one. `mixed`: of which
-    of model, tokenizer and data its runs had several of the same name. `files` are the
-    records of the chosen runs by seed, below the results folder.
+    of model, tokenizer, data, device, precision and source its runs had several. `files` are the records of the chosen
+    runs by seed, below the results folder. `sources` says where imported ones among its runs come from.
     `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
     `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
     `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
@@ -56,6 +56,7 @@ class Cell:
     diverged: tuple[str, ...] = ()
     collapsed: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
     mean_without_collapsed: float | None = None
     std_without_collapsed: float | None = None
     by_rate: Mapping[float, float | None] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peftcli.report.figures import Drawing
+from peftcli.report.formats import lines
 from peftcli.report.formats.html import pictures, sections, tables
 from peftcli.report.formats.html.elements import Markup, escape
 from peftcli.report.summary import Report
@@ -44,6 +45,8 @@ def render(report: Report, drawings: Sequence[Drawing]) -> str:
     ]
     completed, total = report.counts.get("completed", 0), sum(report.counts.values())
     lead = f"{report.recipe.model}: {completed} of {total} planned runs completed."
+    if said := lines.imported(report):
+        lead = f"{said} {lead}"
     page = _template().render(
         # Escaped here, as everywhere in the page; what would be forgotten, the template escapes itself.
         title=Markup(escape(report.table.title)),

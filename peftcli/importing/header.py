@@ -1,0 +1,108 @@
+"""What the columns of a table of runs mean, by their names. No torch."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from peftcli.errors import UserError, unknown
+from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.settings import NAMES
+from peftcli.report.table.selectors import ALIASES
+from peftcli.strategies import registry
+from peftcli.tasks import metrics
+from peftcli.tasks import registry as tasks
+
+# What a row is of, and when it was measured. Of these a file needs the seed; what it leaves out, a recipe may say.
+WORDS = ("task", "strategy", "model", "learning_rate", "seed", "repeat", "run", "split", "step", "epoch")
+# The step of the best evaluation: of equal ones the first, the last.
+BEST_STEPS = ("first_best", "last_best")
+COUNTS = ("total", "trainable", "trainable_percent")  # of parameters, as in a record
+TRAINING_LOSS = "training_loss"
+CHOOSER = "metric"  # in a column's name: the metric that the task's evaluations are chosen by
+LEGAL = (*WORDS, *BEST_STEPS, *COUNTS, TRAINING_LOSS)
+SPLITS = ("train", "validation", "test")
+SCORES = ("loss", *metrics.NAMES)
+PREFIXES = ("option.", "protocol.")  # of options and settings in `peftcli.load_records`, whose tables can be read too
+
+
+@dataclass(frozen=True)
+class Header:
+    """The columns of a file by what they mean.
+
+    `words`: what a column is called here (`strategy`) -> its name in the file. `scores`: column -> its split (None: the
+    one that its row names) and its metric (None: the one that the task's evaluations are chosen by). `best`: column ->
+    the split whose best evaluation it scores. `settings`: column -> the training setting or option that it holds.
+    """
+
+    words: Mapping[str, str]
+    scores: Mapping[str, tuple[str | None, str | None]]
+    best: Mapping[str, str]
+    settings: Mapping[str, str]
+    unknown: tuple[str, ...]
+
+
+def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> Header:
+    """Read what columns mean; `renamed` says which column of the file a word stands for (`strategy` -> `experiment`).
+
+    Raises UserError for a word that there is not, for a column that the file lacks, and where a word is meant twice.
+    """
+    names = list(columns)
+    called = _called(names, renamed)
+    options = {option for name, _ in recipe.strategies for option in registry.get(name).option_names}
+    splits = _splits(recipe)
+    words: dict[str, str] = {}
+    scores: dict[str, tuple[str | None, str | None]] = {}
+    best: dict[str, str] = {}
+    settings: dict[str, str] = {}
+    left: list[str] = []
+    for name in names:
+        word = called.get(name, name)
+        plain = next((word.removeprefix(prefix) for prefix in PREFIXES if word.startswith(prefix)), word)
+        setting = ALIASES.get(plain, plain)
+        if setting in LEGAL:
+            if setting in words:
+                raise UserError(f"columns {words[setting]!r} and {name!r} both say {setting}")
+            words[setting] = name
+        elif score := _score(word, splits):
+            scores[name] = score
+        elif word.startswith("best_") and word.removeprefix("best_") in splits:
+            best[name] = word.removeprefix("best_")
+        elif setting in NAMES or setting in options:
+            for other in (column for column, said in settings.items() if said == setting):
+                raise UserError(f"columns {other!r} and {name!r} both say {setting}")
+            settings[name] = setting
+        else:
+            left.append(name)
+    return Header(words, scores, best, settings, tuple(left))
+
+
+def _called(names: list[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """Return what a column of the file is called instead of its name."""
+    called = {}
+    for word, column in renamed.items():
+        if word not in LEGAL:
+            raise UserError(f"--column: {unknown('word', word, LEGAL)}")
+        if column not in names:
+            raise UserError(f"--column {word}={column}: {unknown('column', column, names)}")
+        if word in names and column != word:
+            raise UserError(f"--column {word}={column}: the file has a column {word!r} already")
+        called[column] = word
+    return called
+
+
+def _splits(recipe: Recipe) -> set[str]:
+    """Return the splits that a column may be about: also those of tasks with several development sets."""
+    named = (split for name, _ in recipe.tasks if name in tasks.TASKS for split in tasks.TASKS[name].evaluation)
+    both = {renamed for split in named for renamed in (split, split.replace("validation", "test", 1))}
+    return {*SPLITS, *both}
+
+
+def _score(word: str, splits: Iterable[str]) -> tuple[str | None, str | None] | None:
+    """Read `test_accuracy`, `validation_metric`, `loss` as a split and a metric; None where it is neither."""
+    if word in SCORES:
+        return None, word
+    for split in splits:
+        metric = re.sub(f"^{re.escape(split)}_", "", word)
+        if metric != word and metric in (*SCORES, CHOOSER):
+            return split, None if metric == CHOOSER else metric
+    return None

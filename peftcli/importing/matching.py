@@ -1,0 +1,89 @@
+"""Which of a recipe's runs a row is like, in all but its seed. No torch."""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from peftcli.errors import UserError
+from peftcli.experiment.plan import Planned
+from peftcli.experiment.recipe import Recipe
+from peftcli.importing.rows import Row
+from peftcli.models import catalogue
+from peftcli.records import imported
+from peftcli.report.table import layout, published
+from peftcli.report.table.selectors import Selector, matches
+
+RATES_ALIKE = 1e-6  # relative: a table may hold its rates in 32 bits
+
+
+def one_a_cell(planned: Iterable[Planned]) -> list[Planned]:
+    """Return a recipe's runs without those that differ in their seed alone: the first of each."""
+    first: dict[imported.Cell, Planned] = {}
+    for each in planned:
+        first.setdefault(imported.cell(each.run), each)
+    return list(first.values())
+
+
+def find(row: Row, cells: Iterable[Planned], recipe: Recipe) -> Planned | str:
+    """Return which of `one_a_cell` a row is like, or in words what of it no run of the recipe has.
+
+    Raises UserError for a strategy that cannot be read.
+    """
+    left = list(cells)
+    for what, fits in _tests(recipe, row):
+        fitting = [each for each in left if fits(each)]
+        if not fitting:
+            return what
+        left = fitting
+    return left[0] if len(left) == 1 else f"fits several cells, for it does not say its {_apart(left)}"
+
+
+def _tests(recipe: Recipe, row: Row) -> Iterable[tuple[str, Callable[[Planned], bool]]]:
+    """Yield what a row says, in words, and whether a planned run has it: from the task down to the settings."""
+    words = row.words
+    if "model" in words:
+        names = (recipe.model, catalogue.name(recipe.model), catalogue.pin(recipe.model)[0])
+        yield f"model={words['model']}", lambda _: words["model"] in names
+    if "task" in words:
+        yield f"task={words['task']}", lambda each: each.run.task == words["task"]
+    if "strategy" in words:
+        yield f"strategy={words['strategy']}", _of_strategy(recipe, words["strategy"], row)
+    for name, value in row.settings.items():
+        yield f"{name}={value}", _with_setting(name, value)
+    if (rate := row.learning_rate) is not None:
+        what = f"{words.get('strategy', '')} learning_rate={layout.rate_text(rate)}".strip()
+        yield what, lambda each: math.isclose(each.run.learning_rate, rate, rel_tol=RATES_ALIKE)
+
+
+def _of_strategy(recipe: Recipe, text: str, row: Row) -> Callable[[Planned], bool]:
+    """Say which runs are of a strategy, written as on the command line or in the recipe's own word for it."""
+    labels = [entry.label for _, entry in recipe.strategies]
+    if text in labels:
+        return lambda each: labels[each.strategy] == text
+    try:
+        selector = Selector.parse(text)
+    except UserError as error:
+        raise UserError(f"row {row.number} (from 0): strategy {error}") from None
+    return lambda each: each.run.strategy == selector.name and matches(each.run.options, selector.wanted)
+
+
+def _with_setting(name: str, value: Any) -> Callable[[Planned], bool]:
+    return lambda each: published.fits({name: value}, each.run)
+
+
+def _apart(left: Iterable[Planned]) -> str:
+    """Name what tells runs apart that a row fits."""
+    left = list(left)
+    one_strategy = len({each.run.strategy for each in left}) == 1
+    described = [
+        {
+            "task": each.run.task,
+            "strategy": each.run.strategy,
+            "learning_rate": each.run.learning_rate,
+            **each.run.protocol.model_dump(),
+            **(each.run.options if one_strategy else {}),
+        }
+        for each in left
+    ]
+    names = dict.fromkeys(name for each in described for name in each)
+    return ", ".join(name for name in names if len({repr(each.get(name)) for each in described}) > 1)

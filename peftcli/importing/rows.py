@@ -1,0 +1,129 @@
+"""A table of runs, read row by row: what each is of, and what was measured. No torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peftcli.errors import UserError
+from peftcli.experiment.recipe import Recipe
+from peftcli.importing import header as headers
+from peftcli.importing import values
+from peftcli.importing.header import Header
+from peftcli.tasks import tabular
+
+Scores = Mapping[tuple[str, str | None], float]  # (split, metric; None: the one that evaluations are chosen by)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured at one moment of a run; `step` and `epoch` are None where that is not said.
+
+    `scores` are fractions, losses as they are. `training_loss` is the mean over the steps before.
+    """
+
+    step: int | None
+    epoch: float | None
+    scores: Scores
+    training_loss: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row. What the file does not say is None, and seeds it must; `repeat` is 0 where runs of a seed are not told apart.
+
+    `best`: split -> the score of its best evaluation, which was at `best_steps` (`first_best`, `last_best`).
+    """
+
+    number: int
+    words: Mapping[str, str]  # task, strategy, model, run
+    learning_rate: float | None
+    seed: int
+    repeat: int
+    settings: Mapping[str, Any]
+    measured: Measured
+    best: Mapping[str, float]
+    best_steps: Mapping[str, int]
+    parameters: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's rows, and the columns that mean nothing here."""
+
+    rows: tuple[Row, ...]
+    unknown: tuple[str, ...]
+
+
+def read(file: Path, recipe: Recipe, renamed: Mapping[str, str]) -> Table:
+    """Read a table of runs. Raises UserError for a file or value that cannot be read, and without seeds or scores."""
+    columns = tabular.every_column(file).values
+    header = headers.read(columns, recipe, renamed)
+    if "seed" not in header.words:
+        raise UserError(f"{file}: no column seed: name the one that tells runs apart, --column seed=COLUMN")
+    typed = _typed(file, columns, header)
+    measured = measurements(file, columns, header)
+    rows = []
+    for number in range(len(next(iter(columns.values())))):
+        of = {name: column[number] for name, column in typed.items() if column[number] is not None}
+        if "seed" not in of or not 0 <= of["seed"] < 2**63:
+            raise UserError(f"{file}, row {number} (from 0): seed {of.get('seed', 'is empty')}: a whole number from 0")
+        rows.append(
+            Row(
+                number=number,
+                words={name: of[name] for name in ("task", "strategy", "model", "run") if name in of},
+                learning_rate=of.get("learning_rate"),
+                seed=of["seed"],
+                repeat=of.get("repeat", 0),
+                settings={name: of[name] for name in header.settings.values() if name in of},
+                measured=measured[number],
+                best={split: of[column] for column, split in header.best.items() if column in of},
+                best_steps={name: of[name] for name in headers.BEST_STEPS if name in of},
+                parameters={name: of[name] for name in headers.COUNTS if name in of},
+            )
+        )
+    return Table(tuple(rows), header.unknown)
+
+
+def _typed(file: Path, columns: Mapping[str, Sequence[Any]], header: Header) -> dict[str, list[Any]]:
+    """Return what is said of runs, by word, setting or column of a best score: each [rows], None where nothing is."""
+    typed: dict[str, list[Any]] = {}
+    for word, column in header.words.items():
+        where = f"{file}: column {column!r}"
+        if word in ("task", "strategy", "model", "run"):
+            typed[word] = values.words(columns[column])
+        elif word in ("seed", "repeat", "total", "trainable", *headers.BEST_STEPS):
+            typed[word] = values.whole(columns[column], where)
+        elif word in ("learning_rate", "trainable_percent"):
+            typed[word] = values.numbers(columns[column], where)
+    for column, setting in header.settings.items():
+        typed[setting] = values.settings(columns[column], f"{file}: column {column!r}")
+    return typed | {column: values.fractions(columns[column], f"{file}: column {column!r}") for column in header.best}
+
+
+def measurements(file: Path, columns: Mapping[str, Sequence[Any]], header: Header) -> list[Measured]:
+    """Return what each row measured. Raises UserError for a score whose split nothing says."""
+    rows = len(next(iter(columns.values())))
+    nothing: list[Any] = [None] * rows
+
+    def column(word: str, read: Any) -> list[Any]:
+        name = header.words.get(word)
+        return nothing if name is None else read(columns[name], f"{file}: column {name!r}")
+
+    steps, epochs = column("step", values.whole), column("epoch", values.numbers)
+    losses = column(headers.TRAINING_LOSS, values.losses)
+    splits = values.words(columns[header.words["split"]]) if "split" in header.words else nothing
+    scores: list[dict[tuple[str, str | None], float]] = [{} for _ in range(rows)]
+    for name, (split, metric) in header.scores.items():
+        read = values.losses if metric == "loss" else values.fractions
+        for row, value in enumerate(read(columns[name], f"{file}: column {name!r}")):
+            if value is None:
+                continue
+            of = split or splits[row]
+            if of is None:
+                raise UserError(
+                    f"{file}, row {row} (from 0): nothing says of which split {name!r} is: name the column "
+                    f"test_{name} or validation_{name}, or add a column split"
+                )
+            scores[row][of, metric] = value
+    return [Measured(*each) for each in zip(steps, epochs, scores, losses, strict=True)]

@@ -1,0 +1,81 @@
+"""The freezing paper's tables from the runs that its author published: printed means and deviations, but two known cells."""
+
+from pathlib import Path
+
+import pytest
+
+from peftcli.experiment import recipe as recipes
+from peftcli.importing.importing import Imported, import_runs
+from peftcli.report.table import differences
+from tests.written_records import tabulate, unsynced
+
+NEAR = 0.051  # half of the last printed digit, and a little for what the author rounded before
+Where = tuple[str, str, float]  # strategy, task, learning rate
+# Printed 89.1 where the runs come to 89.151; and ±0.3 and ±1.7 where they come to 0.353 and 1.643.
+OTHER_MEANS: dict[str, set[Where]] = {"table1": {("random", "sst2", 5e-3)}}
+OTHER_DEVIATIONS: dict[str, set[Where]] = {"table1": {("layernorm", "qnli", 1e-3), ("random", "rte", 1e-3)}}
+CELLS = {"table1": 49, "table2": 42, "table3": 42}
+# Rows of the 1,126 that a table has no cell for: other sizes and tasks, and what it does not compare.
+UNFIT = {"table1": 739, "table2": 706, "table3": 706}
+
+
+@pytest.fixture(scope="module", params=["table1", "table2", "table3"])
+def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Imported, Path]:
+    output = tmp_path_factory.mktemp(request.param)
+    recipe = recipes.load(recipes.find(f"freezing/{request.param}"))
+    with unsynced():
+        done = import_runs(recipes.root() / "freezing" / "authors_runs.csv", recipe, output, "its author", None, {})
+    return request.param, done, output
+
+
+def test_the_printed_table_comes_out(imported: tuple[str, Imported, Path]) -> None:
+    name, done, output = imported
+    assert (done.cells, done.filled, done.unknown) == (CELLS[name], CELLS[name], ("evaluations",))
+    assert sum(done.unfit.values()) == UNFIT[name]
+    cells = list(tabulate(recipes.load(recipes.find(f"freezing/{name}")), output).cells())
+    assert len(cells) == CELLS[name]
+    means, deviations = set(), set()
+    for cell in cells:
+        assert cell.published is not None
+        where = (cell.strategy, cell.column, cell.setting["learning_rate"])
+        if abs(_number(cell.mean) - _number(cell.published.mean)) > NEAR:
+            means.add(where)
+        if abs(_number(cell.std) - _number(cell.published.std)) > NEAR:
+            deviations.add(where)
+    assert means == OTHER_MEANS.get(name, set())
+    assert deviations == OTHER_DEVIATIONS.get(name, set())
+
+
+def _number(value: float | None) -> float:
+    assert value is not None
+    return value
+
+
+def test_a_cell_is_over_all_runs_and_a_test_over_seeds(imported: tuple[str, Imported, Path]) -> None:
+    name, _, output = imported
+    if name != "table1":
+        pytest.skip("SST-2 is in Table I alone")
+    table = tabulate(recipes.load(recipes.find("freezing/table1")), output)
+    (cell,) = (
+        c for c in table.cells() if (c.strategy, c.column, c.setting["learning_rate"]) == ("bitfit", "sst2", 1e-3)
+    )
+    assert (cell.n, len(cell.values)) == (7, 5)
+    assert cell.mean == pytest.approx(89.5642, abs=1e-4), "89.6 as printed; the five seeds alone come to 89.3"
+    assert any("bitfit on sst2 (7 runs, 5 seeds)" in note for note in table.notes)
+
+
+def test_tests_are_paired_where_the_seeds_are_the_same(imported: tuple[str, Imported, Path]) -> None:
+    name, _, output = imported
+    table = tabulate(recipes.load(recipes.find(f"freezing/{name}")), output)
+    grid = differences.from_reference(table)
+    assert grid is not None
+    tests: dict[str, set[str]] = {}
+    for row, compared in zip(table.rows, grid, strict=True):
+        for cell, difference in zip(row.cells, compared, strict=True):
+            if cell is not None and difference is not None:
+                tests.setdefault(cell.strategy, set()).add(difference.test.name)
+    assert tests["bitfit"] == tests["layernorm"] == {"Wilcoxon signed-rank"}
+    if name == "table1":
+        assert tests["initbias_bitfit"] == {"Welch t"}
+        # One cell's seeds, RTE at 5e-4, are those of full.
+        assert tests["random"] == {"Welch t", "Wilcoxon signed-rank"}
