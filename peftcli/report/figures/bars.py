@@ -9,6 +9,7 @@ from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, describe, notes, points
 from peftcli.report.figures.spec import PUBLISHED, RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
+from peftcli.report.table import layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,20 +28,26 @@ class Bars(FigureSpec):
     collapsed: Literal["keep", "leave out"] = Field(
         "keep", description="Whether runs that give every example the same answer are left out, which the figure says."
     )
+    not_learned: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {},
+        description="By task or column, how far above a constant answer a run must score to have learned, in points; one "
+        "that does not is left out, which the figure says.",
+    )
     published: bool = Field(False, description=PUBLISHED)
 
 
 def collect(spec: Bars, study: Study) -> list[Point]:
     """Return the point of every bar: task by task, in the order of the strategies."""
     groups = study.groups(spec.tasks, spec.strategies, spec.learning_rate)
-    return points(study, groups, leave_out_collapsed=spec.collapsed == "leave out")
+    return points(study, groups, spec.collapsed == "leave out", spec.not_learned)
 
 
 @draws(Bars, "each strategy on each task", collect)
 def draw(spec: Bars, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = collect(spec, study)
-    return paint(spec, drawn), " ".join(["Mean and standard deviation.", *map(describe, drawn), *notes(drawn)])
+    said = [*_rates_note(drawn), *notes(drawn)]
+    return paint(spec, drawn), " ".join(["Mean and standard deviation.", *map(describe, drawn), *said])
 
 
 def paint(spec: Bars, drawn: Sequence[Point]) -> "Figure":
@@ -60,7 +67,7 @@ def paint(spec: Bars, drawn: Sequence[Point]) -> "Figure":
         ax.set(xlim=(-0.5, count - 0.5), ylim=limits, ylabel="score (mean ± std over seeds)")
     axes[-1][0].set_xlabel("task and its metric")
     _legend(figure, spec, drawn, labels)
-    style.write_notes(figure, [*_start_note(spec, drawn), *notes(drawn)])
+    style.write_notes(figure, [*_start_note(spec, drawn), *_rates_note(drawn), *notes(drawn)])
     return figure
 
 
@@ -132,3 +139,16 @@ def _start_note(spec: Bars, drawn: Sequence[Point]) -> list[str]:
         return []
     below = any(point.mean is not None and point.mean < spec.start for point in drawn)
     return [f"The axis starts at {spec.start:g}." + (" ▼ marks means below it." if below else "")]
+
+
+def _rates_note(drawn: Sequence[Point]) -> list[str]:
+    """Say each strategy's learning rate, task by task where tasks have different ones."""
+    said = []
+    for label in dict.fromkeys(point.group.label for point in drawn):
+        tasks: dict[str, list[str]] = {}
+        for point in drawn:
+            if point.group.label == label:
+                tasks.setdefault(layout.rate_text(point.group.learning_rate), []).append(point.group.column.label)
+        several = [f"{rate} ({', '.join(names)})" for rate, names in tasks.items()]
+        said.append(f"{label} {', '.join(several if len(several) > 1 else tasks)}")
+    return [f"Learning rates: {'; '.join(said)}."]

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from peftcli.experiment.settings import LearningRate
 from peftcli.report.figures import style
-from peftcli.report.figures.spec import FigureSpec, draws
+from peftcli.report.figures.spec import RATE, FigureSpec, draws
 from peftcli.report.figures.study import Group, Study
 from peftcli.report.figures.training_curves import Curve, loss_unit, medians, read
 from peftcli.report.table import layout
@@ -54,10 +54,11 @@ class Curves(FigureSpec):
     show: Literal["loss", "training loss", "metric"] = Field(
         "loss", description="Both losses, the training loss, or the task's metric on the split that chooses."
     )
-    learning_rate: Literal["best", "all"] | LearningRate = Field(
-        "best", description="The learning rate shown: the best by mean, all of them with a panel each, or a number."
+    learning_rate: Literal["best", "printed", "all"] | LearningRate = Field(
+        "best", description=f"{RATE} `all`: every rate, with a panel each."
     )
     against: Literal["step", "epoch"] = Field("step", description="What the horizontal axis counts.")
+    scale: Literal["linear", "log"] = Field("linear", description="The scale of the axis of losses.")
     largest: Annotated[float, Field(gt=0)] | None = Field(None, description="Where the axis of losses is cut.")
 
 
@@ -120,6 +121,7 @@ def paint(spec: Curves, drawn: Sequence[Panel]) -> "Figure":
     for row in range(rows):
         for column in range(columns):
             if (row, column) in grid:
+                _scale(spec, axes[row][column])
                 _paint_panel(axes[row][column], grid[row, column], dense)
             else:
                 axes[row][column].set_axis_off()
@@ -128,6 +130,16 @@ def paint(spec: Curves, drawn: Sequence[Panel]) -> "Figure":
     _legend(figure, drawn)
     style.write_notes(figure, notes(drawn))
     return figure
+
+
+def _scale(spec: Curves, ax: "Axes") -> None:
+    """Scale the axes, before anything is drawn: few ticks, since panels are narrow, in plain numbers."""
+    if spec.scale == "log" and spec.show != "metric":
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:g}")
+    ax.locator_params(axis="x", nbins=4)
+    if spec.against == "step":
+        ax.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def arrange(drawn: Sequence[Panel]) -> list[Spot]:
@@ -184,7 +196,7 @@ def _limit(spec: Curves, axes: Sequence["Axes"], drawn: Sequence[Panel]) -> None
         low, high = min(ax.get_ylim()[0] for ax in of_task), max(ax.get_ylim()[1] for ax in of_task)
         if spec.show != "metric":
             # Losses start at 0, their least; a metric's axis starts where its values do, or curves would lie flat.
-            low, high = min(0.0, low), min(high, spec.largest or high)
+            low, high = low if spec.scale == "log" else min(0.0, low), min(high, spec.largest or high)
         last = max(ax.get_xlim()[1] for ax in of_task)
         for ax in of_task:
             ax.set_ylim(low, high)
@@ -210,9 +222,12 @@ def _legend(figure: "Figure", drawn: Sequence[Panel]) -> None:
     from matplotlib.lines import Line2D
 
     handles: dict[str, Line2D] = {}
-    for name in dict.fromkeys(name for panel in drawn for name in panel.quantities):
+    names = dict.fromkeys(name for panel in drawn for name in panel.quantities)
+    for name in names:
         colour, line = LOOKS.get(name, OTHER)
-        shown = name if name in LOOKS else style.axis(name).partition(" (")[0]
+        # Several metrics look alike and stand in panels of their own, whose axes name them.
+        metric = style.axis(name).partition(" (")[0] if len(names) == 1 else "metric"
+        shown = name if name in LOOKS else metric
         handles[f"{shown}, each seed"] = Line2D([], [], color=colour, linewidth=1, linestyle=line)
         if any(len(panel.quantities.get(name, ())) > 1 for panel in drawn):
             handles[f"{shown}, median"] = Line2D([], [], color="black", linewidth=1.5, linestyle=line)

@@ -1,21 +1,25 @@
 """One value with its deviation in a figure: a table cell, the paper's number beside it, and what is wrong with it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
+from peftcli.errors import UserError
 from peftcli.report.figures import style
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.statistics.describe import finite
-from peftcli.report.table import cells, published
-from peftcli.report.table.layout import CellRuns
-from peftcli.report.table.published import Published
+from peftcli.report.table import build, cells, selection
+from peftcli.report.table.layout import CellRuns, TaskColumn
+from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Cell
 
 
 @dataclass(frozen=True)
 class Point:
-    """A group's cell. `mean`, `std` and the paper's `printed` are percent; `n` of `planned` runs; None: no value."""
+    """A group's cell. `mean`, `std` and the paper's `printed` are percent; `n` of `planned` runs; None: no value.
+
+    `left_out` collapsed runs do not count, nor `unlearned` ones, which score no more than `learned_above` percent.
+    """
 
     group: Group
     cell: Cell
@@ -27,6 +31,8 @@ class Point:
     copied: bool
     is_maximum: bool
     left_out: int = 0
+    unlearned: int = 0
+    learned_above: float | None = None
 
     @property
     def label(self) -> str:
@@ -34,14 +40,28 @@ class Point:
         return f"{self.group.label} on {self.group.column.label}"
 
 
-def points(study: Study, groups: Iterable[Group], leave_out_collapsed: bool = False) -> list[Point]:
-    """Make a point of each group. Raises UserError where the published table cannot be read."""
-    view = study.view.model_copy(
-        update={"select": "best learning rate by mean", "cell": "mean±std", "scale": "percent"}
-    )
-    # Percent, mean and deviation at the group's own learning rate, whatever the recipe's table shows.
-    with_cells = ((group, cells.make(CellRuns(group.outcomes, group.column, {}), view, ())) for group in groups)
-    return [_point(study, group, cell, leave_out_collapsed) for group, cell in with_cells]
+def points(
+    study: Study,
+    groups: Iterable[Group],
+    leave_out_collapsed: bool = False,
+    not_learned: Mapping[str, float] = MappingProxyType({}),
+) -> list[Point]:
+    """Make a point of each group, without runs at most `not_learned` points above a constant answer, by column.
+
+    Raises UserError where the published table cannot be read, and for a column of `not_learned` that there is not, or
+    whose classes' sizes are not known.
+    """
+    limits = {
+        column: _limit(column, above) for name, above in not_learned.items() for column in study.chosen_columns([name])
+    }
+    return [_point(study, group, leave_out_collapsed, limits.get(group.column)) for group in groups]
+
+
+def _limit(column: TaskColumn, above: float) -> float:
+    constant = build.baseline(column.task, column.split, column.metric, 100.0)
+    if constant is None:
+        raise UserError(f"not_learned: {column.column}: what a constant answer scores there is not known")
+    return constant + above
 
 
 def describe(point: Point) -> str:
@@ -57,6 +77,7 @@ def notes(drawn: Sequence[Point]) -> list[str]:
     said = {
         "Fewer values than runs": map(_fewer, drawn),
         "One answer for every example": map(_collapsed, drawn),
+        "Left out as not having learned": map(_unlearned, drawn),
         "Learning rate chosen without some runs": map(_chosen_without, drawn),
         "Copied by the paper from another (hollow)": (p.label for p in drawn if p.copied and p.printed is not None),
         "Printed as a maximum over runs, beside our mean": (p.label for p in drawn if p.is_maximum),
@@ -64,32 +85,39 @@ def notes(drawn: Sequence[Point]) -> list[str]:
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
-def _point(study: Study, group: Group, cell: Cell, leave_out_collapsed: bool) -> Point:
-    printed = _printed(study, group)
+def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above: float | None) -> Point:
+    # Percent, mean and deviation at the group's own learning rate, whatever the recipe's table shows.
+    view = study.view.model_copy(
+        update={"select": "best learning rate by mean", "cell": "mean±std", "scale": "percent"}
+    )
+    unlearned = [o for o in group.outcomes if _is_unlearned(group, o, learned_above)]
+    learned = tuple(o for o in group.outcomes if o not in unlearned)
+    cell = cells.make(CellRuns(learned or group.outcomes, group.column, {}), view, ())
+    # Where the paper printed several learning rates and the best is shown, its own best.
+    _, printed = study.best_printed(group.candidates, group.column) or (0.0, None)
     # What the table prints as fractions is drawn in percent too.
     scale = 100 if study.view.scale == "fraction" else 1
     drop = leave_out_collapsed and bool(cell.collapsed)
     return Point(
         group=group,
         cell=cell,
-        mean=cell.mean_without_collapsed if drop else cell.mean,
-        std=cell.std_without_collapsed if drop else cell.std,
-        n=cell.n - len(cell.collapsed) if drop else cell.n,
-        planned=cell.planned,
+        mean=None if not learned else cell.mean_without_collapsed if drop else cell.mean,
+        std=None if not learned else cell.std_without_collapsed if drop else cell.std,
+        n=0 if not learned else cell.n - len(cell.collapsed) if drop else cell.n,
+        planned=len(group.outcomes),
         printed=None if printed is None or printed.shown is None else scale * printed.shown,
         copied=bool(printed and printed.copied_from),
         is_maximum=bool(printed and printed.mean is None and printed.maximum is not None),
         left_out=len(cell.collapsed) if drop else 0,
+        unlearned=len(unlearned),
+        learned_above=learned_above,
     )
 
 
-def _printed(study: Study, group: Group) -> Published | None:
-    """Return the paper's cell for these runs; where it printed several learning rates and the best is shown, its own best."""
-    column = group.column
-    runs = {outcome.run.learning_rate: outcome.run for outcome in group.candidates}
-    cells_of = [published.find(study.printed, run, column.column, column.metric) for run in runs.values()]
-    with_value = [cell for cell in cells_of if cell is not None and finite([cell.shown])]
-    return max(with_value, key=lambda cell: cell.shown or 0.0, default=None)
+def _is_unlearned(group: Group, outcome: Outcome, learned_above: float | None) -> bool:
+    split = selection.reported_split(group.column.split, outcome.run.protocol)
+    value = outcome.value(split, group.column.metric)
+    return learned_above is not None and value is not None and 100 * value <= learned_above
 
 
 def _fewer(point: Point) -> str:
@@ -104,6 +132,12 @@ def _fewer(point: Point) -> str:
 def _collapsed(point: Point) -> str:
     count = len(point.cell.collapsed)
     return f"{point.label}: {count} of {point.cell.n} ({'left out' if point.left_out else 'kept'})" if count else ""
+
+
+def _unlearned(point: Point) -> str:
+    if not point.unlearned:
+        return ""
+    return f"{point.label}: {point.unlearned} of {point.planned} (no more than {point.learned_above:.1f})"
 
 
 def _chosen_without(point: Point) -> str:

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from peftcli.report.figures.study import Study
 
 Names = Annotated[list[str], Field(min_length=1)]
-BestOrRate = Literal["best"] | LearningRate
+BestOrRate = Literal["best", "printed"] | LearningRate
 
 # What options of several kinds say of themselves.
-RATE = "The learning rate shown: the best by mean, or a number; a strategy with one rate alone keeps it."
+RATE = (
+    "The learning rate shown: the best by mean, the one whose printed cell is best (the lowest of equal ones; by our mean "
+    "where nothing was printed), or a number; a strategy with one rate alone keeps it."
+)
 PUBLISHED = "Whether the paper's values are drawn beside ours."
 
 

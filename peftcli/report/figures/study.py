@@ -9,6 +9,7 @@ from peftcli import records
 from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
+from peftcli.report.statistics.describe import finite
 from peftcli.report.table import layout, published, selection
 from peftcli.report.table import spec as table_spec
 from peftcli.report.table.layout import CellRuns, TaskColumn
@@ -93,7 +94,8 @@ class Study:
     ) -> list[Group]:
         """Group runs by task column, strategy entry and learning rate, in that order.
 
-        `learning_rate` is `all`, `best` (by the mean over seeds), or a number: a strategy with one rate alone keeps it.
+        `learning_rate` is `all`, `best` (by the mean over seeds), `printed` (by the printed cells, where there are any), or
+        a number: a strategy with one rate alone keeps it.
         Raises UserError for a task, strategy or learning rate that the recipe does not have.
         """
         outcomes = self.chosen_outcomes(strategies)
@@ -106,22 +108,33 @@ class Study:
         return groups
 
     def _rates(self, outcomes: list[Outcome], column: TaskColumn, wanted: str | float) -> list[Group]:
-        rates = by_rate(outcomes)
-        chosen = list(rates)
-        if wanted == "best":
+        rates, label = by_rate(outcomes), layout.strategy_label(self.recipe, outcomes[0])
+        printed = self.best_printed(outcomes, column) if wanted == "printed" else None
+        if wanted == "best" or (wanted == "printed" and printed is None):
             split = CellRuns(tuple(outcomes), column, {}).first_split
             split = selection.reported_split(split, outcomes[0].run.protocol)
-            chosen = [selection.best_rate(rates, split) or min(rates)]  # without any record: the lowest, to show a gap
+            best = selection.best_rate(rates, split) or min(rates)  # without any record: the lowest, to show a gap
+            # Only this rate was chosen among others by their runs; any other stands for itself.
+            return [Group(tuple(rates[best]), tuple(outcomes), column, label, best)]
+        chosen = list(rates)
+        if printed is not None:
+            chosen = [printed[0]]
         elif wanted != "all" and len(rates) > 1:
             if wanted not in rates:
                 raise unknown("learning rate of this figure", wanted, map(layout.rate_text, rates))
             chosen = [float(wanted)]
-        label = layout.strategy_label(self.recipe, outcomes[0])
-        return [
-            # Only the best rate was chosen among others; any other stands for itself.
-            Group(tuple(rates[rate]), tuple(outcomes if wanted == "best" else rates[rate]), column, label, rate)
-            for rate in chosen
-        ]
+        return [Group(tuple(rates[rate]), tuple(rates[rate]), column, label, rate) for rate in chosen]
+
+    def best_printed(self, outcomes: Iterable[Outcome], column: TaskColumn) -> tuple[float, Published] | None:
+        """Return the learning rate whose printed cell is highest, and that cell; the lowest rate of equal cells.
+
+        None where the paper printed none of these runs' cells. Raises UserError where its table cannot be read.
+        """
+        runs = {rate: of_rate[0].run for rate, of_rate in by_rate(outcomes).items()}
+        cells = [(rate, published.find(self.printed, run, column.column, column.metric)) for rate, run in runs.items()]
+        shown = [(rate, cell) for rate, cell in cells if cell is not None and finite([cell.shown])]
+        # Rates ascend, and max() takes the first of equals: the lower one.
+        return max(shown, key=lambda pair: pair[1].shown or 0.0, default=None)
 
 
 def study(recipe: Recipe, output: Path) -> Study:

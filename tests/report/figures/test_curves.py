@@ -5,7 +5,7 @@ from typing import Any
 
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
-from peftcli.report.figures import curves
+from peftcli.report.figures import curves, spec, style
 from tests import synthetic
 from tests.drawn import RECIPE, entry, odd, study_of
 
@@ -56,3 +56,27 @@ def test_dense_curves_stay_small(tmp_path: Path) -> None:
     drawing = figures.draw(entry("curves", tasks=["rte"]), figures.study(recipe, tmp_path / "results"))
     assert b"<image" in drawing.svg
     assert len(drawing.svg) < 600_000
+
+
+def test_a_logarithmic_axis_of_losses_neither_starts_at_0_nor_touches_metrics(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    with style.settings():
+        for show, scale in (("loss", "log"), ("metric", "linear")):
+            options = entry("curves", show=show, scale="log", tasks=["rte"], strategies=["layernorm"])
+            figure, _ = spec.KINDS["curves"].draw(options, study)
+            (axes,) = figure.axes
+            values = [value for line in axes.lines for value in line.get_ydata()]
+            low, high = axes.get_ylim()
+            assert axes.get_yscale() == scale
+            assert 0 < low <= min(values) < max(values) <= high
+            assert axes.xaxis.get_major_formatter()(15000) == "15,000"
+            assert len([tick for tick in axes.get_xticks() if 0 <= tick <= axes.get_xlim()[1]]) <= 5
+
+
+def test_several_metrics_have_one_entry_of_the_legend(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    for tasks, words in ((["cola", "rte"], "metric"), (["rte"], "accuracy")):
+        with style.settings():
+            figure, _ = spec.KINDS["curves"].draw(entry("curves", show="metric", tasks=tasks), study)
+        texts = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert texts == [f"{words}, each seed", f"{words}, median"]

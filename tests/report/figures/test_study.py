@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from peftcli.errors import UserError
+from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
 from tests.drawn import entry, odd, study_of
 
@@ -35,3 +36,17 @@ def test_runs_are_grouped_by_rate_and_the_best_was_chosen_among_all(tmp_path: Pa
     assert [(group.label, group.learning_rate) for group in fixed] == [
         ("Full", 1e-5), ("LayerNorm", 1e-4), ("BitFit", 1e-4),
     ]  # fmt: skip
+
+
+def test_printed_takes_the_rate_of_the_best_printed_cell_and_the_lowest_of_equal_ones(tmp_path: Path) -> None:
+    study = figures.study(recipes.load(recipes.find("freezing/table1")), tmp_path)
+    chosen = {
+        (g.column.column, g.outcomes[0].run.strategy): g.learning_rate for g in study.groups(None, None, "printed")
+    }
+    # Table I: BitFit 52.6, 53.9 and 53.6 on CoLA; 89.8, 89.3 and 89.6 on SST-2; 88.4, 88.8 and 88.8 on QNLI.
+    assert [chosen[task, "bitfit"] for task in ("cola", "sst2", "qnli")] == [5e-4, 1e-4, 5e-4]
+    # Random 49.1, 53.1 and 53.1 on CoLA; full fine-tuning has one rate.
+    assert (chosen["cola", "random"], chosen["cola", "full"]) == (1e-3, 3e-5)
+    # Where nothing was printed, the best by mean: the higher rate ends higher.
+    (cola,) = study_of(tmp_path).groups(["cola"], ["layernorm"], "printed")
+    assert (cola.learning_rate, len(cola.candidates)) == (1e-3, 8)
