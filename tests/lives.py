@@ -40,6 +40,7 @@ class Case:
     def members(self) -> list[Run]:
         """The runs: seeds and learning rates differ. Every kind of thing that happens in a run happens in three updates."""
         settings = {"steps": STEPS, "evaluate_every": "2 steps", "restore_best": True, "dropout": 0.1, "batch_size": 3}
+        settings |= {"weight_decay": 0.01}
         return [
             tiny.run(
                 self.strategy, 1e-3 * (1 + seed), seed, self._options(), precision=self.precision, **settings

@@ -36,11 +36,13 @@ WITHOUT = {
 VARIANTS = [
     ("mixout", {"when": "evaluation", "share": 0.3}),
     ("lora", {"rank": 2, "alpha": 4.0, "dropout": 0.2}),
+    ("lora", {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}),
     ("sam", {"share": 0.05, "batches": 2}),
     ("sam", {"share": 0.05, "choice": "tensor"}),
     ("random", {"share": 0.05, "draw": "bernoulli"}),
     ("magpruning", {"share": 0.05, "burn_in": 2}),
     ("diffpruning", {"share": 0.05, "burn_in": 2, "keep": "decided", "include_head": True}),
+    ("diffpruning", {"share": 0.05, "burn_in": 1, "again": 2, "gate_start": "drawn"}),
     ("childpruning", {"share": 0.05, "every": 2}),
     ("layernorm_outlier", {"n": 5, "of": "gain"}),
     ("peft", {"type": "LORA", "r": 2, "lora_alpha": 4, "lora_dropout": 0.1, "target_modules": ["query"]}),

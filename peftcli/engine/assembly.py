@@ -19,7 +19,7 @@ from peftcli.engine.network import Network
 from peftcli.engine.partition import Mask, Partition, Start, partition, run_mask
 from peftcli.experiment.parameters import inserted
 from peftcli.strategies.pretrained import Pretrained, draw
-from peftcli.strategies.tuning import Moment, Tuning
+from peftcli.strategies.tuning import Lora, Moment, Tuning
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
         outputs, inputs = network.anatomy.by_name[f"{module}.weight"].shape
         for name, shape in insertion.shapes(outputs, inputs).items():
             value = like.new_zeros(shape)
-            if name == "lora_a":  # drawn as a linear layer's weight is by default: uniform within 1 / sqrt(in)
+            # Drawn as a linear layer's weight is by default, kaiming-uniform with a = sqrt(5): uniform within 1 / sqrt(in).
+            if name == "lora_a" or (name == "lora_b" and isinstance(insertion, Lora) and insertion.b_drawn):
                 bound = shape[1] ** -0.5
                 value = torch.empty(shape).uniform_(-bound, bound, generator=model.generator).to(value)
             elif name == "adapter_down":  # drawn as the model's own weights were
@@ -180,7 +181,9 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
             values[f"{module}.{name}"] = value  # zero else, so the module computes the identity at the start
     if tuning.injected is not None:
         values |= injection.start(tuning.injected, network.backbone, model.generator)
-    return values | {name: like.new_full(shape, value) for name, (shape, value) in tuning.extra.items()}
+    for name, (shape, start) in tuning.extra.items():
+        values[name] = start(shape, model.generator).to(like) if callable(start) else like.new_full(shape, start)
+    return values
 
 
 def _row(values: dict[str, Tensor]) -> Tensor:

@@ -84,9 +84,9 @@ class Cohort:
         return max(schedule.total for schedule in self.schedules)
 
     @cached_property
-    def decayed(self) -> Tensor | None:
-        """Which columns weight decay moves."""
-        return optimizer.decayed(self.assembly, self.training)
+    def decay(self) -> optimizer.Decay | None:
+        """What weight decay does to each column; None where there is none."""
+        return optimizer.decay(self.assembly, self.training) if self.training.weight_decay else None
 
     def batch(self, step: int) -> Batch:
         """Every run's batch at a step; a run that has ended goes on seeing batches, which change nothing of it."""

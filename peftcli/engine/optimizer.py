@@ -28,22 +28,40 @@ def moments(flat: Tensor) -> Moments:
     return Moments(torch.zeros_like(flat), torch.zeros_like(flat))
 
 
-def decayed(assembly: Assembly, training: Training) -> Tensor | None:
-    """Which columns weight decay moves, [n] of 0 and 1; None where it moves all of them or none.
+@dataclass(frozen=True)
+class Decay:
+    """Which columns weight decay moves, and where to: zero, or for a few strategies where the values `start`, [runs, n].
+
+    `columns` [n] of 0 and 1 are those that decay (None: all), `anchored` [n] of 0 and 1 those drawn to their start (None: none).
+    """
+
+    columns: Tensor | None
+    anchored: Tensor | None
+    start: Tensor
+
+
+def decay(assembly: Assembly, training: Training) -> Decay:
+    """What weight decay does to each column.
 
     `biases and layernorms` are spared as usual: one-dimensional tensors, by name and role. Gates are always spared.
     """
-    if not training.weight_decay:
-        return None
     layernorms = {n for n, p in assembly.network.anatomy.by_name.items() if p.role.endswith("layernorm")}
     spare = training.weight_decay_spares != "nothing"
-    row = torch.ones(assembly.flat.shape[1], dtype=assembly.flat.dtype)
+    columns = torch.ones(assembly.flat.shape[1], dtype=assembly.flat.dtype)
+    anchored = torch.zeros_like(columns)
     for piece in assembly.pieces:
         spared = spare and (piece.name.endswith("bias") or piece.name in layernorms)
         # Extra tensors (gates, anchors) are aids of training and no weights: decay would mean something else for them.
         if spared or piece.name in assembly.tuning.extra:
-            row[piece.start : piece.stop] = 0
-    return None if bool(row.all()) else row.to(assembly.flat.device)
+            columns[piece.start : piece.stop] = 0
+        if piece.name in assembly.tuning.differences:
+            anchored[piece.start : piece.stop] = 1
+    device = assembly.flat.device
+    return Decay(
+        None if bool(columns.all()) else columns.to(device),
+        anchored.to(device) if bool(anchored.any()) else None,
+        assembly.flat,
+    )
 
 
 @torch.no_grad()
@@ -62,13 +80,13 @@ def update(
     step: int,
     rates: Tensor,
     training: Training,
-    decays: Tensor | None,
+    decay: Decay | None,
 ) -> None:
     """Make one Adam or AdamW update of `flat` [runs, n] in place.
 
     `gradient` and the moments are of its shape; `rates` [runs, 1] are this step's learning rates; `step` counts from 1;
-    `decays` [n] says which columns decay (None: all). Adam adds weight decay to the gradient, AdamW takes it off the weights
-    (Loshchilov and Hutter, 2019).
+    `decay` is None where nothing decays. Adam adds weight decay to the gradient, AdamW takes it off the weights (Loshchilov
+    and Hutter, 2019).
     """
     b1, b2 = training.betas
     first, second = 1 - b1**step, (1 - b2**step) ** 0.5  # the moments start at zero: corrections of their bias
@@ -78,12 +96,16 @@ def update(
     for start in range(0, flat.shape[1], columns):
         block = slice(start, start + columns)
         value, grad, mean, square = flat[:, block], gradient[:, block], state.mean[:, block], state.square[:, block]
-        if training.weight_decay:
-            decay = training.weight_decay * (1.0 if decays is None else decays[block])
-            if training.optimizer == "adamw":
-                value.mul_(1 - rates * decay)
+        if decay is not None:
+            strength = training.weight_decay * (1.0 if decay.columns is None else decay.columns[block])
+            # What decays: the values, or how far they are from where they started.
+            away = value if decay.anchored is None else value - decay.start[:, block] * decay.anchored[block]
+            if training.optimizer == "adam":
+                grad = grad + away * strength
+            elif decay.anchored is None:
+                value.mul_(1 - rates * strength)
             else:
-                grad = grad + value * decay
+                value.sub_(away.mul_(rates).mul_(strength))  # exactly nothing of a value that has not moved
         mean.lerp_(grad, 1 - b1)
         square.mul_(b2).addcmul_(grad, grad, value=1 - b2)
         denominator = square.sqrt().div_(second).add_(training.epsilon)

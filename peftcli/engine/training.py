@@ -84,7 +84,7 @@ def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:
     flat = state.flat.detach()
     kept = flat.index_select(0, told["ended"]) if ended else None
     column = told["rates"].to(flat.dtype)[:, None]
-    optimizer.update(flat, gradient, state.moments, state.step + 1, column, cohort.training, cohort.decayed)
+    optimizer.update(flat, gradient, state.moments, state.step + 1, column, cohort.training, cohort.decay)
     tuning = cohort.assembly.tuning
     if tuning.after_step is not None:
         moment = Moment(state.step, True, cohort.keys)

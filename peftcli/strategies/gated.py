@@ -13,6 +13,7 @@ from peftcli.strategies.sparse import part, shares
 from peftcli.strategies.tuning import Moment, Tuning
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from peftcli.strategies.tuning import Values
@@ -31,26 +32,31 @@ def diffpruning(
     burn_in: Count = 499,
     again: Count | None = None,
     keep: Literal["open", "decided"] = "open",
-    gate_start: Number = 5.0,
+    gate_start: Number | Literal["drawn"] = 5.0,
     include_head: bool = False,
+    decays: Literal["difference", "weights"] = "difference",
 ) -> Tuning:
     """Weights move by a gated difference; an L0 penalty closes gates, and after `burn_in` updates a share stays open.
 
-    The gates kept are the most open ones (`released`: `keep: decided`, those farthest from the middle, closed ones
-    too). `again` opens the gates and chooses anew that many updates after the start, over and over (Figure 3).
-    `include_head` gates the head too (`released`), so that of it a share alone moves.
+    A gate's log alpha starts at `gate_start` (Guo et al., 2021: 5, open). The gates kept are the most open ones.
+    `released` differs: `gate_start: drawn` is the sigmoid of a standard normal number for each gate; `keep: decided` keeps those
+    farthest from the middle, closed ones too; `include_head` gates the head too, so that of it a share alone moves.
+    `again` starts the gates afresh and chooses anew that many updates after the start, over and over (Figure 3). Weight
+    decay shrinks the difference, which is what is trained; `decays: weights` shrinks the weights themselves.
     """
     masked = shares(model, model.over(over), share)
     head = {p.name: part(share, p.size) for p in model.head} if include_head else {}
     counts = masked | head
     # A trained log alpha for each element, so what moves takes twice the room while it trains.
-    gates = {GATE + name: (model.by_name[name].shape, gate_start) for name in counts}
+    first = _drawn if gate_start == "drawn" else gate_start
+    gates = {GATE + name: (model.by_name[name].shape, first) for name in counts}
     return Tuning(
         mask=tuple(masked),
         extra=gates,
         tensors=partial(_gated, tuple(counts)),
         penalty=partial(_expected_open, tuple(counts), penalty),
         after_step=partial(_choose, counts, burn_in, again, keep, gate_start),
+        differences=frozenset(counts) if decays == "difference" else frozenset(),
         kept=counts,
     )
 
@@ -61,6 +67,25 @@ def gate(log_alpha: Tensor, noise: Tensor | None) -> Tensor:
 
     logistic = 0 if noise is None else torch.logit(noise, eps=1e-6)
     return (torch.sigmoid(log_alpha + logistic) * 2 * STRETCH - STRETCH).clamp(0, 1)
+
+
+def _drawn(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Draw one run's gates as the released code does: the sigmoid of a standard normal number each, [*shape]."""
+    import torch
+
+    return torch.randn(shape, generator=generator).sigmoid()
+
+
+def _drawn_anew(moment: Moment, site: int, like: Tensor) -> Tensor:
+    """Draw every run's gates of a tensor afresh while it trains, [runs, *shape]."""
+    import torch
+
+    from peftcli.noise import step_keys, uniform
+
+    # By a hash, as no generator's state outlives the start; of other keys than the gates' noise at this step. The quantile of a
+    # uniform number is a normal one.
+    normal: Tensor = torch.special.ndtri(uniform(step_keys(~moment.keys, moment.step), site, like[0].numel()))
+    return normal.sigmoid().view_as(like)
 
 
 def _gated(names: tuple[str, ...], values: Values, start: Values, moment: Moment) -> Values:
@@ -89,17 +114,21 @@ def _choose(
     burn_in: int,
     again: int | None,
     keep: str,
-    gate_start: float,
+    gate_start: float | Literal["drawn"],
     values: Values,
     start: Values,
     moment: Moment,
 ) -> None:
     """Decide every gate at the end of the burn-in: what is kept trains on, the rest stands at its pre-trained value."""
     updates = moment.step + 1  # this one included
-    # Figure 3 of the paper: gates fill anew, weights stay.
+    # Figure 3 of the paper: gates start anew, weights stay.
     if again and updates % again == 0:
-        for name in counts:
-            values[GATE + name].fill_(gate_start)
+        for site, name in enumerate(counts):
+            log_alpha = values[GATE + name]
+            if gate_start == "drawn":
+                log_alpha.copy_(_drawn_anew(moment, site, log_alpha))
+            else:
+                log_alpha.fill_(gate_start)
     if (updates % again if again else updates) != burn_in:
         return
     for name, count in counts.items():

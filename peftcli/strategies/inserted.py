@@ -22,19 +22,21 @@ def lora(
     variant: Literal["I", "II"] | None = None,
     targets: Roles | None = None,
     train_head: bool = True,
+    b_start: Literal["zero", "uniform"] = "zero",
 ) -> Tuning:
     """Low-rank matrices beside linear layers, by default query and value (LoRA).
 
     `variant` names spafit's choices (I: query, key, value; II: the attention's output too); `targets` lists any.
-    `train_head: false` leaves the head at its random start, as the released code of effectiveness does.
+    The released code of effectiveness differs: `train_head: false` leaves the head at its random start, and
+    `b_start: uniform` draws B within 1 / sqrt(rank), so that the model starts elsewhere than pre-trained.
     """
     if variant and targets:
         raise UserError("strategy lora takes a variant or targets, not both")
     roles = VARIANTS[variant] if variant else targets or ("query", "value")
     if variant != "II":  # which is all of the attention, whatever a family has of it
         _check_roles(model, roles)
-    inserted: dict[str, Lora | Bottleneck] = {m: Lora(rank, alpha, dropout) for m in model.modules(roles)}
-    return Tuning(insert=inserted, train_head=train_head)
+    matrices = Lora(rank, alpha, dropout, b_drawn=b_start == "uniform")
+    return Tuning(insert=dict.fromkeys(model.modules(roles), matrices), train_head=train_head)
 
 
 def _check_roles(model: Anatomy, roles: Iterable[str]) -> None:

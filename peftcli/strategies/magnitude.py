@@ -29,7 +29,7 @@ def magpruning(
 ) -> Tuning | Mask:
     """The elements of largest magnitude of each tensor, chosen from the pre-trained weights (effectiveness).
 
-    With `burn_in` (released: 500) everything trains for so many updates; then the elements that are largest by now
+    With `burn_in` (released: 499) everything trains for so many updates; then the elements that are largest by now
     train on, and the rest stays where it has drifted to.
     """
     # Effectiveness ranks |w| within each tensor, so that every tensor trains the same share.

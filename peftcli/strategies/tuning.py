@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from peftcli.strategies.pretrained import Pretrained
 
     Values = dict[str, Tensor]  # by name, each [runs, *shape]
+    Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]  # a tensor of a shape, from one run's generator
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,18 @@ class Injection:
 
 @dataclass(frozen=True)
 class Lora:
-    """Two thin matrices beside a linear layer: y += (alpha / rank) · dropout(x) Aᵀ Bᵀ, with B zero at the start."""
+    """Two thin matrices beside a linear layer: y += (alpha / rank) · dropout(x) Aᵀ Bᵀ.
+
+    B is zero at the start, so that nothing changes; or, with `b_drawn`, drawn as A is, uniform within 1 / sqrt(its inputs).
+    """
 
     rank: int
     alpha: float
     dropout: float = 0.0
+    b_drawn: bool = False
 
     def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
         """The inserted tensors' names and shapes for a linear layer of these sizes."""
-        # A [rank, inputs] is drawn, B [outputs, rank] is zero at the start.
         return {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
 
 
@@ -96,9 +100,10 @@ class Tuning:
     `start`: weights that start elsewhere than pre-trained, by name, from one run's weights.
     `insert`: modules beside (`Lora`) or behind (`Bottleneck`) the linear layer of that name.
     `injected`: modules of another library, by what it does to the whole backbone.
-    `extra`: further trained tensors by name, with their shape and start value (diffpruning's gates).
+    `extra`: further trained tensors by name, with their shape and start value, or what draws a run's (diffpruning's gates).
     `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
     `penalty`: added to each run's loss, [runs]. `after_step`: changes values in place after an update.
+    `differences`: tensors of which weight decay shrinks the difference to where they started, not the value.
     `kept`: how many elements of a masked tensor, or one of the head, end elsewhere than they started, where projection
     leaves only some.
     """
@@ -108,10 +113,11 @@ class Tuning:
     start: Callable[[Pretrained], Mapping[str, Tensor]] | None = None
     insert: Mapping[str, Lora | Bottleneck] = field(default_factory=dict)
     injected: Injection | None = None
-    extra: Mapping[str, tuple[tuple[int, ...], float]] = field(default_factory=dict)
+    extra: Mapping[str, tuple[tuple[int, ...], float | Draw]] = field(default_factory=dict)
     tensors: Callable[[Values, Values, Moment], Values] | None = None
     penalty: Callable[[Values, Moment], Tensor] | None = None
     after_step: Callable[[Values, Values, Moment], None] | None = None
+    differences: frozenset[str] = frozenset()
     kept: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -52,7 +52,9 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
         {"mixout": {"share": 0.3, "when": "evaluation"}},
         {"magpruning": {"share": 0.05, "burn_in": 3}},
         {"lora": {"rank": 2, "train_head": False}},
+        {"lora": {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}},
         {"diffpruning": {"share": 0.05, "burn_in": 3, "include_head": True}},
+        {"diffpruning": {"share": 0.05, "burn_in": 3, "gate_start": "drawn", "again": 6}},
     ],
     ids=str,
 )

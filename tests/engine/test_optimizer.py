@@ -12,7 +12,7 @@ from tests import backbones, tiny
 def decayed(strategy: str, spares: str = "biases and layernorms", options: dict[str, Any] | None = None) -> set[str]:
     run = tiny.run(strategy, options=options, weight_decay=0.1, weight_decay_spares=spares)
     cohort = tiny.cohort(backbones.backbone(backbones.classifier("modernbert, mean, biases")), [run])
-    row = optimizer.decayed(cohort.assembly, run.protocol)
+    row = optimizer.decay(cohort.assembly, run.protocol).columns
     pieces = cohort.assembly.pieces
     if row is None:
         return {piece.name for piece in pieces}

@@ -88,12 +88,20 @@ def test_readings_differ_where_text_and_code_do() -> None:
     assert value("effectiveness", "released", "batches", strategy="sam") == 599
     assert value("effectiveness", "described", "choice", strategy="sam") == "model"
     assert value("effectiveness", "described", "burn_in", strategy="magpruning") is None
-    assert value("effectiveness", "released", "burn_in", strategy="magpruning") == 500
+    assert value("effectiveness", "released", "burn_in", strategy="magpruning") == 499
     assert value("effectiveness", "described", "train_head", strategy="lora") is True
     assert value("effectiveness", "released", "train_head", strategy="lora") is False
     assert value("effectiveness", "described", "include_head", strategy="diffpruning") is False
     assert value("effectiveness", "released", "include_head", strategy="diffpruning") is True
     assert value("effectiveness", "released", "keep", strategy="diffpruning") == "decided"
+    assert value("effectiveness", "described", "gate_start", strategy="diffpruning") == 5.0
+    assert value("effectiveness", "released", "gate_start", strategy="diffpruning") == "drawn"
+    assert {value("effectiveness", reading, "decays", strategy="diffpruning") for _, reading in READINGS[-2:]} == {
+        "difference"
+    }
+    lora = {name: value("effectiveness", "released", name, strategy="lora") for name in ("rank", "alpha", "b_start")}
+    assert lora == {"rank": 16, "alpha": 1.0, "b_start": "uniform"}
+    assert value("effectiveness", "described", "b_start", strategy="lora") == "zero"
     assert value("spafit", "described", "numbering", strategy="spafit") == "described"
     assert value("spafit", "released", "numbering", strategy="spafit") == "released"
 

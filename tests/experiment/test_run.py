@@ -54,6 +54,38 @@ def test_a_changed_default_changes_the_ids_it_changes() -> None:
     assert run(options={"embedding": True}).canonical_fields["options"] == {"embedding": True}
 
 
+EARLIER = {  # what records hold that were written before the options that are left out here, and their ids
+    "lora": (
+        {"rank": 8, "alpha": 16.0, "dropout": 0.0, "variant": None, "targets": None, "train_head": True},
+        {"b_start": "zero"},
+        "12726e165b79ae75",
+    ),
+    "diffpruning": (
+        {"share": 0.005, "over": "all", "penalty": 1.0, "burn_in": 499, "again": None, "keep": "open", "gate_start": 5.0,
+         "include_head": False},
+        {"decays": "weights"},
+        "420d2a0240ca42fc",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("strategy", EARLIER)
+def test_earlier_records_keep_their_ids_and_say_what_they_did(strategy: str) -> None:
+    options, meant, earlier = EARLIER[strategy]
+    recorded = json.loads(run().model_dump_json()) | {"strategy": strategy, "options": options}
+    read = Run.model_validate(recorded)
+    assert read.id == earlier
+    assert {name: read.options[name] for name in meant} == meant
+    assert read.options == registry.get(strategy).options(options | meant)
+
+
+@pytest.mark.parametrize("strategy", sorted(set(EARLIER) - {"lora"}))  # which by default still does what it did
+def test_an_option_s_new_meaning_has_an_id_of_its_own(strategy: str) -> None:
+    _, meant, earlier = EARLIER[strategy]
+    assert run(strategy).id != earlier
+    assert run(strategy, meant).id == earlier
+
+
 def test_a_new_field_at_its_frozen_value_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     before = run().id
     frozen = json.loads(json.dumps(runs._schema()))

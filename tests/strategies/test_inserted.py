@@ -12,7 +12,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.notation import parse_strategy
 from peftcli.models.anatomy import anatomy
 from peftcli.models.catalogue import PUBLISHED_SIZES
-from peftcli.strategies import registry
+from peftcli.strategies import pretrained, registry
 from tests import tiny
 
 
@@ -54,6 +54,47 @@ def test_lora_equals_the_peft_package():
         if part in ("lora_a", "lora_b"):
             other = own[f"base_model.model.{module}.lora_{part[-1].upper()}.default.weight"].grad
             torch.testing.assert_close(gradients[name][0], other, rtol=0, atol=1e-9)
+
+
+RELEASED = {"rank": 16, "alpha": 1.0, "b_start": "uniform", "train_head": False}
+
+
+def test_released_matrices_are_drawn_as_torch_draws_a_linear_layer_and_scaled_by_one_over_the_rank() -> None:
+    """Effectiveness, released: both matrices kaiming-uniform with a = sqrt(5), and alpha 1; so W starts at W0 + B A / rank."""
+    model, targets = tiny.backbone("bert", hidden_size=64, intermediate_size=256), {"targets": ["query", "output"]}
+    cohort = tiny.cohort(model, [tiny.run("lora", seed=seed, options=RELEASED | targets) for seed in (0, 1)])
+    matrices = cohort.assembly.values(cohort.assembly.flat)
+    source, start = pretrained.generator(0, "mask"), dict(cohort.network.weights)
+    for module in cohort.assembly.tuning.insert:
+        outputs, inputs = start[f"{module}.weight"].shape
+        shapes = {"lora_a": (16, inputs), "lora_b": (outputs, 16)}
+        for name, shape in shapes.items():
+            expected = torch.nn.init.kaiming_uniform_(torch.empty(shape), a=math.sqrt(5), generator=source)
+            torch.testing.assert_close(matrices[f"{module}.{name}"][0].float(), expected, rtol=1e-6, atol=0)
+        assert 0.98 < float(matrices[f"{module}.lora_b"].abs().max()) / 16**-0.5 <= 1
+        a, b = (matrices[f"{module}.{name}"][0] for name in shapes)
+        start[f"{module}.weight"] = start[f"{module}.weight"] + b @ a / 16
+        assert not torch.equal(*matrices[f"{module}.lora_b"])
+    plain = tiny.cohort(model, [tiny.run("frozen", seed=seed) for seed in (0, 1)])
+    head = {piece.name: plain.assembly.start[piece.name] for piece in plain.assembly.pieces}
+    batch = build([(cohort.data[0].train, np.arange(8))] * 2, cohort.network.first_position, cohort.device)
+    expected = plain.network.call({name: value[None] for name, value in start.items()} | head, {}, batch)
+    ours = cohort.forward(cohort.assembly.flat, 0)(batch)
+    torch.testing.assert_close(ours[0], expected[0], rtol=0, atol=1e-9)
+    assert float((ours[0] - plain.forward(plain.assembly.flat, 0)(batch)[0]).abs().max()) > 1e-4
+
+
+def test_released_matrices_train_in_a_cohort_as_alone() -> None:
+    runs = [
+        tiny.run("lora", rate, seed, RELEASED, steps=8, dropout=0.1, epsilon=1e-6)
+        for rate, seed in ((1e-3, 0), (3e-3, 1))
+    ]
+    together = tiny.cohort(tiny.backbone("roberta"), runs)
+    ends = together.assembly.effective(tiny.trained(together).flat.detach())
+    for row, run in enumerate(runs):
+        alone = tiny.cohort(tiny.backbone("roberta"), [run])
+        for name, value in alone.assembly.effective(tiny.trained(alone).flat.detach()).items():
+            torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=1e-9, msg=name)
 
 
 @pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
