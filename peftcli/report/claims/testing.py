@@ -131,7 +131,8 @@ def descends(check: Descends, evidence: Evidence) -> Finding:
 class RankCorrelation(Check):
     """The rank by standard deviation and the rank by mean, taken in each column, correlate positively (Spearman).
 
-    The columns of the further `tables` that the claim names count as well.
+    A table's average, where it has a deviation, is a column too, as are the columns of the further `tables` that the
+    claim names. Equal ranks are the best of them, as in the effectiveness paper's Figure 4.
     """
 
     kind: Literal["rank correlation"] = Field(description="Ranks by deviation and by mean correlate positively.")
@@ -143,16 +144,19 @@ def rank_correlation(check: RankCorrelation, evidence: Evidence) -> Finding:
     """Judge whether rank by deviation and rank by mean correlate, over all columns of the tables that count."""
     columns: dict[tuple[int, Key], list[Number]] = {}
     for number in evidence.numbers:
-        if number.key != AVERAGE and not number.copied:
+        if not number.copied:
             columns.setdefault((number.table, number.key), []).append(number)
     by_std: list[float | None] = []
     by_mean: list[float | None] = []
-    for column in columns.values():
+    for (_, key), column in columns.items():
+        # A paper may print averages without deviations: there is nothing to rank then, and nothing missing either.
+        if key == AVERAGE and not any(number.std is not None or number.trouble for number in column):
+            continue
         if (reason := why_not(column, "mean") or why_not(column, "std")) is not None:
             return Finding(reason, "positive", (undecided(column[0].column_label, reason),), "Spearman")
         # Ranked within a column, since scores of different tasks do not compare; correlated over all of them.
-        by_std += describe.rank([n.get("std") for n in column], higher_is_better=False, ties="average")
-        by_mean += describe.rank([n.get("mean") for n in column], ties="average")
+        by_std += describe.rank([n.get("std") for n in column], higher_is_better=False)
+        by_mean += describe.rank([n.get("mean") for n in column])
     test = significance.spearman(by_std, by_mean)
     rule = f"ranks of {len(by_std)} cells in {len(columns)} columns correlate positively, p < {check.level:g}"
     return conclude([_correlated(test, 1, check.level, "stability and performance")], rule, test.name)

@@ -21,7 +21,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "curves": {},
     "low_data": {"tasks": [{"rte": {"label": "all"}}, *SIZES]},
     "mask_change": {"strategies": [{"diffpruning": {"again": 60, "burn_in": 40}}], "learning_rates": [1e-4]},
-    "rank_scatter": {},
+    "ranks": {},
     "sparsity": {"strategies": SHARES},
     "layers": {"strategies": [*LAYERS, RECIPE["strategies"][0]]},
     "density": {},
