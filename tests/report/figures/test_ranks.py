@@ -81,7 +81,7 @@ def test_an_average_needs_every_task(tmp_path: Path) -> None:
 
 def test_what_tells_tables_apart_must_be_a_setting_and_the_points_a_file(tmp_path: Path) -> None:
     study = study_of(tmp_path)
-    with pytest.raises(UserError, match="training setting of this figure.*drop_example.*drop_examples"):
+    with pytest.raises(UserError, match=r"training setting of this figure.*drop_example.*drop_examples"):
         ranks.collect(entry("ranks", apart="drop_example"), study)
     with pytest.raises(UserError, match="cannot read published figure"):
         ranks.collect(entry("ranks", published="none.csv"), study)
