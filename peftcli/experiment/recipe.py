@@ -1,6 +1,7 @@
 """Recipes: a YAML file with model, tasks, strategies, learning rates, seeds, protocol, and the views they fill."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -201,6 +202,18 @@ def _extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if target.resolve() in seen or len(seen) > MOST_EXTENDED:
         raise UserError(f"recipe {path.name}: extends {base!r} goes round in a circle")
     return _merge(_extended(target, (*seen, path.resolve())), document)
+
+
+def chain(path: Path) -> Iterator[Path]:
+    """Yield a recipe's file, the one that it extends, the one that this one extends, and so on. Raises UserError."""
+    seen: list[Path] = []
+    while path.resolve() not in seen and len(seen) <= MOST_EXTENDED:
+        yield path
+        seen.append(path.resolve())
+        base = documents.load(path, "recipe").get("extends")
+        if base is None:
+            return
+        path = path.parent / str(base)
 
 
 def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from peftcli.experiment import plan
+from peftcli.experiment import departures, plan
 from peftcli.experiment import recipe as recipes
+from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import canonical
 from peftcli.report.claims import judging
 from peftcli.report.claims import spec as claim_spec
 from peftcli.report.claims.verdicts import Judged
-from peftcli.report.table import build, selection
+from peftcli.report.table import build, notes, selection
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Table
 
@@ -41,7 +42,7 @@ class Report:
     `counts`: the recipe's runs by state. `troubles`: the failed, diverged and damaged ones, each with its reason.
     `imported`: where runs come from that were not trained here -> how many.
     `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
-    beside ours. `output`: the results folder.
+    beside ours. `output`: the results folder. `otherwise`: how the runs differ from those of the recipe as shipped.
     """
 
     recipe: Recipe
@@ -54,6 +55,7 @@ class Report:
     against: bool
     output: Path = Path("results")
     imported: Mapping[str, int] = field(default_factory=dict)
+    otherwise: Departures = departures.NONE
 
 
 def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
@@ -63,12 +65,14 @@ def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
 
 def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, against: bool) -> Report:
     """Put a report together from what became of the recipe's runs; `output` is where other recipes' records lie."""
+    otherwise = departures.departures(recipe)
     table = build.tabulate(recipe, outcomes)
+    table = replace(table, notes=(*notes.otherwise(table, otherwise), *table.notes))
     environments = [dict(outcome.environment) for outcome in outcomes if outcome.environment]
     return Report(
         recipe=recipe,
         table=table,
-        claims=tuple(_judge(recipe, table, output)),
+        claims=tuple(_judge(recipe, table, output, otherwise)),
         counts={state: sum(outcome.state == state for outcome in outcomes) for state in STATES},
         troubles=tuple(f"{o.run.describe()}: {o.state}: {o.error}" for o in outcomes if o.error),
         cost=cost(outcomes),
@@ -77,6 +81,7 @@ def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, again
         against=against,
         output=output,
         imported=Counter(outcome.source for outcome in outcomes if outcome.source),
+        otherwise=otherwise,
     )
 
 
@@ -94,15 +99,17 @@ def cost(outcomes: Sequence[Outcome]) -> Cost:
     return Cost(seconds / 3600, round(tokens), max(memory, default=None), tuple(devices))
 
 
-def _judge(recipe: Recipe, table: Table, output: Path) -> list[Judged]:
+def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) -> list[Judged]:
     """Judge the recipe's claims; those over several tables read the other recipes' records too, each recipe once."""
     # Beside the recipe's own table, in the order in which a claim names them.
-    others: dict[str, Table] = {}
+    others: dict[str, tuple[Table, Departures]] = {}
     judged = []
     for claim in claim_spec.read(recipe):
         for name in claim.tables:
             if name not in others:
                 beside = recipes.load(recipe.path.parent / name)
-                others[name] = build.tabulate(beside, selection.outcomes(plan.expand(beside), output))
-        judged.append(judging.judge(recipe, claim, [table, *(others[name] for name in claim.tables)]))
+                outcomes = selection.outcomes(plan.expand(beside), output)
+                others[name] = build.tabulate(beside, outcomes), departures.departures(beside)
+        tables, apart = zip((table, otherwise), *(others[name] for name in claim.tables), strict=True)
+        judged.append(judging.judge(recipe, claim, tables, apart))
     return judged

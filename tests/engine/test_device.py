@@ -1,5 +1,6 @@
 """The device to train on, what is refused of it, and the precision that is meant there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from peftcli.engine import device
 from peftcli.errors import UserError
+from peftcli.experiment import plan, recipe
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 1)
 
@@ -26,6 +28,18 @@ def capability(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda on: (8, 0))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda on: "some card")
     return monkeypatch
+
+
+@pytest.fixture
+def restored(capability: pytest.MonkeyPatch) -> Iterator[None]:
+    """A GPU of compute capability 8.0, and torch's switches as they were once the test is over."""
+    matmul, cudnn, deterministic = torch.backends.cuda.matmul, torch.backends.cudnn, torch.utils.deterministic
+    before = (cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction)
+    products, filling = torch.get_float32_matmul_precision(), deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    yield
+    torch.set_float32_matmul_precision(products)
+    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction = before
+    deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +152,23 @@ def test_a_gpu_is_told_to_compute_in_one_order_and_in_no_lower_precision(
     finally:
         cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction = before
         torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("paper", ["transferability", "freezing", "effectiveness", "spafit"])
+def test_a_paper_s_runs_multiply_without_tf32_whatever_was_allowed_before(
+    paper: str, monkeypatch: pytest.MonkeyPatch, restored: None
+) -> None:
+    table = {"transferability": "table2", "spafit": "table2"}.get(paper, "table1")
+    run = plan.expand(recipe.load(recipe.find(f"{paper}/{table}"), {"seeds": 1}))[0].run
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on, warn_only: None)
+    torch.set_float32_matmul_precision("medium")  # as a container or another library may have left it
+    torch.backends.cudnn.allow_tf32 = True
+    precision = device.resolve_precision(run.protocol.precision, GPU)
+    device.prepare(GPU, precision)
+    assert (precision, device.number_type(precision)) == ("float32", torch.float32)
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.backends.cuda.matmul.allow_tf32
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_the_workspace_of_products_is_fixed_before_cuda_starts(no_gpu: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,16 @@ def test_what_the_papers_state_is_what_is_used() -> None:
     assert (value(*spafit, "metric", "stsb"), value(*spafit, "metric", "qqp")) == ("pearson", "accuracy")
 
 
+@pytest.mark.parametrize(("paper", "reading"), READINGS)
+def test_every_paper_trained_in_float32(paper: str, reading: str) -> None:
+    layers = load(paper, reading).layers(reading, "rte", "full")
+    (precision,) = (training["precision"] for _, training, _ in layers if "precision" in training)
+    assert (precision.value, precision.source) == (
+        "float32",
+        {"freezing": "code", "effectiveness": "code", "spafit": "derived", "transferability": "derived"}[paper],
+    )
+
+
 def test_defaults_have_every_setting_and_no_other() -> None:
     assert set(defaults()) == set(NAMES)
 

@@ -1,10 +1,12 @@
 """A report as data: runs by state, what went wrong, what it cost, what the records were recipe with."""
 
+import json
 from pathlib import Path
 
 import pytest
 
-from peftcli.report import summary
+from peftcli.experiment import recipe as recipes
+from peftcli.report import report, summary
 from tests.written_records import body, runs, small, unsynced, write
 
 
@@ -53,3 +55,26 @@ def test_distinct_environments_stand_once_and_memory_is_the_most_of_any(tmp_path
     assert report.cost.devices == ("cpu", "NVIDIA H100")
     assert report.cost.peak_memory_bytes == 9
     assert report.cost.hours == pytest.approx(4 * 36 / 3600)
+
+
+def test_a_report_names_what_is_not_as_shipped(tmp_path: Path) -> None:
+    made = recipes.load(recipes.find("freezing/table3"), {"seeds": 2, "precision": "bfloat16"})
+    first = report.notes(made, tmp_path)[0]
+    assert first == (
+        "Not as freezing/table3, the paper's protocol, has it: precision bfloat16 instead of float32; seeds 2 instead of 10."
+    )
+    for form in ("terminal", "markdown", "latex", "html"):
+        words = " ".join(report.report(made, tmp_path, form).split())
+        assert "precision bfloat16 instead of float32; seeds 2 instead of 10" in words, form
+    document = json.loads(report.report(made, tmp_path, "json"))
+    assert [(each["key"], each["here"], each["shipped"]) for each in document["departures"]] == [
+        ("precision", "bfloat16", "float32"),
+        ("seeds", "2", "10"),
+    ]
+    whole = recipes.load(recipes.find("freezing/table3"))
+    assert not any("Not as" in note for note in report.notes(whole, tmp_path))
+
+
+def test_a_recipe_of_no_paper_names_it_too(tmp_path: Path) -> None:
+    made = recipes.load(recipes.find("demo"), {"epochs": 1})
+    assert report.notes(made, tmp_path)[0].startswith("Not as demo has it: epochs 1.0 instead of ")

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 from peftcli.errors import UserError
+from peftcli.experiment import departures
+from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.models import catalogue
-from peftcli.report.claims.evidence import Evidence
+from peftcli.report.claims.evidence import AVERAGE, Evidence
 from peftcli.report.claims.gathering import gather
 from peftcli.report.claims.spec import KINDS, Claim
 from peftcli.report.claims.verdicts import Finding, Judged, Verdict
@@ -13,8 +15,13 @@ from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Table
 
 
-def judge(recipe: Recipe, claim: Claim, tables: Sequence[Table]) -> Judged:
-    """Judge one claim; `tables` are the recipe's own and those the claim names. Raises UserError for unknown names."""
+def judge(
+    recipe: Recipe, claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures] = (departures.NONE,)
+) -> Judged:
+    """Judge one claim; `tables` are the recipe's own and those the claim names. Raises UserError for unknown names.
+
+    `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped.
+    """
     try:
         ours, printed = (
             tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks)
@@ -26,8 +33,12 @@ def judge(recipe: Recipe, claim: Claim, tables: Sequence[Table]) -> Judged:
         printed = ()  # no paper's recipe: there is nothing printed to judge
     # The numbers are shown all the same where a verdict would be unfair.
     verdict, note = overall(ours), _copied(claim, gather(tables, printed=True))
-    if reason := not_the_papers(recipe, tables[0]):
-        verdict, note = "cannot be judged", "; ".join(filter(None, (reason, note)))
+    fewer, seeds = _seeds(claim, tables, otherwise)
+    if fewer and verdict != "cannot be judged":
+        verdict = "not enough runs"
+    if reason := not_the_papers(recipe, tables[0], otherwise):
+        verdict = "cannot be judged"
+    note = "; ".join(filter(None, (reason, seeds, note)))
     return Judged(claim.claim, claim.where, verdict, ours, note, overall(printed), printed)
 
 
@@ -39,15 +50,28 @@ def overall(findings: Sequence[Finding]) -> Verdict:
     return next((verdict for verdict in order if verdict in verdicts), "holds") if verdicts else "cannot be judged"
 
 
-def not_the_papers(recipe: Recipe, table: Table) -> str:
+def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]) -> str:
     """Say what sets these runs apart from the paper's, so that its claims cannot be judged on them; else ""."""
     wanted = table.view.model
-    if wanted is not None and catalogue.pin(recipe.model)[0] != wanted:
+    if wanted is None:
+        return ""
+    if catalogue.pin(recipe.model)[0] != wanted:
         return f"the model is {recipe.model}, not the paper's {wanted}"
-    # Precision is left to the machine at hand; every other setting is the paper's to state.
-    changed = {key: value for key, value in recipe.overrides.items() if key != "precision"}
-    words = ", ".join(f"{key}={value}" for key, value in changed.items())
-    return f"trained with {words}, not as the paper's protocol says" if wanted is not None and changed else ""
+    changes = dict.fromkeys(change.text for each in otherwise for change in each.changes)
+    return f"not the paper's protocol: {', '.join(changes)}" if changes else ""
+
+
+def _seeds(claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures]) -> tuple[bool, str]:
+    """Whether the claim's columns have fewer seeds than the paper's, and how many of how many; "" where they are as many."""
+    evidence = gather(tables, printed=False)
+    columns = {key[0] for check in claim.checks for key in evidence.columns(check.on)}
+    counts: dict[tuple[int, int], dict[str, None]] = {}
+    for table, apart in zip(tables, otherwise, strict=False):  # others are as shipped
+        for cell in table.cells() if table.view.model is not None else ():
+            if (cell.task, cell.strategy) in apart.counts and columns & {cell.column, AVERAGE[0]}:
+                counts.setdefault(apart.counts[cell.task, cell.strategy], {})[cell.column] = None
+    words = [f"{had} seeds on {', '.join(on)} where the paper had {wanted}" for (had, wanted), on in counts.items()]
+    return any(had < wanted for had, wanted in counts), "; ".join(words)
 
 
 def _copied(claim: Claim, evidence: Evidence) -> str:

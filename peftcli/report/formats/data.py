@@ -5,10 +5,9 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from peftcli.experiment import recipe as recipes
+from peftcli.experiment import shipped
 from peftcli.report.statistics import describe
 from peftcli.report.summary import Report
 from peftcli.report.table import agreement
@@ -42,7 +41,9 @@ def to_json(report: Report) -> str:
     document = {
         "imported": dict(report.imported),
         "title": report.table.title,
-        "recipe": recipe_name(report.recipe.path),
+        "recipe": shipped.name(report.recipe.path),
+        # What is otherwise than in the recipe as shipped.
+        "departures": [asdict(each) for each in (*report.otherwise.changes, *report.otherwise.seeds)],
         "model": report.recipe.model,
         "view": report.table.view.model_dump(),
         "headers": report.table.headers,
@@ -61,15 +62,6 @@ def to_json(report: Report) -> str:
     }
     # NaN is no JSON: a missing number is null, and any other would be a mistake of ours.
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def recipe_name(path: Path) -> str:
-    """Return the shipped name of a recipe (`transferability/table1`), or the file's name of a user's own.
-
-    It holds no machine's path, so that the same records give the same bytes everywhere.
-    """
-    shipped, file = recipes.root().resolve(), path.resolve()
-    return file.relative_to(shipped).with_suffix("").as_posix() if file.is_relative_to(shipped) else file.name
 
 
 def cells(table: Table) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import imported, origin
 from peftcli.report.statistics import describe
@@ -29,6 +30,13 @@ def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         *recipe.notes,
     ]
     return replace(table, notes=tuple(dict.fromkeys(notes)))
+
+
+def otherwise(table: Table, apart: Departures) -> Iterator[str]:
+    """What is otherwise than in the recipe as shipped, which has the paper's protocol where its table is a paper's."""
+    if apart.text:
+        papers = ", the paper's protocol," if table.view.model is not None else ""
+        yield f"Not as {apart.name}{papers} has it: {apart.text}."
 
 
 def _method(table: Table) -> Iterator[str]:

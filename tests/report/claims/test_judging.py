@@ -23,7 +23,7 @@ from tests.report.claims.cases import (
     judged_as_printed,
     not_run,
 )
-from tests.written_records import TABLES, fill, small
+from tests.written_records import TABLES, fill, from_published, small
 
 FAILING = {  # on the papers' own printed cells
     "256 outliers of each LayerNorm are comparable with full fine-tuning (within 1 point)": "RTE",
@@ -195,9 +195,48 @@ def test_another_model_or_protocol_than_the_papers_is_not_judged(tmp_path: Path)
     assert found.verdict == "cannot be judged"
     assert found.note == "the model is minilm, not the paper's bert-base-uncased"
     assert found.findings[0].verdict == "holds", "the numbers are shown all the same"
-    papers = made.model_copy(update={"model": "bert-base-uncased", "overrides": {"epochs": 1.0}})
-    found = judge(tmp_path, papers, BETTER)
-    assert (found.verdict, "epochs=1.0" in found.note) == ("cannot be judged", True)
+
+
+SET = {
+    "protocol=released": "not the paper's protocol: protocol released instead of described, dropout_until 1.0 instead of 0.1",
+    "precision=bfloat16": "not the paper's protocol: precision bfloat16 instead of float32",
+    "batch_size=32": "not the paper's protocol: batch_size 32 instead of 8",
+    "learning_rates=[1e-4]": "not the paper's protocol: learning_rates 0.0001 instead of 0.0001, 0.0005, 0.001",
+}
+
+
+@pytest.mark.parametrize("pair", SET)
+def test_what_is_not_the_papers_is_not_judged_whichever_key_was_set(pair: str, tmp_path: Path) -> None:
+    made = recipe.load(recipe.find("freezing/table3"), recipe.parse_set([pair]))
+    from_published(made, tmp_path)
+    (found,) = summary.summarise(made, tmp_path, False).claims
+    assert (found.verdict, found.printed) == ("cannot be judged", "holds")
+    assert found.note.startswith(SET[pair])
+    assert found.findings[0].verdict == "holds", "the numbers are shown all the same"
+
+
+def test_a_claim_on_fewer_seeds_than_the_papers_says_how_many_it_had(tmp_path: Path) -> None:
+    judged_on = {}
+    for seeds in (2, 10, 12):
+        made = recipe.load(recipe.find("freezing/table3"), {"seeds": seeds})
+        from_published(made, tmp_path / str(seeds))
+        (judged_on[seeds],) = summary.summarise(made, tmp_path / str(seeds), False).claims
+    assert (judged_on[2].verdict, judged_on[2].note) == ("not enough runs", "2 seeds on rte where the paper had 10")
+    assert judged_on[2].findings[0].verdict == "holds", "the numbers are shown all the same"
+    assert (judged_on[10].verdict, judged_on[10].note) == ("holds", "")
+    assert (judged_on[12].verdict, judged_on[12].note) == ("holds", "12 seeds on rte where the paper had 10")
+
+
+def test_seeds_that_another_task_lacks_are_no_matter_to_a_claim(tmp_path: Path) -> None:
+    made = recipe.load(recipe.find("freezing/table1"), {"seeds": 2})
+    from_published(made, tmp_path)
+    on_sst2, *others = [
+        judged
+        for judged in summary.summarise(made, tmp_path, False).claims
+        if judged.claim.startswith("random parameters")
+    ]
+    assert (on_sst2.verdict, on_sst2.note) == ("holds", "")
+    assert (others[0].verdict, others[0].note) == ("not enough runs", "2 seeds on rte where the paper had 10")
 
 
 def test_one_check_against_it_decides_though_another_is_open(tmp_path: Path) -> None:

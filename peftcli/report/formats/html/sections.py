@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from peftcli import documents, files
+from peftcli import files
+from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.formats import data, text_table
@@ -160,15 +161,9 @@ def _cut(runs: Iterable[str]) -> list[str]:
 
 def _texts(recipe: Recipe) -> Iterable[tuple[str, str]]:
     """Yield the text of each file of a recipe with its name, the recipe first, then what it extends."""
-    path, seen = recipe.path, set()
-    # A recipe of a test has no file; one that extends itself was refused when read, but may have changed since.
-    while path.is_file() and path.resolve() not in seen:
-        seen.add(path.resolve())
+    # A recipe of a test has no file.
+    for path in recipes.chain(recipe.path) if recipe.path.is_file() else ():
         yield path.name, files.read_text(path, "recipe")
-        base = documents.load(path, "recipe").get("extends")
-        if base is None:
-            return
-        path = path.parent / str(base)
 
 
 def _flat(environment: dict[str, Any]) -> list[tuple[str, str]]:

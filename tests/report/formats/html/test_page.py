@@ -1,5 +1,6 @@
 """The HTML report: sound, whole by itself, readable everywhere, and with nothing that a record turned into markup."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -109,7 +110,7 @@ def test_nothing_from_a_recipe_or_record_becomes_markup(tmp_path: Path) -> None:
             tmp_path / "results", outcome.run, {"validation": {"accuracy": 0.5}}, status=state, environment=environment,
             error=HOSTILE if outcome.run.seed else None,
         )  # fmt: skip
-    path.write_text("title: x\n# <script>alert(2)</script>\n")
+    path.write_text(f"{json.dumps(given)}\n# <script>alert(2)</script>\n")  # JSON is YAML
     page = page_of(recipe, tmp_path / "results")
     outline = Outline(page)
     assert not outline.all("script")
