@@ -64,7 +64,7 @@ def python(code: str, *arguments: str, home: Path, **environment: str) -> tuple[
         env={**clean, "HF_HOME": str(home), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return done.stdout.strip(), done.stderr.strip()
 
