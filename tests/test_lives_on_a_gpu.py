@@ -34,7 +34,8 @@ WITHOUT = {
     **dict.fromkeys(("bitfit", "initbias_bitfit", "reinit_bitfit"), ("modernbert",)),
 }
 VARIANTS = [
-    ("mixout", {"when": "evaluation", "share": 0.3}),
+    ("mixout", {"when": "evaluation", "share": 0.3, "mixes": "everything", "mask": "elements"}),
+    ("mixout", {"share": 0.3, "mixes": "everything", "mask": "elements"}),
     ("lora", {"rank": 2, "alpha": 4.0, "dropout": 0.2}),
     ("lora", {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}),
     ("sam", {"share": 0.05, "batches": 2}),

@@ -74,6 +74,13 @@ class Anatomy:
         """The names of the modules of these roles, without `.weight`."""
         return tuple(name.removesuffix(".weight") for name in self.names(roles, layers, "weight"))
 
+    def linear_weights(self) -> tuple[str, ...]:
+        """The names of the weights of linear layers, the head's left out."""
+        row = architecture(str(self.config["model_type"]))
+        parts = {**row.embeddings, **row.layer, **row.outside, **({"pooler": row.pooler} if row.pooler else {})}
+        linear = [role for role, part in parts.items() if part.kind == "linear"]
+        return tuple(p.name for p in self.parameters if p.role in linear and p.name.endswith(".weight"))
+
     def size(self, names: Iterable[str]) -> int:
         """The number of elements of these tensors."""
         return sum(self.by_name[name].size for name in names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.models.anatomy import Anatomy
@@ -38,16 +39,23 @@ def mixout(
     share: Rate = 0.9,
     over: Literal["encoder", "all"] = "all",
     when: Literal["training", "evaluation"] = "training",
+    mixes: Literal["linear", "everything"] = "linear",
+    mask: Literal["columns", "elements"] = "columns",
 ) -> Tuning:
-    """Full fine-tuning with a random share of each tensor at its pre-trained value (Lee et al., 2020).
+    """Full fine-tuning with a random share of linear layers' weights at their pre-trained value (Lee et al., 2020).
 
     `when: training` mixes afresh at every step and rescales by 1 / (1 - share), so that the mean over masks is the
-    fine-tuned weight; `evaluation` is the released code of effectiveness, which resets only when evaluating.
+    fine-tuned weight. As in Lee et al.'s code the weights of linear layers are mixed, whole columns of them: all that an
+    input is multiplied by; they train without dropout (`dropout: 0.0`). `mixes: everything` mixes embeddings, biases and
+    LayerNorms too, `mask: elements` element by element. `when: evaluation`, with both, is the released code of
+    effectiveness, which resets only when evaluating.
     """
     names = model.over(over)
+    linear = set(model.linear_weights())
+    mixed = tuple(name for name in names if mixes == "everything" or name in linear)
     # As released, the weights that are evaluated have that many elements at their pre-trained value; as described none.
-    kept = {name: (1 - share) * model.by_name[name].size for name in names} if when == "evaluation" else {}
-    return Tuning(mask=names, tensors=partial(_mix, share, when), kept=kept)
+    kept = {name: (1 - share) * model.by_name[name].size for name in mixed} if when == "evaluation" else {}
+    return Tuning(mask=names, tensors=partial(_mix, frozenset(mixed), share, when, mask), kept=kept)
 
 
 @strategy
@@ -69,22 +77,25 @@ def _draw_anew(model: Pretrained) -> Mapping[str, Tensor]:
     return {name: model.initial(name) for name in model.weights if not name.startswith("head.")}
 
 
-def _mix(share: float, when: str, values: Values, start: Values, moment: Moment) -> Values:
+def _mix(
+    names: frozenset[str], share: float, when: str, mask: str, values: Values, start: Values, moment: Moment
+) -> Values:
+    """Put a random share of the tensors `names` at their start; the head, which has no pre-trained value, is none of them."""
     if share == 0 or moment.training != (when == "training"):
         return values
     from peftcli.noise import uniform
 
-    mixed = {}
+    mixed = dict(values)
     for site, (name, value) in enumerate(values.items()):
-        pretrained = start.get(name)
-        # The head has no pre-trained value to go back to.
-        if pretrained is None or name.startswith("head."):
-            mixed[name] = value
+        if name not in names:
             continue
-        reset = (uniform(moment.keys, site, value[0].numel()) < share).view_as(value)
+        # A number for each element of a run's tensor, or for those of its first row [runs, 1, *row], which all rows share.
+        columns = mask == "columns" and value.ndim > 2
+        shape = (len(value), 1, *value.shape[2:]) if columns else value.shape
+        reset = (uniform(moment.keys, site, prod(shape[1:])) < share).view(shape)
         # Lee et al. (2020): u + ((1 - M)(w - u)) / (1 - share), with u pre-trained and M the mask.
-        moved = (value - pretrained).masked_fill(reset, 0)
-        mixed[name] = pretrained + (moved / (1 - share) if when == "training" else moved)
+        moved = (value - start[name]).masked_fill(reset, 0)
+        mixed[name] = start[name] + (moved / (1 - share) if when == "training" else moved)
     return mixed
 
 

@@ -50,6 +50,7 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
     [
         "layernorm",
         {"mixout": {"share": 0.3, "when": "evaluation"}},
+        {"mixout": {"share": 0.3, "when": "evaluation", "mixes": "everything", "mask": "elements"}},
         {"magpruning": {"share": 0.05, "burn_in": 3}},
         {"lora": {"rank": 2, "train_head": False}},
         {"lora": {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}},

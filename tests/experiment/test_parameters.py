@@ -61,7 +61,13 @@ SHARE = {"share": 0.005}
         ("childpruning", SHARE, 623_111),
         ("diffpruning", SHARE, 623_111),  # the gates are aids of training
         ("mixout", {}, 124_645_632),
-        ("mixout", {"when": "evaluation", "share": 0.995}, 623_228),
+        ("mixout", {"when": "evaluation", "share": 0.995, "mixes": "everything"}, 623_228),
+        # What is not mixed counts whole: all but twelve layers' six matrices and the pooler's.
+        (
+            "mixout",
+            {"when": "evaluation", "share": 0.75},
+            124_645_632 - round(0.75 * (12 * 12 * 768 * 768 + 768 * 768)),
+        ),
         ("adapter", {}, 12 * (768 * 48 + 48 + 48 * 768 + 768)),
         ("adapter", {"placement": "houlsby", "size": 64}, 24 * (768 * 64 + 64 + 64 * 768 + 768)),
         ("lora", {"rank": 8}, 12 * 2 * 8 * (768 + 768)),

@@ -85,6 +85,18 @@ def test_readings_differ_where_text_and_code_do() -> None:
     assert value("effectiveness", "released", "steps") is None
     assert value("effectiveness", "described", "when", strategy="mixout") == "training"
     assert value("effectiveness", "released", "when", strategy="mixout") == "evaluation"
+    mixout = ("mixes", "mask", "dropout")
+    assert [value("effectiveness", "described", name, strategy="mixout") for name in mixout] == [
+        "linear",
+        "columns",
+        0.0,
+    ]
+    assert [value("effectiveness", "released", name, strategy="mixout") for name in mixout] == [
+        "everything",
+        "elements",
+        None,
+    ]
+    assert value("effectiveness", "described", "dropout", strategy="full") is None
     assert value("effectiveness", "released", "batches", strategy="sam") == 599
     assert value("effectiveness", "described", "choice", strategy="sam") == "model"
     assert value("effectiveness", "described", "burn_in", strategy="magpruning") is None

@@ -66,6 +66,9 @@ EARLIER = {  # what records hold that were written before the options that are l
         {"decays": "weights"},
         "420d2a0240ca42fc",
     ),
+    "mixout": (
+        {"share": 0.9, "over": "all", "when": "training"}, {"mixes": "everything", "mask": "elements"}, "a796bafb457f0bce",
+    ),
 }  # fmt: skip
 
 

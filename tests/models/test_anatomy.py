@@ -1,12 +1,14 @@
 """A model as a strategy sees it: names by role, layer and kind, and counts."""
 
 import pytest
+import torch
 
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy, anatomy
 from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
 from peftcli.models.tensors import LAYERNORMS
+from tests import backbones
 
 
 @pytest.fixture(scope="module")
@@ -35,3 +37,12 @@ def test_a_layer_or_a_role_that_is_not_there_is_refused(bert: Anatomy) -> None:
         bert.names(LAYERNORMS, [13])
     with pytest.raises(UserError, match="no weight position_key to train"):
         bert.modules(("position_key",))
+
+
+@pytest.mark.parametrize("name", backbones.CONFIGS)
+def test_the_weights_of_linear_layers_are_those_that_transformers_builds(name: str) -> None:
+    model = backbones.classifier(name).base_model
+    linear = {f"{module}.weight" for module, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
+    config = model.config.to_dict()
+    pooler = getattr(model, "pooler", None) is not None
+    assert set(anatomy(config, (), pooler).linear_weights()) == linear
