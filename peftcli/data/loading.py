@@ -15,6 +15,7 @@ from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded, Overlong
 from peftcli.errors import UserError
+from peftcli.experiment import held_out
 from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.experiment.settings import Training
 from peftcli.models import fingerprints
@@ -221,7 +222,8 @@ def _divide(
 ) -> tuple[Examples, dict[str, Examples], dict[str, int]]:
     """Return the examples to train on, the evaluated splits (in the order of evaluation), and the sizes of all."""
     whole = encoded["train"].examples
-    chosen, held_out = splits.divide(len(whole), training, seed)
+    theirs = held_out.rows(task.name, len(whole)) if training.validation_split == "authors" else None
+    chosen, held = splits.divide(len(whole), training, seed, theirs)
     # Runs that train on everything share one object; a copy for each would fill the memory.
     train = whole if len(chosen) == len(whole) else whole.take(chosen)
     official = {split: encoded[split].examples for split in task.evaluation}
@@ -229,7 +231,7 @@ def _divide(
     trained_on = {"train": train} if training.evaluate_train else {}
     if not training.validation_share:
         return train, official | trained_on, sizes | {split: len(part) for split, part in official.items()}
-    validation = {"validation": whole.take(held_out[: training.validation_limit])}
+    validation = {"validation": whole.take(held[: training.validation_limit])}
     tests = {split.replace("validation", "test", 1): part for split, part in official.items()}
-    sizes |= {"validation": len(held_out)} | {split: len(part) for split, part in tests.items()}
+    sizes |= {"validation": len(held)} | {split: len(part) for split, part in tests.items()}
     return train, validation | tests | trained_on, sizes

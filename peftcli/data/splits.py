@@ -1,6 +1,7 @@
 """Which examples of a training set a run trains on, and which it holds out. Pure functions over counts."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -11,8 +12,10 @@ from peftcli.experiment.settings import Training
 from peftcli.seeds import generator
 
 
-def divide(size: int, training: Training, seed: int) -> tuple[Array, Array]:
+def divide(size: int, training: Training, seed: int, rows: Sequence[int] | None = None) -> tuple[Array, Array]:
     """Return the examples to train on, in the data set's order, and those held out, in a random one.
+
+    `rows` are those to hold out where they are known: exactly these, in their order, and the others are reduced.
 
     The training set is first reduced, in this order: `max_train_samples` keeps its first examples, `drop_examples`
     drops a random fraction, `train_size` keeps a random number of them. Of the rest `validation_share` is held out: by
@@ -20,7 +23,9 @@ def divide(size: int, training: Training, seed: int) -> tuple[Array, Array]:
     reduction the fixed split is the same for every seed, and with one it is the same but for the examples dropped.
     Raises UserError where the set is smaller than `train_size`, and where nothing would be left on either side.
     """
-    kept = np.arange(min(size, training.max_train_samples or size))  # example numbers, ascending throughout
+    held = np.asarray(rows or (), np.int64)
+    # Example numbers, ascending throughout.
+    kept = np.setdiff1d(np.arange(size), held)[: training.max_train_samples]
     if training.drop_examples:
         dropped = math.floor(len(kept) * _as_written(training.drop_examples))
         kept = _draw(kept, len(kept) - dropped, seed, "drop")
@@ -28,8 +33,8 @@ def divide(size: int, training: Training, seed: int) -> tuple[Array, Array]:
         if training.train_size > len(kept):
             raise UserError(f"train_size {training.train_size} is more than there are: {len(kept)}")
         kept = _draw(kept, training.train_size, seed, "train size")
-    if not training.validation_share:
-        return kept, np.zeros(0, np.int64)
+    if rows is not None or not training.validation_share:
+        return kept, held
     split_seed = seed if training.validation_split == "per seed" else 0
     # An order of the whole set, not of what is kept: the relative order of two examples depends on the seed alone.
     order = generator(split_seed, "split").permutation(size)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from peftcli import documents
 from peftcli.errors import UserError, first_error, unknown
-from peftcli.experiment import protocols
+from peftcli.experiment import held_out, protocols
 from peftcli.experiment.protocols import Setting
 from peftcli.experiment.recipe import PROTOCOL, Entry, Recipe
 from peftcli.experiment.run import Run
@@ -164,7 +164,10 @@ def _training(
                 raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
         values |= settings
         origins |= dict.fromkeys(settings, where)
-    return _checked(_as_floats(values)), origins
+    training = _checked(_as_floats(values))
+    if training.validation_split == "authors":
+        held_out.rows(task[0])  # refused before anything is trained
+    return training, origins
 
 
 def _checked(values: dict[str, Any]) -> Training:

@@ -75,8 +75,9 @@ class Training(BaseModel):
     validation_share: Share = Field(
         description="The fraction of the training set held out for choosing; the development set is then the test set."
     )
-    validation_split: Literal["per seed", "fixed"] = Field(
-        description="Whether each seed holds out a part of its own, or all the same."
+    validation_split: Literal["per seed", "fixed", "authors"] = Field(
+        description="Whether each seed holds out a part of its own, all the same, or the very rows of the effectiveness "
+        "paper's authors, whatever the share; the training set is then cut without them."
     )
     validation_limit: Count | None = Field(description="Choose by the first so many held-out examples only.")
     # The training set is cut in this order: max_train_samples, drop_examples, train_size, then what is held out.
@@ -104,6 +105,8 @@ class Training(BaseModel):
     def _agree(self) -> "Training":
         if self.early_stopping and not self.restore_best:
             raise ValueError("early_stopping needs restore_best: true")
+        if self.validation_split == "authors" and not self.validation_share:
+            raise ValueError("validation_split authors needs a validation_share above 0")
         if float(self.evaluate_every.split()[0]) <= 0:
             raise ValueError(f"evaluate_every: {self.evaluate_every!r} must be more than 0")
         if self.evaluate_every.split()[1].startswith("step") and not re.match(r"^[0-9]+ ", self.evaluate_every):

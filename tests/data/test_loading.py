@@ -13,6 +13,7 @@ from transformers import AutoTokenizer
 
 from peftcli.data import loading, tokencache, tokenizers, tokens
 from peftcli.errors import UserError
+from peftcli.experiment import held_out
 from peftcli.models import catalogue
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
@@ -330,3 +331,30 @@ def test_a_part_that_a_seed_draws_without_a_labelled_word_is_refused(seed: int, 
         UserError, match=rf"task mine, split (train|validation) \(as seed {seed} divides it\): not one word"
     ):
         loading.prepare(whole.model_copy(update={"protocol": halves}), model, tmp_path / "mine")
+
+
+@needs_data
+@pytest.mark.parametrize(("task", "train"), [("mrpc", 3294), ("rte", 2241), ("cb", 225), ("copa", 360), ("wsc", 495)])
+def test_a_run_trains_and_validates_on_the_authors_split_exactly(task: str, train: int, model: str) -> None:
+    whole = loading.prepare(run(task, max_length=512), model, REAL).train
+    rows = np.array(held_out.rows(task))
+    parts = []
+    for seed in (0, 1):
+        split = run(task, seed, max_length=512, validation_share=0.1, validation_split="authors")
+        prepared = loading.prepare(split, model, REAL)
+        validation = prepared.evaluation["validation"]
+        assert prepared.sizes == {"train": train, "validation": len(rows), "test": len(prepared.evaluation["test"])}
+        for part, of in ((validation, rows), (prepared.train, np.setdiff1d(np.arange(len(whole)), rows))):
+            assert part.numbers.tolist() == whole.numbers[of].tolist()
+            assert part.ids.tolist() == whole.take(of).ids.tolist()
+            assert part.labels.tolist() == whole.labels[of].tolist()
+        parts.append(prepared.train.ids.tolist())
+    assert parts[0] == parts[1], "whatever the seed"
+
+
+@needs_data
+def test_the_authors_rows_of_another_training_set_are_refused(model: str) -> None:
+    """Rows are known by their place: where an example is left out, those behind it are others."""
+    shorter = run("rte", validation_share=0.1, validation_split="authors", max_length=64, overlong="drop")
+    with pytest.raises(UserError, match=r"task rte: validation_split authors: the rows are of 2490 training examples"):
+        loading.prepare(shorter, model, REAL)

@@ -41,6 +41,21 @@ def test_other_shares(size: int, share: float, expected: int) -> None:
     assert held_out(size, share) == expected
 
 
+def test_known_rows_are_held_out_exactly_and_the_others_reduced() -> None:
+    training = settings(validation_share=0.1, validation_split="authors")
+    train, held = divide(10, training, seed=1, rows=(2, 5, 9))
+    assert (train.tolist(), held.tolist()) == ([0, 1, 3, 4, 6, 7, 8], [2, 5, 9])
+    assert divide(10, training, seed=2, rows=(2, 5, 9))[0].tolist() == train.tolist(), "whatever the seed"
+    first = settings(validation_share=0.1, validation_split="authors", max_train_samples=3)
+    train, held = divide(10, first, seed=1, rows=(0, 2, 9))
+    assert (train.tolist(), held.tolist()) == ([1, 3, 4], [0, 2, 9])
+    less = settings(validation_share=0.1, validation_split="authors", drop_examples=0.1, train_size=50)
+    trained = [divide(100, less, seed, rows=range(10))[0].tolist() for seed in (0, 1)]
+    assert [len(each) for each in trained] == [50, 50]
+    assert trained[0] != trained[1]
+    assert min(map(min, trained)) >= 10
+
+
 def test_the_two_parts_are_the_whole_once() -> None:
     train, held = divide(1003, settings(validation_share=0.2), seed=1)
     assert sorted([*train, *held]) == list(range(1003))
