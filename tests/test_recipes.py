@@ -220,7 +220,7 @@ def test_tables_of_a_paper_share_what_they_can() -> None:
     both = {p.run.id for p in (*expand("effectiveness/table1"), *expand("effectiveness/table2"))}
     assert {p.run.id for p in expand("effectiveness/figure4")} == both
     shared = {p.run.id for p in expand("effectiveness/figure5")} & {p.run.id for p in expand("effectiveness/table1")}
-    assert len(shared) == 4 * 10
+    assert len(shared) == 7 * 10  # at the share of the tables; the others evaluate what they train on too
 
 
 def test_what_a_paper_s_recipes_train_with() -> None:

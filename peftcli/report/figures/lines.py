@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from peftcli.report.figures import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+CROWDED = 8  # lines in a panel
+PRINTED = "printed in the paper"  # what the paper's lines are called together, where each has the look of one of ours
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,11 @@ class Across:
 def paint(panels: Sequence[Panel], across: Across, columns: int, notes: Sequence[str]) -> "Figure":
     """Draw panels, `columns` side by side; a mark with fewer runs is hollow, one without a value a cross below."""
     rows = max(1, -(-len(panels) // columns))
-    # Inches: one panel alone may be wide; two side by side fill a page of 7.
-    figure, axes = style.grid(rows, columns, 5.6 if columns == 1 else 3.5, 3.2 if columns == 1 else 2.5)
+    # Inches: one panel alone may be wide; two side by side fill a page of 7, and those of many lines need more room.
+    width, height = (5.6, 3.2) if columns == 1 else (3.5, 2.5)
+    if max((len(panel.lines) for panel in panels), default=0) > CROWDED:
+        width, height = max(width, 4.6), 3.7
+    figure, axes = style.grid(rows, columns, width, height)
     flat = [ax for row in axes for ax in row]
     for number, ax in enumerate(flat):
         if number >= len(panels):
@@ -71,13 +77,15 @@ def paint(panels: Sequence[Panel], across: Across, columns: int, notes: Sequence
 def _paint_panel(ax: "Axes", panel: Panel, across: Across) -> None:
     ax.set_title(style.escape(panel.title))
     ax.set_xscale(across.scale)
-    # Lines stand around the true place; the paper's values, which have no error bars, exactly on it.
+    # Lines with error bars, which would hide each other, stand around the true place; the paper's values have none, and
+    # stand exactly on it.
     ours = [line for line in panel.lines if line.role == "ours"]
+    apart = ours if any(mark.spread for line in ours for mark in line.marks) else []
     for line in panel.lines:
         if line.role == "level":
             _paint_level(ax, line)
         else:
-            shift = ours.index(line) - (len(ours) - 1) / 2 if line in ours else 0.0
+            shift = apart.index(line) - (len(apart) - 1) / 2 if line in apart else 0.0
             _paint_line(ax, line, across, shift)
     ax.set_xticks([x for x, _ in across.ticks], [word for _, word in across.ticks])
     ax.minorticks_off()  # a logarithmic axis would name powers of ten between the ticks
@@ -87,9 +95,7 @@ def _paint_panel(ax: "Axes", panel: Panel, across: Across) -> None:
 
 def _paint_line(ax: "Axes", line: Line, across: Across, shift: float) -> None:
     """Draw one line, moved a little aside so that error bars of several lines do not hide each other."""
-    look = style.look(line.look)
-    if line.role == "printed":
-        look |= {"marker": "D", "markerfacecolor": "white", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+    look = _look(line)
     # A twentieth apart on a logarithmic axis; on a linear one (layers) 0.08 of the distance between two.
     moved = {mark: mark.x * 1.05**shift if across.scale == "log" else mark.x + 0.08 * shift for mark in line.marks}
     drawn = [mark for mark in line.marks if mark.y is not None]
@@ -109,6 +115,17 @@ def _paint_line(ax: "Axes", line: Line, across: Across, shift: float) -> None:
     ax.plot(gone, [0.03] * len(gone), "x", color=look["color"], markeredgewidth=1.5, transform=ax.get_xaxis_transform())
 
 
+def _look(line: Line) -> dict[str, Any]:
+    look = style.look(line.look)
+    if line.role == "level":
+        return {"color": "black", "linewidth": 1, "linestyle": style.LINES[3]}
+    if line.role == "printed":
+        # A rim of the line's colour says which of ours it stands beside.
+        rim = {"markerfacecolor": "white", "markeredgecolor": look["color"], "markeredgewidth": 1.0}
+        return look | rim | {"marker": "D", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+    return look
+
+
 def _paint_level(ax: "Axes", line: Line) -> None:
     """Draw a level line with a band for its deviation, since it has no one place for an error bar."""
     value = line.marks[0].y
@@ -123,12 +140,11 @@ def _legend(figure: "Figure", panels: Sequence[Panel]) -> None:
     from matplotlib.lines import Line2D
 
     handles: dict[str, Line2D] = {}
-    for line in (line for panel in panels for line in panel.lines):
-        look = style.look(line.look)
-        if line.role == "level":
-            look = {"color": "black", "linewidth": 1, "linestyle": style.LINES[3]}
-        if line.role == "printed":
-            look |= {"marker": "D", "markerfacecolor": "white", "linewidth": 0.9, "linestyle": (0, (1, 1.5))}
+    # Ours first: the paper's are what they are compared with.
+    for line in sorted((line for panel in panels for line in panel.lines), key=lambda line: line.label == PRINTED):
+        look = _look(line)
+        if line.label == PRINTED:
+            look |= {"color": "black", "markeredgecolor": "black"}
         handles.setdefault(line.label, Line2D([], [], **look))
     marks = [mark for panel in panels for line in panel.lines if line.role == "ours" for mark in line.marks]
     if any(mark.y is None for mark in marks):

@@ -16,7 +16,7 @@ from peftcli.report.table.table import Cell
 
 @dataclass(frozen=True)
 class Point:
-    """A group's cell. `mean`, `std` and the paper's `printed` are percent; `n` of `planned` runs; None: no value.
+    """A group's cell, all in percent: `mean`, `std` and the paper's; of `n` of `planned` runs; None: no value.
 
     `left_out` collapsed runs do not count, nor `unlearned` ones, which score no more than `learned_above` percent.
     """
@@ -33,6 +33,7 @@ class Point:
     left_out: int = 0
     unlearned: int = 0
     learned_above: float | None = None
+    printed_std: float | None = None
 
     @property
     def label(self) -> str:
@@ -111,6 +112,7 @@ def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above:
         left_out=len(cell.collapsed) if drop else 0,
         unlearned=len(unlearned),
         learned_above=learned_above,
+        printed_std=None if printed is None or printed.std is None else scale * printed.std,
     )
 
 

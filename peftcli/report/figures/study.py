@@ -131,7 +131,10 @@ class Study:
         None where the paper printed none of these runs' cells. Raises UserError where its table cannot be read.
         """
         runs = {rate: of_rate[0].run for rate, of_rate in by_rate(outcomes).items()}
-        cells = [(rate, published.find(self.printed, run, column.column, column.metric)) for rate, run in runs.items()]
+        split = "train" if column.split == "train" else ""
+        cells = [
+            (rate, published.find(self.printed, run, column.column, column.metric, split)) for rate, run in runs.items()
+        ]
         shown = [(rate, cell) for rate, cell in cells if cell is not None and finite([cell.shown])]
         # Rates ascend, and max() takes the first of equals: the lower one.
         return max(shown, key=lambda pair: pair[1].shown or 0.0, default=None)

@@ -198,10 +198,11 @@ def _average(average: RowAverage | None, view: View, row: Row) -> list[Text]:
 def _printed(cell: Cell | None, view: View) -> Text:
     if cell is None or cell.published is None or cell.published.shown is None:
         return Text("" if cell is None else "-")
-    # With as many digits as the paper printed, however many the view has.
+    # With as many digits as the paper printed, one more than the view's included; many more were read off a drawing.
     theirs = cell.published
+    digits = theirs.decimals if theirs.decimals <= view.decimals + 1 else view.decimals
     std = "" if theirs.std is None else f"±{theirs.std:.{view.decimals}f}"
-    return Text(f"{theirs.shown:.{theirs.decimals}f}{std}", marks=("†",) if theirs.copied_from else ())
+    return Text(f"{theirs.shown:.{digits}f}{std}", marks=("†",) if theirs.copied_from else ())
 
 
 def signed(difference: float, view: View) -> str:

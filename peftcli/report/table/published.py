@@ -17,7 +17,7 @@ from peftcli.report.table import selectors
 from peftcli.report.table.spec import View
 
 # The columns of the file: what a cell is and what is said of it, then the numbers; a file need not have them all.
-KEYS = ("strategy", "setting", "task", "metric", "n", "ddof", "copied_from")
+KEYS = ("strategy", "setting", "task", "metric", "split", "n", "ddof", "copied_from")
 NUMBERS = ("mean", "std", "max", "trainable_percent", "trainable_millions")
 
 
@@ -27,7 +27,7 @@ class Published:
 
     `task` is a column (`mnli_matched`) or `average`. `setting` holds what tells the row from others of its strategy:
     options, `lr`, `layer`, `train_size`. `copied_from` names the paper that the authors took the cell from.
-    `decimals` are those of the printed mean or maximum.
+    `decimals` are those of the printed mean or maximum. `split` is `train` for a score on the training set.
     """
 
     strategy: str
@@ -43,6 +43,7 @@ class Published:
     ddof: int | None
     copied_from: str | None
     decimals: int
+    split: str = ""
 
     @property
     def shown(self) -> float | None:
@@ -76,10 +77,10 @@ def read_beside(recipe: Recipe, view: View) -> tuple[Published, ...]:
     return read(recipe.path.parent / view.published) if view.published else ()
 
 
-def find(cells: Sequence[Published], run: Run, column: str, metric: str) -> Published | None:
-    """Return the printed cell of a run's strategy, options and settings in a column."""
+def find(cells: Sequence[Published], run: Run, column: str, metric: str, split: str = "") -> Published | None:
+    """Return the printed cell of a run's strategy, options and settings in a column; `split` may be `train`."""
     for cell in cells:
-        same = (cell.strategy, cell.task, cell.metric) == (run.strategy, column, metric)
+        same = (cell.strategy, cell.task, cell.metric, cell.split) == (run.strategy, column, metric, split)
         if same and fits(cell.setting, run):
             return cell
     return None
@@ -115,6 +116,7 @@ def _cell(row: dict[str, str], where: str) -> Published:
         copied_from=row.get("copied_from") or None,
         # As printed, trailing zeros included: 58.30 stands for 58.295 to 58.305.
         decimals=len(shown.partition(".")[2]),
+        split=row.get("split") or "",
     )
 
 
