@@ -79,7 +79,7 @@ def reference(schema: Mapping[str, Any]) -> str:
     """The page about recipes, in Markdown."""
     parts = schema["$defs"]
     overrides = parts["overrides"]["properties"]
-    described = parts["described_task"]["properties"]
+    described, imported = parts["described_task"]["properties"], parts["imported_task"]["properties"]
     strategies = {name: part for name, part in parts.items() if name.startswith("strategy_")}
     figures = {name.removeprefix("figure_"): part for name, part in parts.items() if name.startswith("figure_")}
     common = set.intersection(*(set(part["properties"]) for part in figures.values())) - {"kind"}
@@ -89,6 +89,8 @@ def reference(schema: Mapping[str, Any]) -> str:
     for_task = {key: value for key, value in overrides.items() if key != "tasks"}
     lines += [*table(for_task, parts), "", "A task of your own has its `name` and is described by:", ""]
     lines += table({key: value for key, value in described.items() if key == "label" or key not in for_task}, parts)
+    lines += ["", "One whose runs are only imported (`peftcli import`), and none trained, has its `name` and", ""]
+    lines += table({key: value for key, value in imported.items() if key not in for_task}, parts)
     lines += ["", "## Strategies", "", STRATEGIES, *table(overrides, parts), "", "Their options:", ""]
     lines += ["| strategy | option | type | default |", "| --- | --- | --- | --- |"]
     for name, strategy in strategies.items():

@@ -17,7 +17,7 @@ from peftcli.experiment.run import Run
 from peftcli.experiment.settings import NAMES, Training
 from peftcli.models import catalogue
 from peftcli.strategies import registry
-from peftcli.tasks import own_data
+from peftcli.tasks import imported_only, own_data
 from peftcli.tasks import registry as tasks
 
 Origins = dict[str, str]  # setting -> where its value came from
@@ -213,6 +213,8 @@ def _check_entry(recipe: Recipe, task: str, entry: Entry) -> None:
     elif task in tasks.TASKS:
         legal = ("training", "learning_rates", "seeds", "label", "note")
         raise UserError(f"task {task}: {unknown('key', next(iter(entry.options)), legal)}")
+    elif imported_only.KEY in entry.options:
+        own_data.describe(recipe.path, task, entry.options)
     elif "data" not in entry.options:
         raise unknown("task", task, tasks.TASKS)
     else:
@@ -223,7 +225,7 @@ def _check_one_data_a_name(recipe: Recipe) -> None:
     """Refuse two tasks of one name on different data: runs find their files by the task's name. Raises UserError."""
     files: dict[str, Path] = {}
     for task, entry in recipe.tasks:
-        if entry.options:
+        if "data" in entry.options:
             file = own_data.location(recipe.path, entry.options)
             if files.setdefault(task, file) != file:
                 raise UserError(f"task {task}: two tasks have this name, on {files[task]} and on {file}: rename one")

@@ -155,7 +155,7 @@ def free_disk(folder: Path) -> int:
 def _evaluated_rows(recipe: Recipe, name: str, entry: Entry) -> int:
     """On how many rows of a task a run's predictions are kept."""
     task = offline.task(recipe, name, entry)
-    if entry.options:
+    if "data" in entry.options:
         read = loading.read(task, own_data.location(recipe.path, entry.options)).rows
         return sum(len(read[split]) for split in task.evaluation)
     return sum(sum(task.counts.get(split, ())) or task.sizes.get(split, 0) for split in task.evaluation)

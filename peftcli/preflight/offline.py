@@ -11,7 +11,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.models import catalogue, fitting, hub, weights
 from peftcli.models.files import locate
-from peftcli.tasks import own_data
+from peftcli.tasks import imported_only, own_data
 from peftcli.tasks import registry as tasks
 
 
@@ -82,6 +82,8 @@ def _tokenizer(model: str, kind: tasks.Kind) -> Item:
 
 
 def _data(recipe: Recipe, name: str, entry: Entry, data_dir: Path | None) -> Item:
+    if imported_only.KEY in entry.options:
+        return Item("data", name, True, "none: its runs are imported", on_hub=False)
     described = bool(entry.options)  # a task of the user's own, which the recipe describes
     on_hub = not described and data_dir is None and corpora.on_hub(tasks.get(name))
     try:

@@ -19,7 +19,7 @@ from peftcli.experiment.run import Run, canonical, task_of
 from peftcli.models import catalogue, fitting, weights
 from peftcli.models.files import fetch_model, locate
 from peftcli.preflight import availability
-from peftcli.tasks import metrics
+from peftcli.tasks import imported_only, metrics
 
 Source = Callable[[Run], Path | None]  # where a run's task is read from
 
@@ -42,15 +42,30 @@ def check(model: str, runs: Sequence[Run], source: Source, allow_other_data: boo
     A model that is refused leaves nothing to tokenise, so the data are then not looked at. A hub model that is not in the
     local cache is downloaded. Tokenised data stay cached for the runs themselves.
     """
+    imported = _only_imported(runs)
+    runs = [run for run in runs if run.task not in {refusal.task for refusal in imported}]
+    if not runs:
+        return imported
     try:
         folder = _folder(model)
     except UserError as error:
-        return [Refusal(f"model {model}", str(error))]
-    refused = list(_of_model(model, folder)) or [*_of_strategies(model, runs), *_of_tokenizer(model, runs)]
-    if refused:
+        return [*imported, Refusal(f"model {model}", str(error))]
+    refused = imported + (list(_of_model(model, folder)) or [*_of_strategies(model, runs), *_of_tokenizer(model, runs)])
+    if len(refused) > len(imported):
         return refused
     for task in dict.fromkeys(run.task for run in runs):
         refused += _of_task(model, [run for run in runs if run.task == task], source, allow_other_data)
+    return refused
+
+
+def _only_imported(runs: Sequence[Run]) -> list[Refusal]:
+    """The refusals of tasks that have nothing to train on."""
+    refused = []
+    for name, task in {run.task: task_of(run) for run in runs}.items():
+        try:
+            imported_only.refuse(name, task)
+        except UserError as error:
+            refused.append(Refusal(f"task {name}", str(error), name))
     return refused
 
 

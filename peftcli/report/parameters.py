@@ -7,6 +7,7 @@ from peftcli.experiment.parameters import count
 from peftcli.experiment.recipe import Entry, Recipe
 from peftcli.experiment.run import Run, task_of
 from peftcli.report.table import published, spec
+from peftcli.tasks import imported_only
 
 Part = TypeVar("Part", Recipe, Entry)
 
@@ -35,6 +36,7 @@ def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
 def _row(recipe: Recipe, run: Run, entry: Entry, labels: int | None) -> dict[str, Any]:
     """Count one strategy; its head has `labels` outputs, or those of the run's task (one for a regression)."""
     task = task_of(run)
+    imported_only.refuse(run.task, task)
     outputs = labels or max(len(task.labels), 1)
     counts = count(recipe.model, run.strategy, run.options, task.kind, outputs, run.protocol.head)
     return {

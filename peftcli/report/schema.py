@@ -13,6 +13,7 @@ from peftcli.report.claims.spec import claim_model
 from peftcli.report.figures import spec as figures
 from peftcli.report.table.spec import View
 from peftcli.strategies import registry
+from peftcli.tasks import imported_only
 from peftcli.tasks.own_data import Description
 from peftcli.tasks.registry import TASKS
 
@@ -115,18 +116,22 @@ def _tasks(entry: Mapping[str, Schema]) -> dict[str, Schema]:
     for_task = {key: _to("overrides", "properties", key) for key in entry if key != "tasks"}
     described = for_task | description["properties"]  # `label` is the labels' column there
     name = {"type": "string", "description": "The task's name."}
-    flat = {"type": "object", "properties": {"name": name, **described}, "required": ["name"]}
+    # Of a task whose runs are only imported nothing but its metrics is described.
+    elsewhere = _of(imported_only.Description, {})
+    imported = for_task | elsewhere["properties"]
+    flat = {"type": "object", "properties": {"name": name, **imported, **described}, "required": ["name"]}
     # Of a name that is no known task, only a description is legal.
     named = {
         "type": "object",
         "minProperties": 1,
         "maxProperties": 1,
         "properties": dict.fromkeys(TASKS, _to("known_task")),
-        "additionalProperties": _to("described_task"),
+        "additionalProperties": {"anyOf": [_to("described_task"), _to("imported_task")]},
     }
     return {
         "task": {"anyOf": [{"enum": list(TASKS)}, named, flat | {"additionalProperties": False}]},
         "known_task": _closed(for_task),
+        "imported_task": _closed(imported) | {"type": "object", "required": elsewhere["required"]},
         "described_task": _closed(described) | {"type": "object", "required": description["required"]},
     }
 

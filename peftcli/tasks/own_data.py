@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from peftcli.errors import LONGEST, UserError, first_error, unknown
-from peftcli.tasks import labels, metrics, own_files, registry, tabular
+from peftcli.tasks import imported_only, labels, metrics, own_files, registry, tabular
 from peftcli.tasks.registry import Task
 
 # The option that a custom task's `label` becomes, since `label` in any other entry is what tables call the task.
@@ -76,6 +76,8 @@ def task(name: str, description: Mapping[str, Any] | None) -> Task:
     """Return a task by its name, or a custom one from the description that its runs hold. Raises UserError."""
     if description is None:
         return registry.get(name)
+    if description["kind"] == imported_only.KEY:
+        return imported_only.task(name, description["metrics"])
     return Task(
         name=name,
         data=own_files.SOURCE,
@@ -120,6 +122,8 @@ def describe(recipe: Path, task: str, options: Mapping[str, Any]) -> dict[str, A
     Raises UserError for an illegal key or value, and for files that are missing or do not fit the entry.
     """
     where = f"recipe {recipe.name}: task {task}"
+    if imported_only.KEY in options:
+        return imported_only.describe(where, options)
     stated = entry(recipe, task, options)
     kind = stated.kind or ("pair" if len(stated.text) == 2 else "sentence")
     data = location(recipe, options)
@@ -145,7 +149,7 @@ def location(recipe: Path, options: Mapping[str, Any]) -> Path:
 
 def locations(recipe: Path, entries: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, Path]:
     """Return the files or folders of a recipe's custom tasks by name, from the names and options of all its tasks."""
-    return {name: location(recipe, options) for name, options in entries if options}
+    return {name: location(recipe, options) for name, options in entries if "data" in options}
 
 
 def _spellings(

@@ -7,7 +7,7 @@ from typing import Literal
 from peftcli.errors import UserError, unknown
 from peftcli.tasks import demo
 
-Kind = Literal["sentence", "pair", "choice", "span", "token", "regression"]
+Kind = Literal["sentence", "pair", "choice", "span", "token", "regression", "imported"]
 SPAN_STARTS = ("span1_index", "span2_index")  # which word of the text, split at white space, a span begins with
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import task_of
 from peftcli.report.table.selection import Outcome, chooser
 from peftcli.report.table.spec import View
-from peftcli.tasks import registry as tasks
 
 Key = tuple[str, ...]  # the words of a row or column, outermost first
 
@@ -43,7 +43,7 @@ class CellRuns:
     @property
     def first_split(self) -> str:
         """The split that the task's learning rate is chosen on: the same model then fills all of its columns."""
-        return tasks.TASKS[self.column.task].evaluation[0] if self.column.task in tasks.TASKS else "validation"
+        return task_of(self.outcomes[0].run).evaluation[0]
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,7 @@ def task_columns(recipe: Recipe, view: View, outcomes: Sequence[Outcome]) -> lis
         example = next((outcome.run for outcome in outcomes if outcome.planned.task == entry_number), None)
         if example is None:
             continue
-        splits = tasks.TASKS[name].columns if name in tasks.TASKS else {name: "validation"}
-        for column, split in splits.items():
+        for column, split in task_of(example).columns.items():
             metrics = view.metrics.get(column) or view.metrics.get(name) or [chooser(example)]
             label = entry.label or name
             if column != name:  # one of several splits: `mnli_matched` is MNLI's column "matched"
