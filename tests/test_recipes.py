@@ -163,6 +163,41 @@ def test_printed_averages_are_those_of_the_printed_cells(name: str) -> None:
         assert math.fsum(means) / len(means) == pytest.approx(average.mean, abs=0.01 + digits)
 
 
+# What neither a text, nor code, nor a file of runs tells: every other setting and option has a source that does.
+UNTOLD = {
+    "transferability": {
+        *("betas", "weight_decay", "max_grad_norm", "schedule", "overlong", "restore_best", "dropout"),
+        *("bitfit over", "layernorm_outlier of", "layernorm_random of"),
+    },
+    "freezing": set(),
+    "effectiveness": {
+        *("steps", "adapter placement", "adapter reduction", "lora rank", "lora alpha"),
+        *(f"{strategy} share" for strategy in ("random", "mixout", "magpruning", "diffpruning", "childpruning")),
+    },
+    "spafit": {
+        *("betas", "epsilon", "weight_decay_spares", "max_grad_norm", "schedule", "warmup_ratio", "max_length"),
+        *("overlong", "restore_best", "dropout", "lora dropout", "spafit dropout"),
+    },
+}
+
+
+@pytest.mark.parametrize("name", [name for name in SIZES if name != "demo"])
+def test_every_setting_and_option_of_a_table_has_a_source(name: str) -> None:
+    assumed = set()
+    for planned in expand(name):
+        assert planned.origins.keys() == set(NAMES)
+        assert planned.options.keys() == planned.run.options.keys()
+        options = {f"{planned.run.strategy} {option}": origin for option, origin in planned.options.items()}
+        for what, origin in (planned.origins | options).items():
+            # What a recipe itself says is what its table's row or column says.
+            assert origin.startswith(("protocol ", "recipe")), (what, origin)
+            if origin.startswith("protocol "):
+                assert origin.rpartition(": ")[2] in ("stated", "code", "derived", "assumed")
+            if origin.endswith(": assumed"):
+                assumed.add(what)
+    assert assumed <= UNTOLD[name.partition("/")[0]], assumed - UNTOLD[name.partition("/")[0]]
+
+
 @pytest.mark.parametrize("paper", ["transferability", "freezing", "effectiveness", "spafit"])
 def test_every_assumption_has_an_alternative(paper: str) -> None:
     """Each assumed value that a recipe of the paper uses is another one in some run of its sensitivity recipe."""

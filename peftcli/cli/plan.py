@@ -91,6 +91,7 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
                 "describe": p.run.describe(),
                 "run": p.run.model_dump(),
                 "origins": p.origins,
+                "option_origins": p.options,
             }
             for p in planned
         ],

@@ -27,12 +27,13 @@ FLOATS = frozenset(n for n, f in Training.model_fields.items() if "float" in str
 
 @dataclass(frozen=True)
 class Planned:
-    """A run with the recipe entries it comes from, and where each of its settings came from."""
+    """A run with the recipe entries it comes from, and where each of its settings and of its strategy's options came from."""
 
     run: Run
     strategy: int
     task: int
     origins: Origins
+    options: Origins
 
 
 def expand(recipe: Recipe) -> list[Planned]:
@@ -59,7 +60,7 @@ def expand_readable(recipe: Recipe) -> tuple[list[Planned], dict[str, UserError]
             metrics = own_data.task(task, described[task]).metrics
             if training.metric and training.metric not in metrics:
                 raise UserError(f"task {task}: {unknown('metric', training.metric, metrics)}")
-            options = _options(protocol, task, strategy, strategy_entry)
+            options, said = _options(protocol, task, strategy, strategy_entry)
             # The nearest says: the strategy's entry, then the task's, then the recipe.
             rates = strategy_entry.learning_rates or task_entry.learning_rates or recipe.learning_rates
             seeds = strategy_entry.seeds or task_entry.seeds or recipe.seeds
@@ -76,7 +77,7 @@ def expand_readable(recipe: Recipe) -> tuple[list[Planned], dict[str, UserError]
                         data=described[task],
                     )
                     # Two entries may come to the same run (a strategy listed with its default): it is trained once.
-                    planned.setdefault(run.id, Planned(run, s, t, origins))
+                    planned.setdefault(run.id, Planned(run, s, t, origins, said))
     return list(planned.values()), unreadable
 
 
@@ -164,25 +165,27 @@ def _training(
                 raise UserError(f"{where}: {unknown('setting', name, NAMES)}")
         values |= settings
         origins |= dict.fromkeys(settings, where)
-    training = _checked(_as_floats(values))
+    try:
+        training = Training.model_validate(_as_floats(values))
+    except ValidationError as error:
+        raise first_error(error, "training", "setting", NAMES) from None
     if training.validation_split == "authors":
         held_out.rows(task[0])  # refused before anything is trained
     return training, origins
 
 
-def _checked(values: dict[str, Any]) -> Training:
-    try:
-        return Training.model_validate(values)
-    except ValidationError as error:
-        raise first_error(error, "training", "setting", NAMES) from None
-
-
-def _options(protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry) -> dict[str, Any]:
-    """A strategy's options: the entry's over the protocol's, over the strategy's own defaults. Raises UserError."""
+def _options(
+    protocol: tuple[protocols.Protocol, str] | None, task: str, strategy: str, entry: Entry
+) -> tuple[dict[str, Any], Origins]:
+    """A strategy's options, the entry's over the protocol's over its own defaults, and where each is from. Raises UserError."""
     stated: dict[str, Setting] = {}
-    for _, _, options in protocol[0].layers(protocol[1], task, strategy) if protocol else []:
+    origins: Origins = {}
+    for where, _, options in protocol[0].layers(protocol[1], task, strategy) if protocol else []:
         stated |= options
-    return registry.get(strategy).options({name: setting.value for name, setting in stated.items()} | entry.options)
+        origins |= {name: f"protocol {where}: {setting.source}" for name, setting in options.items()}
+    origins |= dict.fromkeys(entry.options, f"recipe, strategy {strategy}")
+    whole = registry.get(strategy).options({name: setting.value for name, setting in stated.items()} | entry.options)
+    return whole, {name: origins.get(name, f"the strategy {strategy}") for name in whole}
 
 
 def _descriptions(recipe: Recipe) -> tuple[dict[str, dict[str, Any] | None], dict[str, UserError]]:

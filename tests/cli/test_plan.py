@@ -44,6 +44,20 @@ def test_every_run_with_its_settings_as_json(file: Path, peftcli: Command) -> No
     assert [run["id"] for run in described["plan"]] == [run.id for run in runs]
 
 
+def test_where_options_come_from_is_told_too(peftcli: Command) -> None:
+    said = json.loads(peftcli("plan", "transferability/table3", "--set", "seeds=1", "--json").out)["plan"][0]
+    assert said["option_origins"] == {
+        "layers": "recipe, strategy layernorm",
+        "embedding": "protocol transferability: derived",
+    }
+    assert said["origins"]["precision"] == "protocol transferability: derived"
+    own = json.loads(peftcli("plan", "demo", "--set", "seeds=1", "--json").out)["plan"]
+    origins = {origin for run in own for origin in run["option_origins"].values()}
+    assert origins <= {f"the strategy {run['run']['strategy']}" for run in own} | {
+        f"recipe, strategy {run['run']['strategy']}" for run in own
+    }
+
+
 def test_a_walltime_is_for_calibration(file: Path, peftcli: Command) -> None:
     ended = peftcli("plan", file, "--time", "1:00:00")
     assert ended.is_one_line

@@ -41,11 +41,11 @@ def value(paper: str, reading: str, setting: str, task: str = "rte", strategy: s
 @pytest.mark.parametrize(("paper", "reading"), READINGS)
 def test_every_setting_has_a_value_and_a_source(paper: str, reading: str) -> None:
     protocol = load(paper, reading)
-    assert set(protocol.training) == set(NAMES) - {"compile"}  # how kernels are made is of no paper's protocol
+    assert set(protocol.training) == set(NAMES)
     assert protocol.paper == paper
     values = {name: setting.value for name, setting in protocol.training.items()}
     floats = {name: float(v) if name == "epochs" else v for name, v in values.items()}
-    Training.model_validate({**floats, "compile": False})
+    Training.model_validate(floats)
 
 
 @pytest.mark.parametrize("paper", PAPERS)
