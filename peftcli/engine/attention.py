@@ -37,20 +37,22 @@ class Grid:
 
 def grid_of(layout: Layout, heads: int, dtype: torch.dtype) -> Grid:
     """The grid of a layout for attention with this many heads that computes in `dtype`."""
-    to_grid, to_stream, longest = layout.to_grid, layout.to_stream, layout.longest
+    to_grid, to_stream = layout.to_grid, layout.to_stream
+    # All sizes are those of one tensor, so that a compiler that leaves them open has two of them, and no quotients.
+    batch, longest = layout.mask.shape[0], layout.mask.shape[-1]  # of all runs
     device = to_grid.device
     head = torch.arange(heads, device=device)
     first = to_stream // longest * ((heads - 1) * longest) + to_stream  # the grid's row of a token's first head
     # A cell holds a token where that token is in this very cell.
-    empty = to_stream.index_select(0, to_grid) != torch.arange(len(to_grid), device=device)
+    empty = to_stream.index_select(0, to_grid) != torch.arange(batch * longest, device=device)
     hidden = torch.zeros(layout.mask.shape, dtype=dtype, device=device).masked_fill_(~layout.mask, float("-inf"))
     return Grid(
         layout,
         heads,
-        (to_grid.view(-1, 1, longest) * heads + head[:, None]).flatten(),
+        (to_grid.view(batch, 1, longest) * heads + head[:, None]).flatten(),
         (first[:, None] + head * longest).flatten(),
-        empty.view(-1, 1, longest, 1),
-        hidden.expand(-1, heads, -1, -1).reshape(-1, 1, longest),
+        empty.view(batch, 1, longest, 1),
+        hidden.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest),
     )
 
 
@@ -105,7 +107,7 @@ def _to_grid(x: Tensor, grid: Grid) -> Tensor:
     width = x.shape[-1]
     # Gradients are gathered too: what fills up a shorter run is in a cell without a token, where none arrives.
     rows = rearrange(x.transpose(1, 2).reshape(-1, width), grid.to_grid, grid.to_stream)
-    return rows.view(-1, grid.layout.longest, width)
+    return rows.view(grid.hidden.shape[0], grid.hidden.shape[2], width)
 
 
 def _attend(
@@ -116,15 +118,14 @@ def _attend(
     torch's own draws dropout from a random state, and on a GPU adds gradients up in an open order; this hashes, and is products
     alone, whose order is fixed.
     """
-    longest = grid.layout.longest
     # What is hidden is what the product is added to, so that the largest tensor of a layer is written once, not three times.
     scores = torch.baddbmm(grid.hidden, queries, keys.mT, alpha=scaling)  # [runs * batch * heads, longest, longest]
     probabilities = scores.softmax(-1)
     if dropout is not None:
         # Noise for a row of probabilities is a hash of (run, query token, head): [runs * batch, heads, longest].
-        token = dropout.draw().flatten().index_select(0, grid.layout.to_grid).view(-1, 1, longest)
+        token = dropout.draw().flatten().index_select(0, grid.layout.to_grid).view(-1, 1, grid.hidden.shape[2])
         rows = token * noise.odd(grid.heads, noise.HEAD, token.device)[:, None]
-        probabilities = drop(probabilities, rows.view(-1, longest), dropout.p)
+        probabilities = drop(probabilities, rows.view(scores.shape[:2]), dropout.p)
     return probabilities @ values
 
 

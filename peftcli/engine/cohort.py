@@ -9,15 +9,13 @@ import torch
 from torch import Tensor
 
 from peftcli.data.examples import Array, Examples
-from peftcli.engine import optimizer, parallel
+from peftcli.engine import compiling, optimizer, parallel
 from peftcli.engine.assembly import Assembly, assemble
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import Batch, build, chosen
-from peftcli.engine.compiling import compiled
 from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
-from peftcli.errors import UserError
 from peftcli.experiment.run import Run
 from peftcli.experiment.schedule import Schedule, schedule
 from peftcli.experiment.settings import Training
@@ -152,14 +150,9 @@ def gather(
     models = [_pretrained(network, run, of_run, config, device) for run, of_run in zip(runs, data, strict=True)]
     assembly = assemble(network, tuning, models)
     _set_dropout(network, training)  # again, for what was inserted
-    whole = not assembly.index and {piece.name for piece in assembly.pieces} <= set(network.anatomy.by_name)
-    if training.compile and (network.repeated or not network.stream or not whole):
-        raise UserError(
-            f"compile: true: not for strategy {runs[0].strategy} on a {config['model_type']}, only where whole tensors are "
-            "trained of a model that needs no padding and shares no layers; legal: false"
-        )
     if training.compile:  # only now: the gradients that masks are chosen by are taken once
-        network.compiled = compiled(network.compute)
+        compiling.check(runs[0].strategy, tuning, config)
+        network.compiled = compiling.compiled(network.compute)
     schedules = tuple(schedule(training, len(of_run.train)) for of_run in data)
     keys = torch.tensor([seed_key(run.seed, "dropout") for run in runs], dtype=torch.int32, device=device)
     return Cohort(tuple(runs), tuple(data), assembly, schedules, device, keys)

@@ -54,8 +54,9 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def _by_onednn(x: Tensor, weight: Tensor) -> bool:
     # In float32 alone, which runs on processors are trained in: other precisions stay with what torch chooses.
-    large = x.numel() * weight.shape[0] >= LEAST
-    return large and x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and onednn_is_faster()
+    # The size comes last: on other devices a compiled network is not to depend on it.
+    here = x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32
+    return here and x.numel() * weight.shape[0] >= LEAST and onednn_is_faster()
 
 
 @cache

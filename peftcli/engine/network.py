@@ -12,6 +12,7 @@ from peftcli.engine import padded
 from peftcli.engine.attention import grid_of
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
+from peftcli.engine.compiling import Compute
 from peftcli.engine.dropout import RunDropout, restart
 from peftcli.engine.lookup import Lookup
 from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
@@ -78,9 +79,7 @@ class Network(nn.Module):
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architecture(config["model_type"])
         self.first_position = first_position(config)
-        self.compiled: Callable[[dict[str, Tensor], dict[str, Tensor], Batch], Tensor] | None = (
-            None  # `compute`, if asked for
-        )
+        self.compiled: Compute | None = None  # `compute`, if asked for
         self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
         self.stream, self.repeated = row.stream, row.shared
         head_parameters = heads.parameters(config, kind, labels, style)

@@ -75,6 +75,13 @@ def columns(
     return round(masked) + inserted(structure, tuning) + aids + (structure.head_total if tuning.train_head else 0)
 
 
+def run_tuning(model: str, run: Run) -> Tuning:
+    """What a run's strategy lets move on a model with a head for its task. Raises UserError as `count` does."""
+    task = task_of(run)
+    structure = with_head(catalogue.config(model), task.kind, max(len(task.labels), 1), run.protocol.head)
+    return registry.get(run.strategy).tune(structure, run.options)
+
+
 def run_count(model: str, run: Run, labels: int | None = None) -> Counts:
     """`count` for a run on a model: its strategy, and a head for its task's labels, or for so many."""
     task = task_of(run)

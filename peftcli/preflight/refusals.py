@@ -112,9 +112,13 @@ def _of_model(model: str, folder: Path) -> Iterator[Refusal]:
 def _of_strategies(model: str, runs: Sequence[Run]) -> Iterator[Refusal]:
     """Ask every strategy what it selects on the model, once for each head that it is trained with."""
     said: set[str] = set()
-    for run in {_shape(run): run for run in runs}.values():
+    for run in {(_shape(run), run.protocol.compile): run for run in runs}.values():
         try:
-            parameters.run_columns(model, run)
+            tuning = parameters.run_tuning(model, run)
+            if run.protocol.compile:
+                from peftcli.engine import compiling
+
+                compiling.check(run.strategy, tuning, catalogue.config(model))
         except UserError as error:
             if str(error) not in said:
                 yield Refusal(f"strategy {run.strategy}", str(error))

@@ -121,6 +121,12 @@ class Tuning:
     kept: Mapping[str, float] = field(default_factory=dict)
 
 
+def trains_whole_tensors(tuning: Tuning) -> bool:
+    """Whether all that trains are tensors of the model, each as a whole: no elements, nothing inserted, no aids of training."""
+    aids = tuning.insert or tuning.injected or tuning.extra
+    return not aids and all(isinstance(entry, str) for entry in tuning.mask)
+
+
 def trains_whole_matrices(tuning: Tuning, model: Anatomy) -> bool:
     """Whether some weight matrix moves as a whole, so that a learning rate as small as full fine-tuning's is wanted."""
     # LayerNorm gains and biases have one dimension; `Elements` move parts of a matrix, which bear larger rates.

@@ -68,6 +68,21 @@ CASES = {
     "training set": Case("train_size 9999 is more than there are", settings={"train_size": 9999}),
     "groups": Case("spafit needs three groups of layers", strategy={"spafit": {"groups": [4, 9]}}),
     "selects nothing": Case("selects nothing", strategy={"random": {"share": 1e-9}}),
+    "compiled elements": Case(
+        "compile: true: not for strategy random on a bert",
+        strategy={"random": {"share": 0.1}},
+        settings={"compile": True},
+    ),
+    "compiled insertion": Case(
+        "compile: true: not for strategy lora on a bert",
+        strategy={"lora": {"rank": 2, "alpha": 4.0}},
+        settings={"compile": True},
+    ),
+    "compiled aids": Case(
+        "compile: true: not for strategy diffpruning on a bert",
+        strategy={"diffpruning": {"share": 0.1}},
+        settings={"compile": True},
+    ),
     "layer": Case("layer 7 does not exist", strategy={"layernorm": {"layers": [7]}}),
     "peft type": Case("Please specify `target_modules`", strategy={"peft": {"type": "LN_TUNING"}}),
     "peft target": Case("not found in the base model", strategy={"peft": {"type": "LORA", "target_modules": "nope"}}),
@@ -126,9 +141,8 @@ def test_doctor_sweep_and_train_refuse_the_same_in_the_same_words(name: str, pef
     if "mine" not in recipe.read_text():
         ((strategy, options),) = (case.strategy or {"layernorm": {}}).items()
         chosen = ",".join(f"{key}={'-'.join(map(str, v)) if isinstance(v, list) else v}" for key, v in options.items())
-        sets = [
-            part for key, value in {"max_length": 32, **case.settings}.items() for part in ("--set", f"{key}={value}")
-        ]
+        settings = {"max_length": 32, **case.settings}
+        sets = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
         arguments = ("--model", model, "--task", "demo", "--strategy", f"{strategy}:{chosen}" if chosen else strategy)
         trained = peftcli("train", *arguments, *sets, "--output", output)
         assert trained.is_one_line, trained
