@@ -13,7 +13,7 @@ from peftcli.experiment.settings import LearningRate
 from peftcli.report.figures import style
 from peftcli.report.figures.spec import RATE, FigureSpec, draws
 from peftcli.report.figures.study import Group, Study
-from peftcli.report.figures.training_curves import Curve, loss_unit, medians, read
+from peftcli.report.figures.training_curves import WITH_PENALTY, Curve, loss_unit, medians, read
 from peftcli.report.table import layout
 from peftcli.report.table.selection import Outcome
 
@@ -82,8 +82,9 @@ def notes(drawn: Sequence[Panel]) -> list[str]:
     first = [(panel, next(iter(panel.quantities.values()))) for panel in drawn]
     fewer = [f"{p.title}: {len(curves)} of {p.expected}" for p, curves in first if len(curves) < p.expected]
     early = [f"{p.title}: seed {curve.seed} {curve.ended}" for p, curves in first for curve in curves if curve.ended]
-    said = style.listed("Fewer curves than runs", fewer), style.listed("Ended early", early)
-    return [note for note in said if note]
+    mixed = [f"{p.title}: seed {curve.seed}" for p, curves in first for curve in curves if curve.with_penalty]
+    said = {"Fewer curves than runs": fewer, "Ended early": early, WITH_PENALTY: mixed}
+    return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
 def _of_run(spec: Curves, study: Study, group: Group, outcome: Outcome, names: Sequence[str]) -> dict[str, Curve]:

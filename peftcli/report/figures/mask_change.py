@@ -1,4 +1,7 @@
-"""The training loss, with the steps marked at which the strategy chose its mask anew (effectiveness, Figure 3)."""
+"""The task's training loss, with the steps marked at which the strategy chose its mask anew (effectiveness, Figure 3).
+
+On a logarithmic axis: how far the loss goes back at a change is seen there, when it is near 0 before.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from peftcli.errors import UserError
-from peftcli.report.figures import style, training_curves
+from peftcli.report.figures import printed, style, training_curves
 from peftcli.report.figures.spec import RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.training_curves import Curve, medians
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 60  # marks; more would hide the curve
+COLUMNS = ("step", "loss")  # of a file with the paper's curve
+THEIRS: dict[str, Any] = {"color": "black", "linewidth": 0.9, "linestyle": style.LINES[1], "zorder": 3}
 
 
 class MaskChange(FigureSpec):
@@ -24,6 +29,9 @@ class MaskChange(FigureSpec):
 
     kind: Literal["mask_change"] = Field(description="The training loss, with the steps at which the mask changes.")
     learning_rate: BestOrRate = Field("best", description=RATE)
+    published: str | None = Field(
+        None, description="The CSV file with the paper's curve, beside the recipe: step, loss."
+    )
 
 
 @dataclass(frozen=True)
@@ -36,11 +44,14 @@ class Panel:
     chosen: tuple[int, ...]
     expected: int
     unit: str
+    theirs: tuple[tuple[float, ...], ...] = ()
 
 
 def panels(spec: MaskChange, study: Study) -> list[Panel]:
     """Collect the curves of strategies that change their mask. Raises UserError where none does."""
     changing = []
+    file = spec.published and study.recipe.path.parent / spec.published
+    theirs = tuple(printed.read(file, COLUMNS)) if file else ()
     for group in study.groups(spec.tasks, spec.strategies, spec.learning_rate):
         bodies = [(outcome, study.body(outcome)) for outcome in group.outcomes]
         curves = [training_curves.read(outcome, body["training"], "loss", "step") for outcome, body in bodies if body]
@@ -50,7 +61,8 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
         changes = steps(group.outcomes[0].run.options, last)
         if changes is not None:
             title = f"{group.label} on {group.column.label} (learning rate {layout.rate_text(group.learning_rate)})"
-            changing.append(Panel(title, lines, *changes, len(group.outcomes), training_curves.loss_unit(group)))
+            unit = training_curves.loss_unit(group)
+            changing.append(Panel(title, lines, *changes, len(group.outcomes), unit, theirs))
     if not changing:
         raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")
     return changing
@@ -75,28 +87,39 @@ def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple
 def draw(spec: MaskChange, study: Study) -> "tuple[Figure, str]":
     """Draw the figure, and say in words what it shows."""
     drawn = panels(spec, study)
-    words = [f"{p.title}: mask chosen after {len(p.chosen)} updates of {len(p.curves)} runs." for p in drawn]
-    return paint(drawn), " ".join(["Training loss against steps.", *words, *notes(drawn)])
+    words = [f"{p.title}: mask chosen {len(p.chosen)} times; {len(p.curves)} of {p.expected} curves." for p in drawn]
+    theirs = [f"The paper's curve has {len(p.theirs)} points." for p in drawn[:1] if p.theirs]
+    return paint(drawn), " ".join(["The task's training loss against steps.", *words, *theirs, *notes(drawn)])
 
 
 def notes(drawn: Sequence[Panel]) -> list[str]:
     """Say which runs are missing or ended early, and where there are too many changes to mark."""
     fewer = [f"{p.title}: {len(p.curves)} of {p.expected}" for p in drawn if len(p.curves) < p.expected]
     early = [f"{p.title}: seed {line.seed} {line.ended}" for p in drawn for line in p.curves if line.ended]
+    mixed = [f"{p.title}: seed {line.seed}" for p in drawn for line in p.curves if line.with_penalty]
     many = [f"{p.title}: {len(p.chosen):,} times" for p in drawn if len(p.chosen) > MOST]
-    said = {"Fewer curves than runs": fewer, "Ended early": early, "Mask changed too often to be marked": many}
+    said = {
+        "Fewer curves than runs": fewer,
+        "Ended early": early,
+        training_curves.WITH_PENALTY: mixed,
+        "Mask changed too often to be marked": many,
+    }
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
 def paint(drawn: Sequence[Panel]) -> "Figure":
-    """Draw a panel for each group, every seed in blue, the median in black where there are several."""
+    """Draw a panel for each group, every seed in blue, the median in black where there are several, the paper's dashed."""
     from matplotlib.lines import Line2D
 
     # Inches: wide and flat, since thousands of steps go across.
-    figure, axes = style.grid(len(drawn), 1, 6.4, 2.9)
+    figure, axes = style.grid(len(drawn), 1, 6.4, 3.3)
     for (ax,), panel in zip(axes, drawn, strict=True):
         ax.set_title(style.escape(panel.title))
         ax.grid(False, axis="x")
+        # A loss of exactly 0 has no logarithm, and no place.
+        ax.set_yscale("log", nonpositive="mask")
+        if panel.theirs:
+            ax.plot(*zip(*panel.theirs, strict=True), **THEIRS)
         for line in panel.curves:
             ax.plot(line.steps, line.values, color="#0072b2", linewidth=0.9, alpha=0.8)
         if len(panel.curves) > 1:
@@ -107,16 +130,17 @@ def paint(drawn: Sequence[Panel]) -> "Figure":
             for marked, line_style in ((panel.opened, style.LINES[2]), (panel.chosen, style.LINES[1])):
                 for step in marked:
                     ax.axvline(step, color="#d55e00", linewidth=0.9, linestyle=line_style, zorder=1)
-        # From 0, the least a loss can be; with penalties it can be below.
-        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-        ax.set_ylabel(f"training loss ({panel.unit})")
+        ax.set_ylabel(f"the task's training loss ({panel.unit})")
         ax.set_xlabel("training step (updates)")
     entries = {
+        "printed in the paper": Line2D([], [], **THEIRS),
         "loss, each seed": Line2D([], [], color="#0072b2", linewidth=0.9),
         "median": Line2D([], [], color="black", linewidth=1.4),
         "mask opened": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[2]),
         "mask chosen": Line2D([], [], color="#d55e00", linewidth=0.9, linestyle=style.LINES[1]),
     }
+    if not any(panel.theirs for panel in drawn):
+        del entries["printed in the paper"]
     if not any(len(panel.curves) > 1 for panel in drawn):
         del entries["median"]
     if not any(panel.opened for panel in drawn):

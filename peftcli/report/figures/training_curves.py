@@ -1,5 +1,6 @@
 """Curves of training: what records hold of losses and metrics, run by run, and the median over runs."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,31 +11,69 @@ from peftcli.report.figures.study import Group
 from peftcli.report.table.selection import Outcome
 from peftcli.tasks import registry as tasks
 
+WITH_PENALTY = "The loss has the strategy's penalty in it, as earlier versions recorded it"  # heads a note
+
+Entry = Mapping[str, Any]
+
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's values of one quantity, at `steps` (updates or epochs), and how the run ended ("" when as planned)."""
+    """One run's values of one quantity, at `steps` (updates or epochs), and how the run ended ("" when as planned).
+
+    `with_penalty`: a training loss that holds the strategy's penalty too.
+    """
 
     seed: int
     steps: tuple[float, ...]
     values: tuple[float, ...]
     ended: str = ""
+    with_penalty: bool = False
 
 
-def read(outcome: Outcome, entries: Sequence[Mapping[str, Any]], key: str, against: str) -> Curve | None:
+def read(outcome: Outcome, entries: Sequence[Entry], key: str, against: str) -> Curve | None:
     """Make a curve of what a record holds under `key`, metrics times 100; None where there is nothing of the kind."""
-    scale = 1 if key == "loss" else 100
     # The last loss of a run that diverged is not a number; the curve ends before it.
-    points = [
-        (float(entry[against]), scale * float(entry[key]))
-        for entry in entries
-        if isinstance(entry.get(key), int | float) and math.isfinite(entry[key])
-    ]
-    if not points:
+    finite = [entry for entry in entries if isinstance(entry.get(key), int | float) and math.isfinite(entry[key])]
+    if not finite:
         return None
-    steps, values = zip(*points, strict=True)
+    scale = 1 if key == "loss" else 100
+    trained = key == "loss" and "learning_rate" in finite[0]  # losses of training are means over stretches of it
+    stretches = even(finite) if trained else [[(1, entry)] for entry in finite]
+    values = [_mean(part, key) for part in stretches]
     ended = "" if outcome.state == "completed" else f"{outcome.state} after step {entries[-1]['step']}"
-    return Curve(outcome.run.seed, steps, values, ended)
+    with_penalty = trained and bool(outcome.run.options.get("penalty")) and "penalty" not in finite[0]
+    steps = tuple(float(part[-1][1][against]) for part in stretches)
+    return Curve(outcome.run.seed, steps, tuple(scale * value for value in values), ended, with_penalty)
+
+
+def even(entries: Sequence[Entry]) -> list[list[tuple[int, Entry]]]:
+    """Join losses to means over equal stretches: each part's entries, with the updates that each is the mean of.
+
+    Earlier versions wrote them down on two grids that drift apart, one step after each other here and eighty there,
+    which makes a curve saw-tooth.
+    """
+    steps = [0, *(int(entry["step"]) for entry in entries)]
+    lengths = [after - before for before, after in itertools.pairwise(steps)]
+    # Equal but for the rounding to whole steps; what is left over at the end says nothing of the others.
+    whole = max(lengths[:-1], default=0) - 1
+    parts: list[list[tuple[int, Entry]]] = [[]]
+    for length, entry in zip(lengths, entries, strict=True):
+        parts[-1].append((length, entry))
+        if sum(n for n, _ in parts[-1]) >= whole:
+            parts.append([])
+    *parts, rest = parts
+    if not rest:
+        return parts
+    if parts and 2 * sum(n for n, _ in rest) < whole:
+        return [*parts[:-1], parts[-1] + rest]
+    return [*parts, rest]
+
+
+def _mean(part: Sequence[tuple[int, Entry]], key: str) -> float:
+    """Average a part's values by how many updates each stands for; a single one stays as it is, to the last bit."""
+    if len(part) == 1:
+        return float(part[0][1][key])
+    return math.fsum(n * entry[key] for n, entry in part) / sum(n for n, _ in part)
 
 
 def medians(curves: Sequence[Curve]) -> tuple[list[float], list[float]]:
