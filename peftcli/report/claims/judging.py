@@ -1,6 +1,7 @@
 """Judging a recipe's claims on our records and on the printed cells."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from peftcli.errors import UserError
 from peftcli.experiment import departures
@@ -10,7 +11,7 @@ from peftcli.models import catalogue
 from peftcli.report.claims.evidence import AVERAGE, Evidence
 from peftcli.report.claims.gathering import gather
 from peftcli.report.claims.spec import KINDS, Claim
-from peftcli.report.claims.verdicts import Finding, Judged, Verdict
+from peftcli.report.claims.verdicts import Judged, overall
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Table
 
@@ -23,9 +24,13 @@ def judge(
     `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped.
     """
     try:
-        ours, printed = (
+        ours, by_test, printed = (
             tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks)
-            for evidence in (gather(tables, printed=False), gather(tables, printed=True))
+            for evidence in (
+                gather(tables, printed=False),
+                gather(tables, printed=False, by_test=True),
+                gather(tables, printed=True),
+            )
         )
     except UserError as error:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
@@ -38,16 +43,12 @@ def judge(
         verdict = "not enough runs"
     if reason := not_the_papers(recipe, tables[0], otherwise):
         verdict = "cannot be judged"
-    note = "; ".join(filter(None, (reason, seeds, note)))
-    return Judged(claim.claim, claim.where, verdict, ours, note, overall(printed), printed)
-
-
-def overall(findings: Sequence[Finding]) -> Verdict:
-    """Return the verdict on checks that must all hold; where there is no finding, it cannot be judged."""
-    verdicts = [finding.verdict for finding in findings]
-    # What weighs most first: one check that fails decides, whatever the open ones would say.
-    order: tuple[Verdict, ...] = ("does not hold", "cannot be judged", "not enough runs")
-    return next((verdict for verdict in order if verdict in verdicts), "holds") if verdicts else "cannot be judged"
+    judged = Judged(claim.claim, claim.where, verdict, ours, "", overall(printed), printed)
+    chosen = ""
+    if by_test != ours:  # held-out examples choose another learning rate than the numbers that are shown
+        chosen = "learning rates are those that held-out examples choose"
+        judged = replace(judged, by_test=overall(by_test), by_test_findings=by_test)
+    return replace(judged, note="; ".join(filter(None, (reason, seeds, chosen, note))))
 
 
 def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]) -> str:

@@ -96,12 +96,29 @@ def _by_welch(
                 continue
             # From means and deviations alone, so that printed cells are tested as our own are.
             test = significance.welch_from_summary(
-                one.mean, one.std, one.n or 0, other.mean, other.std, other.n or 0, ddof=one.ddof, other_ddof=other.ddof
+                *_over_seeds(one), *_over_seeds(other), ddof=one.ddof, other_ddof=other.ddof
             )
             p_value = "" if test.p_value is None or math.isnan(test.p_value) else f", p = {test.p_value:.2g}"
             words = f"{column}: {one.label} {mean_and_std(one)}, {other.label} {mean_and_std(other)}{p_value}"
+            words += _by_pairs(one, other)
             steps.append(Step(words, *judged(column, one, other, test)))
     return steps
+
+
+def _by_pairs(one: Number, other: Number) -> str:
+    """Return the p-value of the test by pairs too, for readers; "" where the seeds are not the same or too few."""
+    if not one.values or not other.values or one.values.keys() != other.values.keys():
+        return ""
+    test = significance.compare(one.values, other.values)
+    return "" if test.p_value is None else f", by pairs {test.p_value:.2g}"
+
+
+def _over_seeds(number: Number) -> tuple[float | None, float | None, int]:
+    """Return mean, deviation and count over seeds: runs of one seed are not independent, though a cell counts them all."""
+    if not number.values:
+        return number.mean, number.std, number.n or 0
+    values = describe.finite(number.values.values())
+    return describe.mean(values), describe.std(values, number.ddof), len(values)
 
 
 class Descends(Check):

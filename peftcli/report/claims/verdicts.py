@@ -1,5 +1,6 @@
 """What judging a claim comes to: a verdict, and the numbers and the test behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,8 @@ class Judged:
     """A claim, where it stands, the verdict on our records and on the printed cells, with the findings behind each.
 
     `note` says why a claim cannot be judged, or what was left out as copied. A recipe that reproduces no paper has no
-    `printed_findings`.
+    `printed_findings`. Where another learning rate of ours would be chosen by the numbers shown than held-out examples
+    choose, `by_test` and `by_test_findings` are what the claim then comes to; the verdict is not.
     """
 
     claim: str
@@ -43,3 +45,13 @@ class Judged:
     note: str
     printed: Verdict
     printed_findings: tuple[Finding, ...]
+    by_test: Verdict | None = None
+    by_test_findings: tuple[Finding, ...] = ()
+
+
+def overall(findings: Sequence[Finding]) -> Verdict:
+    """Return the verdict on checks that must all hold; where there is no finding, it cannot be judged."""
+    verdicts = [finding.verdict for finding in findings]
+    # What weighs most first: one check that fails decides, whatever the open ones would say.
+    order: tuple[Verdict, ...] = ("does not hold", "cannot be judged", "not enough runs")
+    return next((verdict for verdict in order if verdict in verdicts), "holds") if verdicts else "cannot be judged"

@@ -1,6 +1,6 @@
 """The lines below a table: counts of runs, cost, claims with their numbers. The same in every text format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from peftcli.experiment.durations import HOUR, SPELLED, in_words
 from peftcli.report.claims.verdicts import Finding, Judged
@@ -38,7 +38,8 @@ def cost(report: Report) -> str | None:
 def claim(judged: Judged) -> Iterator[str]:
     """Yield the lines of one claim: verdict and sentence, then the numbers of every check."""
     printed = f"printed cells: {judged.printed}" if judged.printed_findings else ""
-    aside = "; ".join(filter(None, (judged.where, printed)))
+    by_test = f"learning rates by the test split: {judged.by_test}" if judged.by_test else ""
+    aside = "; ".join(filter(None, (judged.where, by_test, printed)))
     yield f"[{judged.verdict}] {judged.claim}" + (f" ({aside})" if aside else "")
     if judged.note:
         yield f"  {judged.note}"
@@ -46,12 +47,18 @@ def claim(judged: Judged) -> Iterator[str]:
         yield f"  {finding.verdict}: {finding.rule}. Test: {finding.test}."
         if steps(finding):
             yield f"    {steps(finding)}"
-    # The printed numbers are worth their lines where they lead to another verdict than ours.
-    if judged.printed_findings and judged.printed != judged.verdict:
-        for finding in judged.printed_findings:
-            yield f"  printed: {finding.verdict}: {finding.rule}"
-            if steps(finding):
-                yield f"    {steps(finding)}"
+    # Other numbers are worth their lines where they lead to another verdict than ours.
+    if judged.by_test != judged.verdict:
+        yield from _other(judged.by_test_findings, "by the test split")
+    if judged.printed != judged.verdict:
+        yield from _other(judged.printed_findings, "printed")
+
+
+def _other(findings: Sequence[Finding], head: str) -> Iterator[str]:
+    for finding in findings:
+        yield f"  {head}: {finding.verdict}: {finding.rule}"
+        if steps(finding):
+            yield f"    {steps(finding)}"
 
 
 def steps(finding: Finding) -> str:

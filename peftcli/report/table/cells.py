@@ -44,6 +44,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         runs=sum(o.state in ("completed", "diverged") for o in runs.outcomes),
         runs_planned=len(runs.outcomes),
         files={o.run.seed: str(o.file) for o in chosen if o.state == "completed"},
+        held_out=_held_out(chosen, view),
         by_rate=by_rate,
         flattery=_flattery(view, rate, by_rate),
         missing=_names(runs.outcomes, "missing"),
@@ -111,6 +112,13 @@ def _scores(outcomes: Sequence[Outcome], split: str, metric: str, view: View) ->
     """Return each run's metric in the table's unit; None for a run that left none."""
     fractions = [outcome.value(split, metric) for outcome in outcomes]
     return [None if fraction is None else SCALES[view.scale] * fraction for fraction in fractions]
+
+
+def _held_out(chosen: Sequence[Outcome], view: View) -> float | None:
+    """Return the mean on held-out examples of the runs that ended with a value, in the table's unit; None if one lacks it."""
+    scores = [outcome.held_out for outcome in chosen if outcome.scores]
+    mean = describe.mean(scores) if len(describe.finite(scores)) == len(scores) else None
+    return None if mean is None else SCALES[view.scale] * mean
 
 
 def _names(outcomes: Sequence[Outcome], state: State) -> tuple[str, ...]:

@@ -140,17 +140,16 @@ def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric
 def best_rate(rates: Mapping[float, Sequence[Outcome]], split: str, held_out: bool = False) -> float | None:
     """Choose a learning rate by the mean over seeds of the chooser on `split`, or on the held-out validation split.
 
-    Only rates with the most values are candidates, so one that lost a seed is not chosen over one that did not. The
-    lower rate wins a tie. None where no run left a value.
+    Only rates with values of the most seeds are candidates, so one that lost a seed is not chosen over one that did not;
+    imported runs may have several of one seed. The lower rate wins a tie. None where no run left a value.
     """
     values = {
-        rate: describe.finite(
-            outcome.held_out if held_out else outcome.value(split, outcome.chooser) for outcome in runs
-        )
+        rate: [(o.run.seed, o.held_out if held_out else o.value(split, o.chooser)) for o in runs]
         for rate, runs in sorted(rates.items())
     }
-    most = max(map(len, values.values()), default=0)
-    means = {rate: describe.mean(scores) for rate, scores in values.items() if len(scores) == most > 0}
+    seeds = {rate: len({seed for seed, score in of if describe.finite([score])}) for rate, of in values.items()}
+    most = max(seeds.values(), default=0)
+    means = {rate: describe.mean(score for _, score in of) for rate, of in values.items() if seeds[rate] == most > 0}
     # Rates ascend, and max() takes the first of equals: the lower one.
     return max(means, key=lambda rate: means[rate] or 0.0) if means else None
 

@@ -22,6 +22,7 @@ class Cell:
     runs of every learning rate ("rte layernorm lr=0.01 seed=1"), `collapsed` those of the chosen one. `mixed`: of which
     of model, tokenizer, data, device, precision and source its runs had several. `files` are the records of the chosen
     runs by seed, below the results folder. `sources` says where imported ones among its runs come from.
+    `held_out`: the runs' mean, by the metric that chooses, on the held-out part of the training set; None without one.
     `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
     `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
     `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
@@ -59,6 +60,7 @@ class Cell:
     sources: tuple[str, ...] = ()
     mean_without_collapsed: float | None = None
     std_without_collapsed: float | None = None
+    held_out: float | None = None
     by_rate: Mapping[float, float | None] = field(default_factory=dict)
     flattery: float | None = None
     # Beside the other cells, the model's parameters and the paper.

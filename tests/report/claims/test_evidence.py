@@ -55,3 +55,25 @@ def test_a_learning_rate_tells_no_columns_apart_but_another_setting_does() -> No
     assert columns == [("rte", "accuracy", ()), ("rte", "accuracy", (("train_size", 100),))]
     assert [numbers.rows(["a"], key) for key in columns] == [[slow, fast], [few]]
     assert [numbers.name(key) for key in columns] == ["RTE", "RTE 100"]
+
+
+def at_rate(rate: float, mean: float, held_out: float | None, **changes: Any) -> Number:
+    return number(mean, 1.0, setting={"learning_rate": rate}, held_out=held_out, **changes)
+
+
+def test_of_a_strategy_s_rates_the_one_that_held_out_examples_choose_counts() -> None:
+    low, high = at_rate(1e-4, 70.0, 60.0), at_rate(1e-3, 65.0, 61.0)
+    assert evidence.best([low, high], "mean") is high, "though 70.0 is what the paper would have shown"
+    assert evidence.best([low, at_rate(1e-3, 65.0, 60.0)], "mean") is low, "the lower rate wins a tie"
+    # Between strategies, or rows of other options, the number that is shown decides.
+    other = at_rate(1e-3, 66.0, 10.0, strategy="b")
+    assert evidence.best([low, high, other], "mean") is other
+    sparse = at_rate(1e-3, 66.0, 10.0, options={"layers": [1]})
+    assert evidence.best([low, high, sparse], "mean") is sparse
+    # Printed numbers have no held-out examples, and where a rate lacks them rates cannot be compared.
+    assert evidence.best([at_rate(1e-4, 70.0, None), at_rate(1e-3, 65.0, None)], "mean").get("mean") == 70.0  # type: ignore[union-attr]
+    assert evidence.at_chosen_rates([low, at_rate(1e-3, 65.0, None)])[1].held_out is None
+    # An open row could turn out the best.
+    waiting = at_rate(1e-2, 99.0, 99.0, trouble="not enough runs")
+    assert evidence.at_chosen_rates([low, high, waiting]) == [low, high, waiting]
+    assert Evidence((low, high, other)).contenders(None, low.key) == [high, other]

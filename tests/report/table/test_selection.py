@@ -1,5 +1,6 @@
 """Selection: which evaluation counts, which learning rate is chosen, what state a run is in."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ def planned(**training: Any) -> Planned:
     return plan.expand(small(training=training))[0]
 
 
-def outcome(rate: float, value: float | None, held_out: float | None = None) -> Outcome:
+def outcome(rate: float, value: float | None, held_out: float | None = None, seed: int = 0) -> Outcome:
     scores = {} if value is None else {"validation": {"accuracy": value}}
-    return Outcome(planned(), "completed", scores, "accuracy", held_out, frozenset(), {}, {}, {}, "")
+    of_seed = replace(planned(), run=planned().run.model_copy(update={"seed": seed}))
+    return Outcome(of_seed, "completed", scores, "accuracy", held_out, frozenset(), {}, {}, {}, "")
 
 
 def test_the_last_evaluation_counts_unless_the_best_is_restored() -> None:
@@ -77,8 +79,15 @@ def test_the_best_rate_has_the_highest_mean() -> None:
 
 
 def test_a_rate_that_lost_a_seed_is_not_chosen_over_one_that_did_not() -> None:
-    rates = {1e-4: [outcome(1e-4, v) for v in (0.5, 0.5)], 1e-3: [outcome(1e-3, v) for v in (0.9, None)]}
+    rates = {
+        1e-4: [outcome(1e-4, 0.5, seed=seed) for seed in (0, 1)],
+        1e-3: [outcome(1e-3, value, seed=seed) for seed, value in enumerate((0.9, None))],
+    }
     assert selection.best_rate(rates, "validation") == 1e-4
+    # Imported runs may repeat a seed: three runs of two seeds lost none, and are no more than two of two either.
+    rates[1e-3] = [outcome(1e-3, value, seed=seed) for seed, value in ((0, 0.4), (0, 0.4), (1, 0.4))]
+    assert selection.best_rate(rates, "validation") == 1e-4, "0.5 is more than 0.4"
+    rates[1e-3] = [outcome(1e-3, value) for value in (0.9, None)]
     rates[1e-4] = [outcome(1e-4, None)] * 2
     assert selection.best_rate(rates, "validation") == 1e-3
     rates[1e-3] = [outcome(1e-3, None)] * 2

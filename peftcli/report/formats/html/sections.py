@@ -83,14 +83,16 @@ def _claim(judged: Judged) -> Markup:
     badge = tag("span", sign, " ", judged.verdict, class_=f"badge {judged.verdict.replace(' ', '-')}")
     printed = f"On the paper's printed numbers: {judged.printed}." if judged.printed_findings else ""
     parts: list[str] = [tag("p", badge, " ", judged.claim)]
-    if aside := " ".join(filter(None, (judged.where and f"{judged.where}.", printed))):
+    by_test = f"With learning rates chosen by the test split: {judged.by_test}." if judged.by_test else ""
+    if aside := " ".join(filter(None, (judged.where and f"{judged.where}.", by_test, printed))):
         parts.append(tag("p", aside, class_="where"))
     if judged.note:
         parts.append(tag("p", judged.note, class_="where"))
     if judged.findings or judged.printed_findings:
         ours = [_finding(finding, "Ours") for finding in judged.findings]
         theirs = [_finding(finding, "Printed") for finding in judged.printed_findings]
-        parts.append(fold("The numbers", *ours, *theirs))
+        by_test_findings = [_finding(finding, "Ours, rates by the test split") for finding in judged.by_test_findings]
+        parts.append(fold("The numbers", *ours, *by_test_findings, *theirs))
     return tag("li", *parts)
 
 
