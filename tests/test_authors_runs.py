@@ -4,11 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from peftcli import records
 from peftcli.experiment import recipe as recipes
 from peftcli.importing.importing import Imported, import_runs
-from peftcli.report.table import differences
+from peftcli.report.table import differences, selection
+from tests.material import REAL
 from tests.written_records import tabulate, unsynced
 
+# The curves of the runs, 2 MB, are not part of the repository.
+CURVES = REAL.parent / "papers" / "authors" / "freezing_curves.npz"
+needs_curves = pytest.mark.skipif(not CURVES.is_file(), reason="no curves of the author's runs")
 NEAR = 0.051  # half of the last printed digit, and a little for what the author rounded before
 Where = tuple[str, str, float]  # strategy, task, learning rate
 # Printed 89.1 where the runs come to 89.151; and ±0.3 and ±1.7 where they come to 0.353 and 1.643.
@@ -26,6 +31,29 @@ def imported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     with unsynced():
         done = import_runs(recipes.root() / "freezing" / "authors_runs.csv", recipe, output, "its author", None, {})
     return request.param, done, output
+
+
+@needs_curves
+def test_their_curves_choose_what_their_table_says_they_chose(tmp_path: Path) -> None:
+    recipe = recipes.load(recipes.find("freezing/table3"), {"strategies": ["full"], "learning_rates": [3e-5]})
+    runs = recipes.root() / "freezing" / "authors_runs.csv"
+    with unsynced():
+        done = import_runs(runs, recipe, tmp_path / "curves", "its author", CURVES, {})
+        import_runs(runs, recipe, tmp_path / "plain", "its author", None, {})
+    assert done.written == 60
+    sound = {record.id: record.body for record in records.read_all(tmp_path / "curves")[0]}
+    for plain in records.read_all(tmp_path / "plain")[0]:
+        body = sound[plain.id]
+        assert (len(body["training"]), len(body["evaluations"])) == (200, 201), "200 of validation, one of the test set"
+        training = plain.run.protocol
+        with_curve, without = (
+            {split: (e["step"], e["accuracy"]) for split, e in selection.counted(es, training, "accuracy").items()}
+            for es in (body["evaluations"], plain.body["evaluations"])
+        )
+        # The last of equals, by every evaluation, is where the author's table has it.
+        assert with_curve["test"] == without["test"]
+        assert with_curve["validation"][0] == without["validation"][0]
+        assert with_curve["validation"][1] == pytest.approx(without["validation"][1], abs=1e-6)
 
 
 def test_the_printed_table_comes_out(imported: tuple[str, Imported, Path]) -> None:

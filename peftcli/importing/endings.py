@@ -21,7 +21,8 @@ def ending(run: Run, rows: Sequence[Row], curve: Sequence[Measured]) -> Ending:
     """
     moments = _Moments(run)
     for measured in curve:
-        moments.add(measured, measured.step or UNSAID)
+        if clash := moments.add(measured, measured.step or UNSAID):
+            raise UserError(f"the curve of {run.describe()} has {clash} twice at step {measured.step}")
     counting = _counting_step(run, rows, moments.evaluations())
     for row in rows:
         step = counting if row.measured.step is None else row.measured.step

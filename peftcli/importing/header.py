@@ -16,7 +16,8 @@ from peftcli.tasks import registry as tasks
 WORDS = ("task", "strategy", "model", "learning_rate", "seed", "repeat", "run", "split", "step", "epoch")
 # The step of the best evaluation: of equal ones the first, the last.
 BEST_STEPS = ("first_best", "last_best")
-COUNTS = ("total", "trainable", "trainable_percent")  # of parameters, as in a record
+# Of parameters, as in a record. So `head` is a number, and the setting of that name `protocol.head`.
+COUNTS = ("total", "trainable", "head", "trainable_percent")
 TRAINING_LOSS = "training_loss"
 CHOOSER = "metric"  # in a column's name: the metric that the task's evaluations are chosen by
 LEGAL = (*WORDS, *BEST_STEPS, *COUNTS, TRAINING_LOSS)
@@ -59,7 +60,7 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
         word = called.get(name, name)
         plain = next((word.removeprefix(prefix) for prefix in PREFIXES if word.startswith(prefix)), word)
         setting = ALIASES.get(plain, plain)
-        if setting in LEGAL:
+        if setting in LEGAL and word == plain:
             if setting in words:
                 raise UserError(f"columns {words[setting]!r} and {name!r} both say {setting}")
             words[setting] = name

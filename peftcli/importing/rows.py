@@ -75,7 +75,7 @@ def read(file: Path, recipe: Recipe, renamed: Mapping[str, str]) -> Table:
                 learning_rate=of.get("learning_rate"),
                 seed=of["seed"],
                 repeat=of.get("repeat", 0),
-                settings={name: of[name] for name in header.settings.values() if name in of},
+                settings={setting: of[column] for column, setting in header.settings.items() if column in of},
                 measured=measured[number],
                 best={split: of[column] for column, split in header.best.items() if column in of},
                 best_steps={name: of[name] for name in headers.BEST_STEPS if name in of},
@@ -86,18 +86,18 @@ def read(file: Path, recipe: Recipe, renamed: Mapping[str, str]) -> Table:
 
 
 def _typed(file: Path, columns: Mapping[str, Sequence[Any]], header: Header) -> dict[str, list[Any]]:
-    """Return what is said of runs, by word, setting or column of a best score: each [rows], None where nothing is."""
+    """Return what is said of runs, by word, or column of a setting or best score: each [rows], None where nothing is."""
     typed: dict[str, list[Any]] = {}
     for word, column in header.words.items():
         where = f"{file}: column {column!r}"
         if word in ("task", "strategy", "model", "run"):
             typed[word] = values.words(columns[column])
-        elif word in ("seed", "repeat", "total", "trainable", *headers.BEST_STEPS):
+        elif word in ("seed", "repeat", "total", "trainable", "head", *headers.BEST_STEPS):
             typed[word] = values.whole(columns[column], where)
         elif word in ("learning_rate", "trainable_percent"):
             typed[word] = values.numbers(columns[column], where)
-    for column, setting in header.settings.items():
-        typed[setting] = values.settings(columns[column], f"{file}: column {column!r}")
+    for column in header.settings:  # not by the setting: `protocol.head` is one, and `head` a count
+        typed[column] = values.settings(columns[column], f"{file}: column {column!r}")
     return typed | {column: values.fractions(columns[column], f"{file}: column {column!r}") for column in header.best}
 
 
@@ -111,6 +111,9 @@ def measurements(file: Path, columns: Mapping[str, Sequence[Any]], header: Heade
         return nothing if name is None else read(columns[name], f"{file}: column {name!r}")
 
     steps, epochs = column("step", values.whole), column("epoch", values.numbers)
+    for row, step in enumerate(steps):
+        if step is not None and step < 0:
+            raise UserError(f"{file}, row {row} (from 0): step {step} is below 0")
     losses = column(headers.TRAINING_LOSS, values.losses)
     splits = values.words(columns[header.words["split"]]) if "split" in header.words else nothing
     scores: list[dict[tuple[str, str | None], float]] = [{} for _ in range(rows)]

@@ -66,5 +66,7 @@ def test_the_same_moment_twice_is_refused() -> None:
     twice = [row({("test", "accuracy"): 0.6}, step=5, number=n) for n in (4, 9)]
     with pytest.raises(UserError, match=r"rows 4 and 9 .* are both the accuracy on test of rte full"):
         endings.ending(run(), twice, [])
+    with pytest.raises(UserError, match=r"curve of rte full .* the accuracy on validation twice at step 10"):
+        endings.ending(run(), [row({("test", "accuracy"): 0.6})], [*CURVE, CURVE[0]])
     apart = [row({("test", "accuracy"): 0.6}, step=n) for n in (4, 9)]
     assert steps(endings.ending(run(), apart, [])) == [(4, "test"), (9, "test")]

@@ -19,7 +19,7 @@ def test_every_column_is_a_word_a_score_a_setting_or_nothing() -> None:
             "accuracy",
             "best_test",
         ),
-        *("train_size", "rank", "option.alpha", "protocol.batch_size"),
+        *("train_size", "rank", "option.alpha", "protocol.batch_size", "head", "protocol.head"),
         *("test_examples", "best_score", "ranks", "validation_", "id"),
     ]
     read = header.read(columns, recipe, {})
@@ -29,6 +29,7 @@ def test_every_column_is_a_word_a_score_a_setting_or_nothing() -> None:
         "seed": "seed",
         "last_best": "last_best",
         "training_loss": "training_loss",
+        "head": "head",
     }
     assert read.scores == {
         "test_accuracy": ("test", "accuracy"),
@@ -43,6 +44,7 @@ def test_every_column_is_a_word_a_score_a_setting_or_nothing() -> None:
         "rank": "rank",
         "option.alpha": "alpha",
         "protocol.batch_size": "batch_size",
+        "protocol.head": "head",
     }
     assert read.unknown == ("test_examples", "best_score", "ranks", "validation_", "id")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import peftcli
 from peftcli import files, records
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
@@ -220,6 +221,24 @@ def test_a_curve_beside_the_table_decides_which_evaluation_the_row_is(tmp_path: 
     assert body["training"][0]["epoch"] == pytest.approx(10 / 125), "1,992 examples left to train on, 16 a batch"
 
 
+def test_what_load_records_writes_comes_back(tmp_path: Path) -> None:
+    recipe = small(
+        strategies=["full", "layernorm:layers=1+2"], training={"validation_share": 0.25, "restore_best": True}
+    )
+    with unsynced():
+        for run in written_records.runs(recipe):
+            score = written_records.score_of(run)
+            metric = "matthews" if run.task == "cola" else "accuracy"
+            written_records.write(tmp_path / "ours", run, {split: {metric: score} for split in ("validation", "test")})
+    frame = peftcli.load_records(tmp_path / "ours")
+    frame.to_csv(tmp_path / "ours.csv", index=False)
+    done = bring(tmp_path / "ours.csv", tmp_path / "out", recipe)
+    assert (done.written, done.filled, dict(done.unfit)) == (24, 8, {})
+    ours, theirs = (list(tabulate(recipe, tmp_path / folder).cells()) for folder in ("ours", "out"))
+    numbers = [(cell.values, cell.mean, cell.std, cell.by_rate, cell.trainable, cell.head) for cell in ours]
+    assert [(cell.values, cell.mean, cell.std, cell.by_rate, cell.trainable, cell.head) for cell in theirs] == numbers
+
+
 BROKEN = {
     "empty.csv": (b"", "holds no rows"),
     "header.csv": (b"task,strategy,seed\n", "holds no rows"),
@@ -227,6 +246,7 @@ BROKEN = {
         b"task,seed,validation_accuracy\nrte,one,0.5\n",
         r"column 'seed', row 0 .*'one' is not a whole number",
     ),
+    "step.csv": (b"seed,step,validation_accuracy\n1,-4,0.5\n", "step -4 is below 0"),
     "negative.csv": (b"task,seed,validation_accuracy\nrte,-1,0.5\n", "seed -1"),
     "blank.csv": (b"task,seed,validation_accuracy\nrte,,0.5\n", "seed is empty"),
     "percent.csv": (b"seed,validation_accuracy\n1,87.5\n", "87.5 is no fraction"),

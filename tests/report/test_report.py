@@ -10,9 +10,11 @@ import pytest
 from peftcli.errors import UserError
 from peftcli.experiment import plan
 from peftcli.experiment import recipe as recipes
+from peftcli.importing.importing import import_runs
 from peftcli.report import report as reporting
 from peftcli.report import summary
-from tests.written_records import SMALL, fill, from_published, score_of, small
+from tests import tables_of_runs
+from tests.written_records import SMALL, fill, from_published, score_of, small, unsynced
 
 
 def test_an_unknown_format_is_told(tmp_path: Path) -> None:
@@ -27,6 +29,26 @@ def test_notes_are_the_tables(tmp_path: Path) -> None:
     assert notes == summary.summarise(recipe, tmp_path, False).table.notes
     assert any("ddof 1" in note for note in notes)
     assert any(note.startswith("That choice flatters: the chosen rate's mean is") for note in notes)
+
+
+def test_a_report_of_imported_runs_says_so_first_and_names_cells_that_mix(tmp_path: Path) -> None:
+    recipe = small(strategies=["full"], learning_rates=[1e-4])
+    assert not reporting.report(recipe, tmp_path, "terminal").startswith("Imported")
+    file = tables_of_runs.write(tmp_path / "theirs.csv", [tables_of_runs.row(seed) for seed in (40, 41)])
+    with unsynced():
+        import_runs(file, recipe, tmp_path, "them", None, {})
+    said = reporting.report(recipe, tmp_path, "markdown")
+    assert said.startswith("**Imported, not trained here: 2 runs from them (theirs.csv, SHA-256 ")
+    assert "Beside them" not in said
+    assert "- Fewer runs imported than the recipe plans: rte full lr=0.0001 (2 of 3)." in said
+    assert "- Runs: 3 planned and 2 imported; 2 completed, 3 missing." in said
+    # A sweep has trained in the same folder since.
+    fill(recipe, tmp_path, score_of)
+    said = reporting.report(recipe, tmp_path, "markdown")
+    assert "Beside them 6 runs that were trained here." in said.splitlines()[0]
+    assert "- Runs of several sources within full on rte." in said
+    table = summary.summarise(recipe, tmp_path, False).table
+    assert [(cell.column, cell.n, cell.mixed) for cell in table.cells()] == [("rte", 5, ("source",)), ("cola", 3, ())]
 
 
 def test_a_page_has_the_recipes_figures_and_a_mistake_in_one_is_told(tmp_path: Path) -> None:
