@@ -6,6 +6,7 @@ from peftcli.report.claims.evidence import Evidence, Key, Measure, Number, best,
 from peftcli.report.claims.spec import Check
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
 from peftcli.report.statistics import significance
+from peftcli.report.statistics.significance import Test
 
 SLACK = 1e-9  # two rounded numbers differ by a whole number of last digits, but for this
 AS_PRINTED = "compared as printed"
@@ -110,3 +111,12 @@ def lacking(*numbers: Number | None) -> Verdict | None:
 def mean_and_std(number: Number) -> str:
     """Return both as printed: "52.8±2.0"."""
     return f"{number.text('mean')}±{number.text('std')}"
+
+
+def correlated(test: Test, sign: int, level: float, words: str) -> Step:
+    """Return the step of a rank correlation that must have this sign and be significant (two-sided)."""
+    if test.statistic is None or test.p_value is None:
+        return Step(f"{words}: {test.note}", None, "cannot be judged")
+    holds = sign * test.statistic > 0 and test.p_value < level
+    note = f"; {test.note}" if test.note else ""
+    return Step(f"{words}: rho = {test.statistic:.3f}, p = {test.p_value:.2g}, n = {test.n}{note}", holds)

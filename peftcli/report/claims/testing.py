@@ -13,6 +13,7 @@ from peftcli.report.claims.steps import (
     AS_PRINTED,
     SLACK,
     conclude,
+    correlated,
     everywhere,
     lacking,
     mean_and_std,
@@ -176,7 +177,7 @@ def rank_correlation(check: RankCorrelation, evidence: Evidence) -> Finding:
         by_mean += describe.rank([n.get("mean") for n in column])
     test = significance.spearman(by_std, by_mean)
     rule = f"ranks of {len(by_std)} cells in {len(columns)} columns correlate positively, p < {check.level:g}"
-    return conclude([_correlated(test, 1, check.level, "stability and performance")], rule, test.name)
+    return conclude([correlated(test, 1, check.level, "stability and performance")], rule, test.name)
 
 
 class Trend(Check):
@@ -203,14 +204,5 @@ def trend(check: Trend, evidence: Evidence) -> Finding:
         # What is varied may be an option, or a setting of the recipe's tasks and rates.
         values = [{**number.options, **number.setting}.get(check.option) for number in rows]
         test = significance.spearman(values, [number.get(check.measure) for number in rows])
-        steps.append(_correlated(test, sign, check.level, f"{evidence.name(key)}: {check.measure} and {check.option}"))
+        steps.append(correlated(test, sign, check.level, f"{evidence.name(key)}: {check.measure} and {check.option}"))
     return conclude(steps, f"{check.measure} {check.direction} with {check.option}", "Spearman")
-
-
-def _correlated(test: Test, sign: int, level: float, words: str) -> Step:
-    """Return the step of a rank correlation that must have this sign and be significant (two-sided)."""
-    if test.statistic is None or test.p_value is None:
-        return Step(f"{words}: {test.note}", None, "cannot be judged")
-    holds = sign * test.statistic > 0 and test.p_value < level
-    note = f"; {test.note}" if test.note else ""
-    return Step(f"{words}: rho = {test.statistic:.3f}, p = {test.p_value:.2g}, n = {test.n}{note}", holds)
