@@ -50,7 +50,9 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
     names = list(columns)
     called = _called(names, renamed)
     options = {option for name, _ in recipe.strategies for option in registry.get(name).option_names}
-    splits = _splits(recipe)
+    # MNLI has several development sets, which are test sets where a protocol holds examples out of the training set.
+    sets = [s for name, _ in recipe.tasks if name in tasks.TASKS for s in tasks.TASKS[name].evaluation]
+    splits = dict.fromkeys([*SPLITS, *sets, *(split.replace("validation", "test", 1) for split in sets)])
     words: dict[str, str] = {}
     scores: dict[str, tuple[str | None, str | None]] = {}
     best: dict[str, str] = {}
@@ -60,6 +62,7 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
         word = called.get(name, name)
         plain = next((word.removeprefix(prefix) for prefix in PREFIXES if word.startswith(prefix)), word)
         setting = ALIASES.get(plain, plain)
+        # What a run is of comes first: a strategy's option of the same name is written `option.NAME`.
         if setting in LEGAL and word == plain:
             if setting in words:
                 raise UserError(f"columns {words[setting]!r} and {name!r} both say {setting}")
@@ -89,13 +92,6 @@ def _called(names: list[str], renamed: Mapping[str, str]) -> dict[str, str]:
             raise UserError(f"--column {word}={column}: the file has a column {word!r} already")
         called[column] = word
     return called
-
-
-def _splits(recipe: Recipe) -> set[str]:
-    """Return the splits that a column may be about: also those of tasks with several development sets."""
-    named = (split for name, _ in recipe.tasks if name in tasks.TASKS for split in tasks.TASKS[name].evaluation)
-    both = {renamed for split in named for renamed in (split, split.replace("validation", "test", 1))}
-    return {*SPLITS, *both}
 
 
 def _score(word: str, splits: Iterable[str]) -> tuple[str | None, str | None] | None:

@@ -68,6 +68,7 @@ def import_runs(
         "curves": files.sha256(curves_file) if curves_file else None,
     }
     contents: dict[Path, bytes] = {}
+    # All of them are made before the first is written: a mistake in the last row leaves nothing behind.
     for key, run in fitting.runs.items():
         of_run = fitting.rows[key]
         curve = [measured for name in dict.fromkeys(map(_name, of_run)) for measured in by_name.get(name, ())]
@@ -103,6 +104,7 @@ def lay_over(file: Path, table: Sequence[Row], cells: Sequence[Planned], recipe:
         run = planned.run.model_copy(update={"seed": row.seed})
         runs.setdefault((run.id, row.repeat), run)
         of_run.setdefault((run.id, row.repeat), []).append(row)
+    # Asked of whole runs: one of several rows may be of the held-out part alone.
     for key, run in list(runs.items()):
         splits = [selection.reported_split(split, run.protocol) for split in task_of(run).evaluation]
         scored = {split for row in of_run[key] for split, metric in row.measured.scores if metric != "loss"}

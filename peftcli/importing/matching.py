@@ -30,6 +30,7 @@ def find(row: Row, cells: Iterable[Planned], recipe: Recipe) -> Planned | str:
     Raises UserError for a strategy that cannot be read.
     """
     left = list(cells)
+    # Narrowed step by step, so that the words are of the first thing that keeps a row out: its task before its rate.
     for what, fits in _tests(recipe, row):
         fitting = [each for each in left if fits(each)]
         if not fitting:
@@ -58,6 +59,7 @@ def _tests(recipe: Recipe, row: Row) -> Iterable[tuple[str, Callable[[Planned], 
 def _of_strategy(recipe: Recipe, text: str, row: Row) -> Callable[[Planned], bool]:
     """Say which runs are of a strategy, written as on the command line or in the recipe's own word for it."""
     labels = [entry.label for _, entry in recipe.strategies]
+    # A label may have a colon, as a name with options does, so labels are looked for first.
     if text in labels:
         return lambda each: labels[each.strategy] == text
     try:
@@ -74,6 +76,7 @@ def _with_setting(name: str, value: Any) -> Callable[[Planned], bool]:
 def _apart(left: Iterable[Planned]) -> str:
     """Name what tells runs apart that a row fits."""
     left = list(left)
+    # Strategies differ in all of their options, which says no more than their names.
     one_strategy = len({each.run.strategy for each in left}) == 1
     described = [
         {

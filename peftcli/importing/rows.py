@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peftcli.errors import UserError
+from peftcli.errors import LONGEST, UserError
 from peftcli.experiment.recipe import Recipe
 from peftcli.importing import header as headers
 from peftcli.importing import values
@@ -60,7 +60,11 @@ def read(file: Path, recipe: Recipe, renamed: Mapping[str, str]) -> Table:
     columns = tabular.every_column(file).values
     header = headers.read(columns, recipe, renamed)
     if "seed" not in header.words:
-        raise UserError(f"{file}: no column seed: name the one that tells runs apart, --column seed=COLUMN")
+        shown = ", ".join(columns)
+        raise UserError(
+            f"{file}: no column seed: name the one that tells runs apart, --column seed=COLUMN; "
+            f"it has {shown if len(shown) <= LONGEST else shown[:LONGEST] + '…'}"
+        )
     typed = _typed(file, columns, header)
     measured = measurements(file, columns, header)
     rows = []

@@ -37,12 +37,16 @@ def fractions(values: Iterable[Any], where: str) -> list[float | None]:
 
 def words(values: Iterable[Any]) -> list[str | None]:
     """Read names; a number is the text that a CSV has for it, 7.0 being 7. An empty field, null and NaN are None."""
-    return [None if _blank(value) else str(int(value)) if _integral(value) else str(value).strip() for value in values]
+    # pandas makes a column of whole numbers with one missing a column of floats.
+    whole = ((value, isinstance(value, float) and value.is_integer()) for value in values)
+    return [None if _blank(value) else str(int(value) if integral else value).strip() for value, integral in whole]
 
 
 def settings(values: Iterable[Any], where: str) -> list[Any]:
     """Read what settings are, text as a recipe writes it. An empty field, null and NaN are None: not said."""
-    return _each(values, where, "a setting's value", lambda value: _plain(value))
+    return _each(
+        values, where, "a setting's value", lambda value: documents.parse(value) if isinstance(value, str) else value
+    )
 
 
 def _each(values: Iterable[Any], where: str, what: str, read: Callable[[Any], Any]) -> list[Any]:
@@ -67,11 +71,8 @@ def _blank(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _integral(value: Any) -> bool:
-    return isinstance(value, float) and value.is_integer()
-
-
 def _float(value: Any) -> float:
+    # To Python a truth value is a number; in a column of numbers it is a mistake.
     if isinstance(value, bool):
         raise ValueError
     return float(value)
@@ -91,7 +92,3 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or value != int(value):
         raise ValueError
     return int(value)
-
-
-def _plain(value: Any) -> Any:
-    return documents.parse(value) if isinstance(value, str) else value
