@@ -1,0 +1,60 @@
+"""The freezing paper's claims on its author's runs: what recipes/freezing/README.md lists is what its commands make."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from peftcli.experiment import recipe as recipes
+from peftcli.report import summary
+from peftcli.report.claims.evidence import best
+from peftcli.report.claims.gathering import gather
+from peftcli.report.summary import Report
+from tests import commandline
+from tests.written_records import unsynced
+
+README = (recipes.root() / "freezing" / "README.md").read_text(encoding="utf-8")
+ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in README.splitlines() if line.startswith("|")][
+    2:
+]
+
+
+def summarised(output: Path, name: str) -> Report:
+    return summary.summarise(recipes.load(recipes.find(f"freezing/{name}")), output, False)
+
+
+def test_the_readme_lists_the_verdicts_that_its_commands_make(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    peftcli = commandline.runner(monkeypatch, capsys)
+    monkeypatch.chdir(tmp_path)
+    imports = re.findall(r"^peftcli (import .*)$", README, re.MULTILINE)
+    with unsynced():
+        for line in imports:
+            ended = peftcli(*shlex.split(line))
+            assert ended.code == 0, ended.err
+    assert len(imports) == 4
+    names = list(dict.fromkeys(row[0] for row in ROWS))
+    judged = [(name, claim) for name in names for claim in summarised(tmp_path / "author", name).claims]
+    verdicts = [[name, c.claim, c.printed, c.verdict, c.by_test or "same rates"] for name, c in judged]
+    assert [row[:5] for row in ROWS] == verdicts
+    for (_, claim), row in zip(judged, ROWS, strict=True):
+        steps = [step.text for finding in claim.findings for step in finding.steps]
+        for quoted in re.findall(r"`([^`]*)`", row[5]):
+            assert any(quoted in step for step in steps), quoted
+
+    evidence = gather([summarised(tmp_path / "author", "table1").table], printed=False)
+    cells = [evidence.rows([name], key) for key in evidence.columns(None) for name in ("bitfit", "layernorm")]
+    by_test = [max(rates, key=lambda number: number.mean or 0.0) for rates in cells]
+    differ = sum(best(rates, "mean") is not shown for rates, shown in zip(cells, by_test, strict=True))
+    assert f"another one in {differ} of the {len(cells)} cells" in README
+
+
+def test_what_the_verdicts_change() -> None:
+    """Held-out examples take one claim away from the author's runs that printed cells hold, and Figure 6 is judged."""
+    changed = {(row[0], row[2], row[3], row[4]) for row in ROWS if row[2] != row[3]}
+    assert changed == {
+        ("table1", "holds", "does not hold", "holds"),
+        ("figure6", "cannot be judged", "holds", "same rates"),
+    }
