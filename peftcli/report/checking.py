@@ -4,6 +4,7 @@ A report reads them last, after a night of training; each command that loads a r
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -145,6 +146,7 @@ def _check_claims(recipe: Recipe, claims: "Sequence[Claim]", table: Table) -> No
                 beside = recipes.load(recipe.path.parent / name)
                 others[name] = _tabulate(beside, _nothing_run(beside))
         try:
-            naming.check(claim, gather([table, *(others[name] for name in claim.tables)], printed=False))
+            numbers = gather([table, *(others[name] for name in claim.tables)], printed=False)
+            naming.check(claim, replace(numbers, beside=recipe.path.parent))
         except UserError as error:
             raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None

@@ -111,5 +111,5 @@ def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) ->
                 outcomes = selection.outcomes(plan.expand(beside), output)
                 others[name] = build.tabulate(beside, outcomes), departures.departures(beside)
         tables, apart = zip((table, otherwise), *(others[name] for name in claim.tables), strict=True)
-        judged.append(judging.judge(recipe, claim, tables, apart))
+        judged.append(judging.judge(recipe, claim, tables, apart, output))
     return judged

@@ -4,6 +4,6 @@ A kind of check is its options (a model) and the function that judges it, togeth
 `spec.judges`. Another file of kinds needs its name here.
 """
 
-from peftcli.report.claims import comparing, counting, majority, pooled, testing
+from peftcli.report.claims import comparing, counting, majority, pooled, setbacks, testing
 
-__all__ = ["comparing", "counting", "majority", "pooled", "testing"]
+__all__ = ["comparing", "counting", "majority", "pooled", "setbacks", "testing"]

@@ -1,7 +1,8 @@
 """The numbers that claims are judged on, ours or the printed ones, and finding them by the names that claims use."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from peftcli.errors import UserError, unknown
@@ -20,7 +21,8 @@ class Number:
     `row` is its row's index; `label` and `column_label` are the table's words for its strategy and its column. `values`
     are by seed, None for printed numbers. `trouble` says why it cannot be used (None: it can); `copied` that the authors
     took it from another paper; `diverged` is how many of its runs ended without a value;
-    `held_out` what its learning rate is chosen by, None where that is the number itself.
+    `held_out` what its learning rate is chosen by, None where that is the number itself; `files` are the records of its
+    runs by seed, below the results folder.
     """
 
     table: int
@@ -43,6 +45,7 @@ class Number:
     copied: bool = False
     diverged: int = 0
     held_out: float | None = None
+    files: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def key(self) -> Key:
@@ -76,9 +79,14 @@ class Number:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All numbers of the recipe's table and of those a claim names besides."""
+    """All numbers of the recipe's table and of those a claim names besides.
+
+    `output` is the results folder, `beside` that of the recipe, where files with printed points lie; None: not known.
+    """
 
     numbers: tuple[Number, ...]
+    output: Path | None = None
+    beside: Path | None = None
 
     def name(self, key: Key) -> str:
         """Return a column in the table's words."""

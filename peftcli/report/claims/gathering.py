@@ -67,7 +67,7 @@ def _ours(cell: Cell) -> dict[str, Any]:
     if trouble is None and cell.n == 0:
         trouble = "cannot be judged"  # every run ended, none with a value: more runs would not help
     values = {"mean": cell.shown, "std": cell.std, "n": cell.n, "ddof": cell.ddof, "values": cell.values}
-    return values | {"trouble": trouble, "diverged": len(cell.diverged), "held_out": cell.held_out}
+    return values | {"trouble": trouble, "diverged": len(cell.diverged), "held_out": cell.held_out, "files": cell.files}
 
 
 def _printed(cell: Cell) -> dict[str, Any]:

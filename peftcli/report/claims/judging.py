@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from peftcli.errors import UserError
 from peftcli.experiment import departures
@@ -17,15 +18,24 @@ from peftcli.report.table.table import Table
 
 
 def judge(
-    recipe: Recipe, claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures] = (departures.NONE,)
+    recipe: Recipe,
+    claim: Claim,
+    tables: Sequence[Table],
+    otherwise: Sequence[Departures] = (departures.NONE,),
+    output: Path | None = None,
 ) -> Judged:
     """Judge one claim; `tables` are the recipe's own and those the claim names. Raises UserError for unknown names.
 
-    `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped.
+    `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped. `output`: the
+    folder of their records.
     """
+    beside = recipe.path.parent
     try:
         ours, by_test, printed = (
-            tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks)
+            tuple(
+                KINDS[check.kind].judge(check, replace(evidence, output=output, beside=beside))
+                for check in claim.checks
+            )
             for evidence in (
                 gather(tables, printed=False),
                 gather(tables, printed=False, by_test=True),

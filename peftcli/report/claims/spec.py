@@ -50,6 +50,10 @@ class Check(BaseModel):
     VARYING: ClassVar[tuple[str, ...]] = ("option", "match")
     on: Columns | None = Field(None, description="The columns it is about; every one but the average by default.")
 
+    def files_of_points(self) -> dict[str, tuple[str, ...]]:
+        """The files with a figure's points that the check reads beside the recipe, each with its columns."""
+        return {}
+
     def strategy_names(self) -> list[str]:
         """The strategies that the check names, option by option."""
         return self._names(self.NAMING)

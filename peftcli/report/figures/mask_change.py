@@ -3,14 +3,15 @@
 On a logarithmic axis: how far the loss goes back at a change is seen there, when it is near 0 before.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from peftcli.errors import UserError
-from peftcli.report.figures import printed, style, training_curves
+from peftcli.report import masks, printed
+from peftcli.report.figures import style, training_curves
 from peftcli.report.figures.spec import RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.training_curves import Curve, medians
@@ -58,7 +59,7 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
         lines = tuple(curve for curve in curves if curve is not None)
         # Marks end where the longest curve ends, not where the plan would have.
         last = int(max((line.steps[-1] for line in lines), default=0))
-        changes = steps(group.outcomes[0].run.options, last)
+        changes = masks.changes(group.outcomes[0].run.options, last)
         if changes is not None:
             title = f"{group.label} on {group.column.label} (learning rate {layout.rate_text(group.learning_rate)})"
             unit = training_curves.loss_unit(group)
@@ -66,21 +67,6 @@ def panels(spec: MaskChange, study: Study) -> list[Panel]:
     if not changing:
         raise UserError(f"figure {spec.name}: no strategy here changes its mask (options again, burn_in or every)")
     return changing
-
-
-def steps(options: Mapping[str, Any], last: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Return the updates after which a mask was opened and was chosen, up to `last`; None where it never changes.
-
-    diffpruning opens its gates every `again` updates and chooses `burn_in` updates later; childpruning chooses `every`.
-    """
-    if "burn_in" in options:  # after every opening, and at the start, anything may move until the mask is chosen
-        again = options.get("again")
-        opened = tuple(range(again, last + 1, again)) if again else ()
-        chosen = tuple(start + options["burn_in"] for start in (0, *opened) if start + options["burn_in"] <= last)
-        return opened, chosen
-    if "every" in options:
-        return (), tuple(range(options["every"], last + 1, options["every"]))
-    return None
 
 
 @draws(MaskChange, "the training loss as the mask changes", panels)

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from peftcli.errors import unknown
 from peftcli.experiment.settings import NAMES
-from peftcli.report.figures import printed, style
+from peftcli.report import printed
+from peftcli.report.figures import style
 from peftcli.report.figures.points import Point, notes, points
 from peftcli.report.figures.spec import FigureSpec, draws
 from peftcli.report.figures.study import Study

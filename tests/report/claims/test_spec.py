@@ -45,7 +45,7 @@ def test_a_claim_that_cannot_be_read_is_told_in_one_line(tmp_path: Path, made: R
 
 
 def test_every_option_of_every_kind_is_described() -> None:
-    assert len(spec.KINDS) == 18
+    assert len(spec.KINDS) == 19
     for word, kind in spec.KINDS.items():
         for name, field in kind.options.model_fields.items():
             assert field.description, (word, name)

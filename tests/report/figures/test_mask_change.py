@@ -1,4 +1,4 @@
-"""The steps at which a mask changes, against plain loops; the task's loss beside the paper's curve."""
+"""The task's loss on a logarithmic axis, beside the paper's curve."""
 
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,6 @@ from peftcli.report.figures import mask_change, training_curves
 from peftcli.report.figures.study import Study
 from tests import written_records
 from tests.drawn import entry, study_of
-
-
-def test_mask_changes_follow_the_strategies_own_steps() -> None:
-    opened, chosen = mask_change.steps({"burn_in": 499, "again": 600}, 1800) or ((), ())
-    # diffpruning: gates open again at every multiple of `again`, and close when updates % again == burn_in
-    assert opened == tuple(u for u in range(1, 1801) if u % 600 == 0)
-    assert chosen == tuple(u for u in range(1, 1801) if u % 600 == 499)
-    assert mask_change.steps({"burn_in": 499, "again": None}, 1800) == ((), (499,))
-    assert mask_change.steps({"every": 5}, 12) == ((), (5, 10))
-    assert mask_change.steps({"share": 0.1}, 12) is None
 
 
 def figure3(output: Path, penalty: dict[str, float]) -> tuple[Study, list[float]]:

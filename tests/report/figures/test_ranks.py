@@ -9,8 +9,8 @@ from scipy import stats
 
 from peftcli.errors import UserError
 from peftcli.experiment import recipe as recipes
-from peftcli.report import figures
-from peftcli.report.figures import printed, ranks
+from peftcli.report import figures, printed
+from peftcli.report.figures import ranks
 from peftcli.report.figures.study import Study
 from tests import written_records
 from tests.drawn import entry, odd, study_of

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peftcli.errors import UserError
-from peftcli.report.figures import printed
+from peftcli.report import printed
 
 
 def test_points_are_numbers_column_by_column(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a paper's figure shows, as numbers: a CSV file beside the recipe, read by the kinds that draw it beside ours."""
+"""What a paper's figure shows, as numbers: a CSV file beside the recipe, read by what draws it beside ours or judges it."""
 
 import csv
 import io
