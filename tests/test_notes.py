@@ -73,6 +73,18 @@ def test_the_cell_of_seven_runs() -> None:
     assert said("freezing/table1", f"{len(whole)} runs", f"{len(first)} seeds", five, "1e-3")
 
 
+def test_which_strategies_shared_seeds() -> None:
+    cells = published.read(recipe.root() / "freezing/table1.csv")
+    seeds = {(c.strategy, float(c.setting["lr"]), c.task): {run["seed"] for run in runs_of(c)} for c in cells}
+    for (strategy, rate, task), of in seeds.items():
+        full = seeds["full", 3e-5, task]
+        if strategy in ("full", "bitfit", "layernorm") or (strategy, rate, task) == ("random", 5e-4, "rte"):
+            assert of == full
+        else:
+            assert not of & full
+    assert said("freezing/table1", "Random at 5e-4 on RTE", "InitBias+BitFit")
+
+
 def test_freezing_s_misprint_of_a_deviation() -> None:
     cells = published.read(recipe.root() / "freezing/table1.csv")
     earlier = [cell for cell in cells if cell.task == "sst2" and cell.strategy in ("bitfit", "layernorm")]

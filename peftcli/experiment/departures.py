@@ -66,16 +66,16 @@ class Departures:
 NONE = Departures()
 
 
-def departures(recipe: Recipe) -> Departures:
+def departures(recipe: Recipe, planned: Sequence[Planned] | None = None) -> Departures:
     """Return how a recipe's runs differ from those of the shipped recipe that it is, extends, or was copied from.
 
     A recipe of the user's own is compared with its file, so that `--set` is told of it too; one without a file is not
-    compared. Raises UserError where a recipe cannot be planned.
+    compared. `planned` are the recipe's runs, where they are at hand. Raises UserError where a recipe cannot be planned.
     """
     base = shipped.base(recipe)
     if base is None or (base.path == recipe.path and _of_runs(base) == _of_runs(recipe)):
         return NONE
-    here, there = _variants(plan.expand(recipe)), _variants(plan.expand(base))
+    here, there = _variants(planned or plan.expand(recipe)), _variants(plan.expand(base))
     matched, options = _match(here, there)
     changes = [
         *_unlike("model", catalogue.name(recipe.model), catalogue.name(base.model)),

@@ -65,7 +65,9 @@ def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
 
 def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, against: bool) -> Report:
     """Put a report together from what became of the recipe's runs; `output` is where other recipes' records lie."""
-    otherwise = departures.departures(recipe)
+    # Imported runs have their own seeds, not those that the recipe plans.
+    planned = None if any(outcome.source for outcome in outcomes) else [outcome.planned for outcome in outcomes]
+    otherwise = departures.departures(recipe, planned)
     table = build.tabulate(recipe, outcomes)
     table = replace(table, notes=(*notes.otherwise(table, otherwise), *table.notes))
     environments = [dict(outcome.environment) for outcome in outcomes if outcome.environment]

@@ -76,13 +76,20 @@ def _seeds(claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures
     """Whether the claim's columns have fewer seeds than the paper's, and how many of how many; "" where they are as many."""
     evidence = gather(tables, printed=False)
     columns = {key[0] for check in claim.checks for key in evidence.columns(check.on)}
-    counts: dict[tuple[int, int], dict[str, None]] = {}
+    counts: dict[tuple[str, int, int], dict[str, None]] = {}
     for table, apart in zip(tables, otherwise, strict=False):  # others are as shipped
         for cell in table.cells() if table.view.model is not None else ():
-            if (cell.task, cell.strategy) in apart.counts and columns & {cell.column, AVERAGE[0]}:
-                counts.setdefault(apart.counts[cell.task, cell.strategy], {})[cell.column] = None
-    words = [f"{had} seeds on {', '.join(on)} where the paper had {wanted}" for (had, wanted), on in counts.items()]
-    return any(had < wanted for had, wanted in counts), "; ".join(words)
+            had, wanted, what = *apart.counts.get((cell.task, cell.strategy), (0, 0)), "seeds"
+            # Imported runs are as many as they are, whatever the recipe plans: the paper's own number is beside them.
+            if cell.sources and table.view.select != "every run":
+                printed = cell.published.n if cell.published is not None else None
+                had, wanted, what = cell.planned, cell.planned if printed is None else printed, "runs"
+            if had != wanted and columns & {cell.column, AVERAGE[0]}:
+                counts.setdefault((what, had, wanted), {})[cell.column] = None
+    words = [
+        f"{had} {what} on {', '.join(on)} where the paper had {wanted}" for (what, had, wanted), on in counts.items()
+    ]
+    return any(had < wanted for _, had, wanted in counts), "; ".join(words)
 
 
 def _copied(claim: Claim, evidence: Evidence) -> str:

@@ -10,6 +10,7 @@ from statistics import fmean
 import pytest
 
 from peftcli.experiment import recipe
+from peftcli.importing.importing import import_runs
 from peftcli.report import summary
 from peftcli.report.formats.lines import claim as lines_of
 from peftcli.report.table import build, published
@@ -179,6 +180,27 @@ def test_a_claim_on_fewer_seeds_than_the_papers_says_how_many_it_had(tmp_path: P
     assert judged_on[2].findings[0].verdict == "holds", "the numbers are shown all the same"
     assert (judged_on[10].verdict, judged_on[10].note) == ("holds", "")
     assert (judged_on[12].verdict, judged_on[12].note) == ("holds", "12 seeds on rte where the paper had 10")
+
+
+def test_imported_runs_are_counted_as_they_are(tmp_path: Path) -> None:
+    """Of them a claim says how many there are beside the paper's number, whatever seeds the recipe plans."""
+    everything = recipe.root() / "freezing/authors_runs.csv"
+    head, *lines = everything.read_text(encoding="utf-8").splitlines(keepends=True)
+    some = tmp_path / "some.csv"  # every third row of RTE: three or four runs a cell
+    some.write_text("".join([head, *[line for line in lines if ",rte," in line][::3]]), encoding="utf-8")
+    for seeds, file, verdict, note in (
+        (10, everything, "holds", ""),
+        (2, everything, "holds", ""),
+        (10, some, "not enough runs", "runs on rte where the paper had 10"),
+    ):
+        made = recipe.load(recipe.find("freezing/table3"), {"seeds": seeds})
+        output = tmp_path / f"{file.stem}{seeds}"
+        with unsynced():
+            import_runs(file, made, output, "its author", None, {})
+        (found,) = summary.summarise(made, output, False).claims
+        assert found.verdict == verdict
+        assert note in found.note
+        assert bool(note) == ("where the paper had" in found.note)
 
 
 def test_seeds_that_another_task_lacks_are_no_matter_to_a_claim(tmp_path: Path) -> None:
