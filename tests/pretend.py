@@ -316,6 +316,8 @@ def gpu(shapes: bool = False) -> Iterator[torch.device]:
     if torch._C._get_privateuse1_backend_name() != NAME:
         _register(NAME)
         _library.impl("scaled_dot_product_attention", _attend, "AutogradPrivateUse1")
+        # Known as a kernel of the device, as it is one on a GPU; else torch would hand on the operations that it comes to.
+        _library.impl("silu_backward", torch.ops.aten.silu_backward, "PrivateUse1")
     before = torch._C._only_lift_cpu_tensors()
     torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(…, device="gpu") is made on the processor and copied
     try:

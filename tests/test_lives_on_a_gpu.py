@@ -36,6 +36,9 @@ WITHOUT = {
 VARIANTS = [
     ("mixout", {"when": "evaluation", "share": 0.3, "mixes": "everything", "mask": "elements"}),
     ("mixout", {"share": 0.3, "mixes": "everything", "mask": "elements"}),
+    ("adapter", {"size": 3, "placement": "houlsby"}),
+    ("adapter", {"size": 3, "placement": "houlsby", "wiring": "before_dropout", "up_deviation": 0.0}),
+    ("adapter", {"size": 3, "placement": "pfeiffer", "wiring": "before_dropout"}),
     ("lora", {"rank": 2, "alpha": 4.0, "dropout": 0.2}),
     ("lora", {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}),
     ("sam", {"share": 0.05, "batches": 2}),

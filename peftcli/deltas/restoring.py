@@ -130,9 +130,8 @@ def _values(
 def _shapes(network: Network, tuning: Tuning) -> dict[str, tuple[int, ...]]:
     """Every tensor of the network by name, those included that the strategy inserts."""
     shapes = {name: p.shape for name, p in network.anatomy.by_name.items()}
-    for module, part in tuning.insert.items():
-        outputs, inputs = shapes[f"{module}.weight"]
-        shapes |= {f"{module}.{name}": shape for name, shape in part.shapes(outputs, inputs).items()}
+    for module, of_module in tuning.inserted_shapes(network.anatomy).items():
+        shapes |= {f"{module}.{name}": shape for name, shape in of_module.items()}
     return shapes | (dict(tuning.injected.shapes) if tuning.injected else {})
 
 

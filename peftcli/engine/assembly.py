@@ -19,7 +19,7 @@ from peftcli.engine.network import Network
 from peftcli.engine.partition import Mask, Partition, Start, partition, run_mask
 from peftcli.experiment.parameters import inserted
 from peftcli.strategies.pretrained import Pretrained, draw
-from peftcli.strategies.tuning import Lora, Moment, Tuning
+from peftcli.strategies.tuning import Bottleneck, Lora, Moment, Tuning
 
 
 @dataclass(frozen=True)
@@ -168,22 +168,28 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
     """Where one run's further tensors start, [*shape] each: inserted modules, another library's, a strategy's extra ones."""
     like = next(iter(model.weights.values()))
     values: dict[str, Tensor] = {}
-    for module, insertion in tuning.insert.items():
-        outputs, inputs = network.anatomy.by_name[f"{module}.weight"].shape
-        for name, shape in insertion.shapes(outputs, inputs).items():
-            value = like.new_zeros(shape)
-            # Drawn as a linear layer's weight is by default, kaiming-uniform with a = sqrt(5): uniform within 1 / sqrt(in).
-            if name == "lora_a" or (name == "lora_b" and isinstance(insertion, Lora) and insertion.b_drawn):
-                bound = shape[1] ** -0.5
-                value = torch.empty(shape).uniform_(-bound, bound, generator=model.generator).to(value)
-            elif name == "adapter_down":  # drawn as the model's own weights were
-                value = draw(name, value, model.generator, model.config)
-            values[f"{module}.{name}"] = value  # zero else, so the module computes the identity at the start
+    for module, shapes in tuning.inserted_shapes(network.anatomy).items():
+        for name, shape in shapes.items():
+            values[f"{module}.{name}"] = _drawn(name, like.new_zeros(shape), tuning.insert[module], model)
     if tuning.injected is not None:
         values |= injection.start(tuning.injected, network.backbone, model.generator)
     for name, (shape, start) in tuning.extra.items():
         values[name] = start(shape, model.generator).to(like) if callable(start) else like.new_full(shape, start)
     return values
+
+
+def _drawn(name: str, zero: Tensor, part: Lora | Bottleneck, model: Pretrained) -> Tensor:
+    """Where an inserted tensor starts, like `zero` [*shape]: zero itself for most, so that what is inserted changes nothing."""
+    drawn = torch.empty(zero.shape)
+    if name == "adapter_down":
+        return draw(name, zero, model.generator, model.config)
+    if isinstance(part, Bottleneck) and part.up_deviation and name == "adapter_up":
+        return drawn.normal_(0, part.up_deviation, generator=model.generator).to(zero)
+    # Drawn as a linear layer's weight is by default, kaiming-uniform with a = sqrt(5): uniform within 1 / sqrt(inputs).
+    if isinstance(part, Lora) and (part.b_drawn or name == "lora_a"):
+        bound = zero.shape[1] ** -0.5
+        return drawn.uniform_(-bound, bound, generator=model.generator).to(zero)
+    return zero
 
 
 def _row(values: dict[str, Tensor]) -> Tensor:

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from peftcli.engine import injection
+from peftcli.engine.adapters import AdapterLayerNorm, behind
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.lookup import PARTS, lookup
-from peftcli.engine.modules import AdapterLinear, LoraLinear, PatchedLinear, SparseEmbedding, SparseLinear
+from peftcli.engine.modules import LoraLinear, PatchedLinear, RunLayerNorm, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.sparse import ElementPositions, sparse_elements
-from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
+from peftcli.strategies.tuning import Lora, Tuning
 
 GATHER_BELOW = 0.002  # density under which gathering beats a dense gradient (measured: results/bench)
 
@@ -25,17 +26,17 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
     """
     if tuning.injected is not None:
         network.backbone, network.stream = injection.install(tuning.injected, network.backbone), False
-    for name, insertion in tuning.insert.items():
+    for name, shapes in tuning.inserted_shapes(network.anatomy).items():
         module: Any = network.get_submodule(network.module_name(name))
+        insertion = tuning.insert[name]
         if isinstance(insertion, Lora):
             module.__class__ = LoraLinear
             module.scaling = insertion.alpha / insertion.rank
             module.lora_dropout = RunDropout(insertion.dropout)
-        elif isinstance(insertion, Bottleneck):
-            module.__class__ = AdapterLinear
-            module.activation = ACT2FN[insertion.activation]
-        weight = network.anatomy.by_name[f"{name}.weight"].shape
-        _add_placeholders(module, insertion.shapes(*weight))
+        else:
+            module.__class__ = AdapterLayerNorm if isinstance(module, RunLayerNorm) else behind(module.__class__)
+            module.adapter_activation = ACT2FN[insertion.activation]
+        _add_placeholders(module, shapes)
     for name, positions in index.items():
         module = network.get_submodule(network.module_name(name.rpartition(".")[0]))
         # Elements are trained as differences to the shared weight. There is none where each run has a weight of its own (drawn,

@@ -58,22 +58,6 @@ class LoraLinear(RunLinear):
         return super().forward(x) + linear(thin, self.lora_b * self.scaling, None)
 
 
-class AdapterLinear(RunLinear):
-    """A linear layer with a bottleneck network behind it, which adds to the layer's output."""
-
-    adapter_down: Tensor  # [runs, size, out]
-    adapter_down_bias: Tensor  # [runs, size]
-    adapter_up: Tensor  # [runs, out, size]
-    adapter_up_bias: Tensor  # [runs, out]
-    activation: nn.Module
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
-        y = super().forward(x)
-        thin = self.activation(linear(y, self.adapter_down, self.adapter_down_bias))
-        return y + linear(thin, self.adapter_up, self.adapter_up_bias)
-
-
 class SparseLinear(RunLinear):
     """A linear layer of which each run trains a few elements of the weight, as differences to the shared one."""
 

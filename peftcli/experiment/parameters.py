@@ -97,9 +97,5 @@ def run_columns(model: str, run: Run) -> int:
 def inserted(model: Anatomy, tuning: Tuning) -> int:
     """Count the elements of the modules that a tuning inserts; `extra` tensors are aids of training and not counted."""
     elements = sum(prod(shape) for shape in tuning.injected.shapes.values()) if tuning.injected else 0
-    for module, part in tuning.insert.items():
-        # torch stores a linear layer's weight as [outputs, inputs].
-        outputs, inputs = model.by_name[f"{module}.weight"].shape
-        for shape in part.shapes(outputs, inputs).values():
-            elements += prod(shape)
-    return elements
+    shapes = tuning.inserted_shapes(model).values()
+    return elements + sum(prod(shape) for of_module in shapes for shape in of_module.values())

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from peftcli.errors import UserError
+from peftcli.models.parts import Architecture
 from peftcli.models.tensors import LAYER, Parameter, architecture, complete, pretrained_parameters, size
 
 
@@ -74,9 +75,30 @@ class Anatomy:
         """The names of the modules of these roles, without `.weight`."""
         return tuple(name.removesuffix(".weight") for name in self.names(roles, layers, "weight"))
 
+    def sublayer_ends(self, roles: Iterable[str]) -> tuple[str, ...]:
+        """The modules by which sub-layers end whose last linear layer has one of these roles: its dropout, or itself."""
+        row = self._row
+        ends = []
+        for name in self.names(roles, kind="weight"):
+            weight = self.by_name[name]
+            dropout = row.dropouts.get(weight.role)
+            prefix = row.prefix.format(weight.layer - 1)
+            ends.append(f"{prefix}{dropout}" if dropout else name.removesuffix(".weight"))
+        return tuple(ends)
+
+    def layer_ends(self) -> tuple[str, ...]:
+        """The modules by which layers end: the LayerNorm behind the feed-forward, or, where none is behind, the layers."""
+        if not self._row.norm_first:
+            return self.modules(("ffn_layernorm",))
+        return tuple(self._row.prefix.format(layer).removesuffix(".") for layer in range(self.layers))
+
+    @property
+    def _row(self) -> Architecture:
+        return architecture(str(self.config["model_type"]))
+
     def linear_weights(self) -> tuple[str, ...]:
         """The names of the weights of linear layers, the head's left out."""
-        row = architecture(str(self.config["model_type"]))
+        row = self._row
         parts = {**row.embeddings, **row.layer, **row.outside, **({"pooler": row.pooler} if row.pooler else {})}
         linear = [role for role, part in parts.items() if part.kind == "linear"]
         return tuple(p.name for p in self.parameters if p.role in linear and p.name.endswith(".weight"))

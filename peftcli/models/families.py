@@ -17,10 +17,18 @@ _BERT_LAYER = {
     "output": linear("output.dense", "hidden_size", "intermediate_size"),
     "ffn_layernorm": layernorm("output.LayerNorm"),
 }
+_BERT_DROPOUTS = {"attention_output": "attention.output.dropout", "output": "output.dropout"}
 # RoBERTa's classifier, and what was modelled on it: a dense layer with dropout before it, in a module of their own.
 _STOCK_DROPOUT = ("classifier_dropout", "hidden_dropout_prob")
 _CLASSIFIER = {"dense": "classifier.dense", "out": "classifier.out_proj"}
-_BERT = Architecture("encoder.layer.{}.", embeddings("hidden_size"), _BERT_LAYER, linear("pooler.dense"), Head())
+_BERT = Architecture(
+    "encoder.layer.{}.",
+    embeddings("hidden_size"),
+    _BERT_LAYER,
+    linear("pooler.dense"),
+    Head(),
+    dropouts=_BERT_DROPOUTS,
+)
 _ROBERTA = Architecture(
     "encoder.layer.{}.",
     embeddings("hidden_size"),
@@ -29,6 +37,7 @@ _ROBERTA = Architecture(
     Head(dense="tanh", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
     first_position="after padding",
     defaults={"pad_token_id": 1},
+    dropouts=_BERT_DROPOUTS,
 )
 # Its embeddings may be narrower than its layers; then a projection stands between.
 _ELECTRA = Architecture(
@@ -42,6 +51,7 @@ _ELECTRA = Architecture(
     _BERT_LAYER,
     None,
     Head(dense="gelu", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
+    dropouts=_BERT_DROPOUTS,
 )
 # BERT's layers under other names, without token types and pooler.
 _DISTILBERT = Architecture(
@@ -66,6 +76,7 @@ _DISTILBERT = Architecture(
     layers="n_layers",
     hidden="dim",
     defaults={"seq_classif_dropout": 0.2},
+    dropouts={"output": "ffn.dropout"},
 )
 _ALBERT = Architecture(
     "encoder.albert_layer_groups.{}.",
@@ -86,6 +97,7 @@ _ALBERT = Architecture(
     shared=True,
     layers="num_hidden_groups",  # each group's one set of tensors is run in several layers
     defaults={"classifier_dropout_prob": 0.1, "num_hidden_groups": 1, "inner_group_num": 1},
+    dropouts={"attention_output": "albert_layers.0.attention.output_dropout"},
     note="its layers share their weights: they count once, and what is trained is trained in every layer of a group",
 )
 
@@ -170,6 +182,7 @@ _DEBERTA = Architecture(
         "pooler_hidden_act": "gelu",
         "type_vocab_size": 0,
     },
+    dropouts=_BERT_DROPOUTS,
     note="its attention looks at relative positions: it runs padded, a cohort's runs one after another",
 )
 # Rotary positions, so no position embeddings; LayerNorms before each sub-layer, so one more behind the last layer.
@@ -211,6 +224,8 @@ _MODERNBERT = Architecture(
         "classifier_dropout": 0.0,
         "norm_eps": 1e-5,
     },
+    dropouts={"attention_output": "attn.out_drop"},
+    norm_first=True,
     note="most of its layers attend within a window: it runs padded, a cohort's runs one after another",
 )
 

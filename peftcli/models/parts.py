@@ -52,7 +52,9 @@ class Architecture:
 
     `stream` says whether the encoder runs on unpadded streams; `first_position` where position ids start. `layers`
     counts the layers that have tensors of their own (where layers share them, fewer than are run). `defaults` are of
-    config keys that published configs leave out. `note` is what a user should know.
+    config keys that published configs leave out. `dropouts` names by role of a linear layer the dropout right behind it, by
+    which its sub-layer ends; `norm_first` says that LayerNorms stand in front of sub-layers, none behind. `note` is what a
+    user should know.
     """
 
     prefix: str
@@ -67,6 +69,8 @@ class Architecture:
     hidden: str = "hidden_size"
     outside: dict[str, Part] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    dropouts: Mapping[str, str] = field(default_factory=dict)
+    norm_first: bool = False
     note: str = ""
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import ATTENTION, LAYER
-from peftcli.strategies.option_types import Count, Groups, Positive, Rate, Roles
+from peftcli.strategies.option_types import Amount, Count, Groups, Positive, Rate, Roles
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.tuning import Bottleneck, Lora, Tuning
 
@@ -56,23 +56,33 @@ def adapter(
     placement: Literal["houlsby", "pfeiffer"] = "pfeiffer",
     size: Count | None = None,
     reduction: Count = 16,
+    wiring: Literal["published", "before_dropout"] = "published",
+    up_deviation: Amount = 0.02,
 ) -> Tuning:
     """Bottleneck networks behind the attention and the feed-forward (houlsby) or the feed-forward alone (pfeiffer).
 
-    `size` is the bottleneck's width, by default the hidden size over `reduction`.
+    `size` is the bottleneck's width, by default the hidden size over `reduction`. With x what a sub-layer reads, y what
+    it puts out (dropout included), N the LayerNorm behind their sum and b the bottleneck network, Houlsby et al. (2019)
+    make N(x + y + b(y)), and Pfeiffer et al. (2021) N(x + y + b(N(x + y))), as the `adapters` library does; a model
+    without a LayerNorm there has the sum alone. `wiring: before_dropout`, which earlier records have, is Houlsby's with
+    the dropout behind the bottleneck, at either's places. The up-projection starts from a normal distribution of
+    deviation `up_deviation` (0: the model starts as pre-trained).
     """
-    # Houlsby et al. (2019), Figure 2; Pfeiffer et al. (2021) keep the one behind the feed-forward.
+    # Pfeiffer et al. keep of Houlsby et al.'s two the one behind the feed-forward.
     roles = ("attention_output", "output") if placement == "houlsby" else ("output",)
     activation = "swish" if placement == "houlsby" else "relu"
-    modules = model.modules(roles)
-    # By the output size, which is the hidden size for both modules.
-    width = size or model.by_name[f"{modules[0]}.weight"].shape[0] // reduction
+    if wiring == "before_dropout":
+        modules = model.modules(roles)
+    else:
+        modules = model.sublayer_ends(roles) if placement == "houlsby" else model.layer_ends()
+    # The output's size, which is the hidden size for both sub-layers.
+    hidden = model.by_name[model.names(("output",), kind="weight")[0]].shape[0]
+    width = size or hidden // reduction
     if width < 1:
-        largest = model.by_name[f"{modules[0]}.weight"].shape[0]
         raise UserError(
-            f"reduction = {reduction} leaves a bottleneck of nothing: the nearest is {largest}; legal are 1 to {largest}"
+            f"reduction = {reduction} leaves a bottleneck of nothing: the nearest is {hidden}; legal are 1 to {hidden}"
         )
-    return Tuning(insert={module: Bottleneck(width, activation) for module in modules})
+    return Tuning(insert=dict.fromkeys(modules, Bottleneck(width, hidden, activation, up_deviation)))
 
 
 @strategy

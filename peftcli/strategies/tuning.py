@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from peftcli.models.anatomy import Anatomy
     from peftcli.strategies.pretrained import Pretrained
 
+    Shapes = dict[str, tuple[int, ...]]  # by name
     Values = dict[str, Tensor]  # by name, each [runs, *shape]
     Draw = Callable[[tuple[int, ...], torch.Generator], Tensor]  # a tensor of a shape, from one run's generator
 
@@ -58,25 +59,31 @@ class Lora:
     dropout: float = 0.0
     b_drawn: bool = False
 
-    def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, outputs: int, inputs: int) -> Shapes:
         """The inserted tensors' names and shapes for a linear layer of these sizes."""
         return {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
 
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """A two-layer network with a skip behind a linear layer: y += up(activation(down(y))), up zero at the start."""
+    """A two-layer network `b` = up(activation(down(·))) of hidden states of a width, through a bottleneck of a size.
+
+    Behind any module that puts out y it makes y + b(y); behind a LayerNorm N of a sum s it makes N(s + b(N(s))). Down is
+    drawn as the model's own weights were, up from a normal distribution of this deviation (0: the identity at first).
+    """
 
     size: int
+    width: int
     activation: str = "relu"
+    up_deviation: float = 0.0
 
-    def shapes(self, outputs: int, inputs: int) -> dict[str, tuple[int, ...]]:
-        """The inserted tensors' names and shapes behind a linear layer with these output and input sizes."""
+    def shapes(self) -> Shapes:
+        """The inserted tensors' names and shapes."""
         return {
-            "adapter_down": (self.size, outputs),
+            "adapter_down": (self.size, self.width),
             "adapter_down_bias": (self.size,),
-            "adapter_up": (outputs, self.size),
-            "adapter_up_bias": (outputs,),
+            "adapter_up": (self.width, self.size),
+            "adapter_up_bias": (self.width,),
         }
 
 
@@ -98,7 +105,7 @@ class Tuning:
 
     `mask`: names of whole tensors and `Elements` of others. `train_head` is False where the head stays as drawn.
     `start`: weights that start elsewhere than pre-trained, by name, from one run's weights.
-    `insert`: modules beside (`Lora`) or behind (`Bottleneck`) the linear layer of that name.
+    `insert`: what is put beside the linear layer of that name (`Lora`) or behind the module of that name (`Bottleneck`).
     `injected`: modules of another library, by what it does to the whole backbone.
     `extra`: further trained tensors by name, with their shape and start value, or what draws a run's (diffpruning's gates).
     `tensors`: values [runs, …] to weights [runs, …]; the identity when None.
@@ -119,6 +126,13 @@ class Tuning:
     after_step: Callable[[Values, Values, Moment], None] | None = None
     differences: frozenset[str] = frozenset()
     kept: Mapping[str, float] = field(default_factory=dict)
+
+    def inserted_shapes(self, model: Anatomy) -> dict[str, Shapes]:
+        """The names and shapes of what is inserted, by the module that it is put to."""
+        return {
+            module: part.shapes(*model.by_name[f"{module}.weight"].shape) if isinstance(part, Lora) else part.shapes()
+            for module, part in self.insert.items()
+        }
 
 
 def trains_whole_tensors(tuning: Tuning) -> bool:

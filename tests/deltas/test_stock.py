@@ -46,7 +46,7 @@ def test_low_rank_matrices_fold_into_the_weights_and_adapters_do_not() -> None:
     run = tiny.run("adapter")
     stock.check_insertions(run, [Lora(2, 4.0)], injected=False)
     with pytest.raises(UserError, match="strategy adapter inserts adapters, which no stock model has"):
-        stock.check_insertions(run, [Lora(2, 4.0), Bottleneck(3)], injected=False)
+        stock.check_insertions(run, [Lora(2, 4.0), Bottleneck(3, 16)], injected=False)
     with pytest.raises(UserError, match="strategy adapter puts modules of the peft package into the model"):
         stock.check_insertions(run, [], injected=True)
 

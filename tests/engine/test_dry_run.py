@@ -42,14 +42,14 @@ def config(model_type: str = "bert") -> dict[str, Any]:
     return result
 
 
-def on_pretend_gpu(strategies: Iterable[str], count: int, dtype: torch.dtype) -> dict[str, int]:
+def on_pretend_gpu(strategies: Iterable[str], count: int, dtype: torch.dtype, **settings: Any) -> dict[str, int]:
     """The most bytes held while two steps are trained there, from loading the model on."""
     peaks = {}
     for strategy in strategies:
         with gpu() as device, counting() as counts:
             network = tiny.stock("bert", torch.float32, **SIZES).to(device)
             base = backbones.narrowed(backbones.adopt(network, True, frozenset()), dtype)
-            cohort = gather(runs(strategy, count, steps=1000), [data()] * count, base, base.config, device)
+            cohort = gather(runs(strategy, count, steps=1000, **settings), [data()] * count, base, base.config, device)
             state = training.begin(cohort)
             for _ in range(2):
                 training.advance(cohort, state)
@@ -71,6 +71,33 @@ def test_a_dry_run_counts_what_a_step_holds(strategies: tuple[str, ...], count: 
     ratios = {
         strategy: dry_run.peaks(runs(strategy, count), data(), config(), dtype).training / held[strategy]
         for strategy in strategies
+    }
+    assert all(0.85 <= ratio <= 1.15 for ratio in ratios.values()), ratios
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "adapter": {"size": 16, "placement": "houlsby"},
+    "lora": {"rank": 16, "alpha": 1.0, "b_start": "uniform", "train_head": False},
+    "mixout": {"share": 0.3, "mixes": "everything", "mask": "elements"},
+    "diffpruning": {"share": 0.05, "gate_start": "drawn", "include_head": True},
+}
+
+
+@needs_pretend
+@pytest.mark.parametrize(
+    "variants", [("diffpruning",), pytest.param(tuple(VARIANTS), marks=pytest.mark.whole)], ids=len
+)
+def test_a_dry_run_counts_what_a_step_of_a_variant_holds(
+    variants: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With weight decay, which of diff pruning shrinks the difference to where a weight started."""
+    for strategy in variants:
+        monkeypatch.setitem(tiny.OPTIONS, strategy, VARIANTS[strategy])
+    decay = {"weight_decay": 0.01}
+    held = run_apart(on_pretend_gpu, variants, 2, torch.float32, **decay)
+    ratios = {
+        strategy: dry_run.peaks(runs(strategy, 2, **decay), data(), config(), torch.float32).training / held[strategy]
+        for strategy in variants
     }
     assert all(0.85 <= ratio <= 1.15 for ratio in ratios.values()), ratios
 

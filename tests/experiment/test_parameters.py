@@ -69,6 +69,7 @@ SHARE = {"share": 0.005}
             124_645_632 - round(0.75 * (12 * 12 * 768 * 768 + 768 * 768)),
         ),
         ("adapter", {}, 12 * (768 * 48 + 48 + 48 * 768 + 768)),
+        ("adapter", {"wiring": "before_dropout"}, 12 * (768 * 48 + 48 + 48 * 768 + 768)),
         ("adapter", {"placement": "houlsby", "size": 64}, 24 * (768 * 64 + 64 + 64 * 768 + 768)),
         ("lora", {"rank": 8}, 12 * 2 * 8 * (768 + 768)),
         ("lora", {"rank": 4, "targets": ["intermediate"]}, 12 * 4 * (768 + 3072)),

@@ -85,6 +85,10 @@ def test_readings_differ_where_text_and_code_do() -> None:
     assert value("effectiveness", "released", "steps") is None
     assert value("effectiveness", "described", "when", strategy="mixout") == "training"
     assert value("effectiveness", "released", "when", strategy="mixout") == "evaluation"
+    adapter = ("placement", "wiring", "up_deviation")
+    for _, reading in READINGS[-2:]:
+        chosen = [value("effectiveness", reading, name, strategy="adapter") for name in adapter]
+        assert chosen == ["pfeiffer", "published", 0.02]
     mixout = ("mixes", "mask", "dropout")
     assert [value("effectiveness", "described", name, strategy="mixout") for name in mixout] == [
         "linear",

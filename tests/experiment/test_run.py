@@ -66,6 +66,10 @@ EARLIER = {  # what records hold that were written before the options that are l
         {"decays": "weights"},
         "420d2a0240ca42fc",
     ),
+    "adapter": (
+        {"placement": "pfeiffer", "size": None, "reduction": 16}, {"wiring": "before_dropout", "up_deviation": 0.0},
+        "7cbe7635646a1613",
+    ),
     "mixout": (
         {"share": 0.9, "over": "all", "when": "training"}, {"mixes": "everything", "mask": "elements"}, "a796bafb457f0bce",
     ),

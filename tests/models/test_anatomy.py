@@ -46,3 +46,27 @@ def test_the_weights_of_linear_layers_are_those_that_transformers_builds(name: s
     config = model.config.to_dict()
     pooler = getattr(model, "pooler", None) is not None
     assert set(anatomy(config, (), pooler).linear_weights()) == linear
+
+
+@pytest.mark.parametrize("name", backbones.CONFIGS)
+def test_sublayers_and_layers_end_where_transformers_has_them_end(name: str) -> None:
+    """What a dropout reads is what its linear layer puts out, and what a layer's last module puts out is read by the next."""
+    model = backbones.classifier(name).base_model
+    row = anatomy(model.config.to_dict(), (), pooler=False)
+    outputs = ("attention_output", "output")
+    linear, ends, layers = row.modules(outputs), row.sublayer_ends(outputs), row.layer_ends()
+    seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
+    dropouts = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Dropout | torch.nn.Identity)}
+    for module in {*linear, *ends, *layers, *dropouts}:
+        model.get_submodule(module).register_forward_hook(
+            lambda _, inputs, result, module=module: seen.update({module: (inputs[0], result)})
+        )
+    hidden = model(input_ids=torch.randint(3, 61, (2, 9))).last_hidden_state
+    assert len(linear) == len(ends) == 2 * row.layers == 2 * len(layers)
+    for module, end in zip(linear, ends, strict=True):
+        readers = {dropout for dropout in dropouts & set(seen) if seen[dropout][0] is seen[module][1]}
+        assert readers == {end} - {module}
+    last = seen[layers[-1]][1]
+    last = model.final_norm(last) if name.startswith("modernbert") else last
+    if "convolution" not in name:  # which stands beside the first layer of three
+        torch.testing.assert_close(last, hidden)

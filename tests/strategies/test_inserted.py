@@ -97,10 +97,12 @@ def test_released_matrices_train_in_a_cohort_as_alone() -> None:
             torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=1e-9, msg=name)
 
 
+@pytest.mark.parametrize("wiring", ["published", "before_dropout"])
 @pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
 @pytest.mark.parametrize("strategy", ["adapter", "lora"])
-def test_inserted_modules_start_as_the_identity(strategy, placement):
-    options = {"placement": placement, "size": 3} if strategy == "adapter" else {"rank": 2}
+def test_inserted_modules_start_as_the_identity(strategy, placement, wiring):
+    adapter = {"placement": placement, "size": 3, "up_deviation": 0.0, "wiring": wiring}
+    options = adapter if strategy == "adapter" else {"rank": 2}
     model = tiny.backbone("bert")
     inserted = tiny.cohort(model, [tiny.run(strategy, options=options)])
     plain = tiny.cohort(model, [tiny.run("frozen")])
@@ -118,12 +120,7 @@ def count(model: str, strategy: str, layers: int | None = None) -> int:
     found = registry.get(name)
     structure = anatomy(config, (), pooler=True)
     tuning = found.tune(structure, found.options(options))
-    sizes = (
-        shape
-        for module, inserted in tuning.insert.items()
-        for shape in inserted.shapes(*structure.by_name[f"{module}.weight"].shape).values()
-    )
-    return sum(map(math.prod, sizes))
+    return sum(math.prod(shape) for of in tuning.inserted_shapes(structure).values() for shape in of.values())
 
 
 MODERN, DEBERTA = "answerdotai/ModernBERT-base", "microsoft/deberta-v3-base"

@@ -28,7 +28,7 @@ def test_whole_matrices_move_where_magnitude_pruning_burns_in_and_not_in_a_metho
 
 def test_inserted_tensors_have_the_layer_s_sizes_on_their_outer_sides() -> None:
     assert Lora(rank=8, alpha=16.0).shapes(3072, 768) == {"lora_a": (8, 768), "lora_b": (3072, 8)}
-    assert Bottleneck(48).shapes(768, 3072) == {
+    assert Bottleneck(48, 768).shapes() == {
         "adapter_down": (48, 768),
         "adapter_down_bias": (48,),
         "adapter_up": (768, 48),
