@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from peftcli.experiment import recipe as recipes
-from peftcli.report import summary
+from peftcli.report import figures, summary
 from peftcli.report.claims.evidence import best
 from peftcli.report.claims.gathering import gather
+from peftcli.report.figures import bars
 from peftcli.report.summary import Report
 from tests import commandline
 from tests.written_records import unsynced
@@ -49,6 +50,21 @@ def test_the_readme_lists_the_verdicts_that_its_commands_make(
     by_test = [max(rates, key=lambda number: number.mean or 0.0) for rates in cells]
     differ = sum(best(rates, "mean") is not shown for rates, shown in zip(cells, by_test, strict=True))
     assert f"another one in {differ} of the {len(cells)} cells" in README
+
+    figure_7_leaves_the_failed_run_on_cola_out_and_no_other(tmp_path / "author")
+
+
+def figure_7_leaves_the_failed_run_on_cola_out_and_no_other(output: Path) -> None:
+    study = figures.study(recipes.load(recipes.find("freezing/table1")), output)
+    (spec,) = (spec for spec in figures.parse_all(study.recipe.figures) if spec.name == "figure7")
+    assert isinstance(spec, bars.Bars)
+    drawn = {point.label: point for point in bars.collect(spec, study)}
+    assert {label: point.n for label, point in drawn.items() if point.unlearned} == {"InitBias+BitFit on CoLA": 9}
+    # Ten runs come to 48.841, the failed one to 9.645: (488.41 - 9.645) / 9.
+    assert drawn["InitBias+BitFit on CoLA"].mean == pytest.approx(53.196, abs=1e-3)
+    # At the rates of the best printed cells every other bar is what Table I prints.
+    others = [point for label, point in drawn.items() if label != "InitBias+BitFit on CoLA"]
+    assert [point.mean for point in others] == pytest.approx([point.printed for point in others], abs=0.051)
 
 
 def test_what_the_verdicts_change() -> None:

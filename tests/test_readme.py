@@ -149,10 +149,17 @@ def processes_and_machines(folder: Path) -> None:
     assert len(records.read_all(folder / "joined")[0]) == 3
 
 
+def runs_of_others(folder: Path) -> None:
+    said = " ".join((folder / "said").read_text().split())
+    assert "Imported, not trained here: 387 runs from Dinh Van Chi" in said
+    assert "[does not hold] BitFit's best learning rate gains 3 points" in said
+
+
 SEEN: dict[str, Callable[[Path], None]] = {
     "Every day": every_day,
     "Your own data": own_data,
     "Small models to keep": small_models,
+    "Runs that others made": runs_of_others,
     "Many processes and machines": processes_and_machines,
 }
 

@@ -1,5 +1,6 @@
 """The metric against the number of training examples (freezing, Figure 3)."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,9 @@ from peftcli.tasks import registry as tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+NEAR = 0.09  # as a fraction of the axis: "20,000" takes about as much
 
 
 class LowData(FigureSpec):
@@ -75,7 +79,17 @@ def panels(spec: LowData, study: Study, drawn: Sequence[Point]) -> tuple[list[Pa
         by_task.append(Panel(task, style.axis(metric), tuple(of_task)))
     sizes = sorted({size(study, point) for point in drawn} - {0})
     # Logarithmic: papers halve or quarter the sets, and the smallest ones differ most.
-    return by_task, Across("training examples (logarithmic)", tuple((float(n), f"{n:,}") for n in sizes), "log")
+    return by_task, Across("training examples (logarithmic)", _ticks(sizes), "log")
+
+
+def _ticks(sizes: Sequence[int]) -> tuple[tuple[float, str], ...]:
+    """Return the ticks of the sizes; one too near the last, as seen on the axis, has its word a line lower."""
+    ticks: list[tuple[float, str]] = []
+    for size in sizes:
+        near = bool(ticks) and math.log(size / ticks[-1][0]) < NEAR * math.log(sizes[-1] / sizes[0])
+        lower = near and not ticks[-1][1].startswith("\n")
+        ticks.append((float(size), f"\n{size:,}" if lower else f"{size:,}"))
+    return tuple(ticks)
 
 
 def _unknown(study: Study, drawn: Sequence[Point]) -> list[str]:
