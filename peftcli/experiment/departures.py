@@ -15,9 +15,9 @@ from peftcli.models import catalogue
 REPORT_ONLY = frozenset({"title", "table", "figures", "claims", "notes", "path"})
 LISTED = 6  # tasks and strategies named of one departure; more are counted
 
-Place = tuple[str, str]  # a task's name and a strategy's
-Variants = dict[Place, dict[bytes, list[Run]]]  # runs by place, then by their options in canonical form
-Matched = list[tuple[Place, Sequence[Run], Sequence[Run]]]  # runs here, and those as shipped
+Pair = tuple[str, str]  # a task's name and a strategy's
+Variants = dict[Pair, dict[bytes, list[Run]]]  # runs by pair, then by their options in canonical form
+Matched = list[tuple[Pair, Sequence[Run], Sequence[Run]]]  # runs here, and those as shipped
 Difference = tuple[str, str, str]  # what, here, as shipped
 
 
@@ -55,7 +55,7 @@ class Departures:
     name: str = ""
     changes: tuple[Departure, ...] = ()
     seeds: tuple[Departure, ...] = ()
-    counts: Mapping[Place, tuple[int, int]] = field(default_factory=dict)
+    counts: Mapping[Pair, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -109,10 +109,10 @@ def _variants(planned: Iterable[Planned]) -> Variants:
 def _match(here: Variants, there: Variants) -> tuple[Matched, list[Departure]]:
     """Match runs of one task and strategy by their options, what is left over in its order; and say which options differ."""
     matched: Matched = []
-    differing: dict[Difference, set[Place]] = {}
-    for place in (place for place in here if place in there):
-        ours, theirs = here[place], there[place]
-        matched += [(place, ours[options], theirs[options]) for options in ours if options in theirs]
+    differing: dict[Difference, set[Pair]] = {}
+    for pair in (pair for pair in here if pair in there):
+        ours, theirs = here[pair], there[pair]
+        matched += [(pair, ours[options], theirs[options]) for options in ours if options in theirs]
         left = [ours[options] for options in ours if options not in theirs]
         missing = [theirs[options] for options in theirs if options not in ours]
         differences: list[Difference] = []
@@ -123,15 +123,15 @@ def _match(here: Variants, there: Variants) -> tuple[Matched, list[Departure]]:
                 differences.append(("strategies", _variant(one[0]), ""))
                 continue
             missing.remove(other)
-            matched.append((place, one, other))
+            matched.append((pair, one, other))
             differences += _options(one[0], other[0])
         differences += [("strategies", "", _variant(runs[0])) for runs in missing]
         for difference in differences:
-            differing.setdefault(difference, set()).add(place)
-    of_strategy = {strategy: {place for place in here if place[1] == strategy} for _, strategy in here}
+            differing.setdefault(difference, set()).add(pair)
+    of_strategy = {strategy: {pair for pair in here if pair[1] == strategy} for _, strategy in here}
     return matched, [
-        Departure(*difference, _where(places, set().union(*(of_strategy[strategy] for _, strategy in places))))
-        for difference, places in differing.items()
+        Departure(*difference, _where(pairs, set().union(*(of_strategy[strategy] for _, strategy in pairs))))
+        for difference, pairs in differing.items()
     ]
 
 
@@ -151,13 +151,13 @@ def _variant(run: Run) -> str:
 
 def _throughout(matched: Matched, describe: Callable[[Sequence[Run]], Mapping[str, str]]) -> list[Departure]:
     """Return what a description of runs, by key, says otherwise of ours than of theirs, each with where that is so."""
-    differing: dict[Difference, set[Place]] = {}
-    for place, ours, theirs in matched:
+    differing: dict[Difference, set[Pair]] = {}
+    for pair, ours, theirs in matched:
         mine, its = describe(ours), describe(theirs)
         for key in (key for key in mine if mine[key] != its[key]):
-            differing.setdefault((key, mine[key], its[key]), set()).add(place)
-    everywhere = {place for place, _, _ in matched}
-    return [Departure(*difference, _where(places, everywhere)) for difference, places in differing.items()]
+            differing.setdefault((key, mine[key], its[key]), set()).add(pair)
+    everywhere = {pair for pair, _, _ in matched}
+    return [Departure(*difference, _where(pairs, everywhere)) for difference, pairs in differing.items()]
 
 
 def _settings(runs: Sequence[Run]) -> dict[str, str]:
@@ -166,23 +166,23 @@ def _settings(runs: Sequence[Run]) -> dict[str, str]:
     return {name: _each(protocol[name] for protocol in protocols) for name in protocols[0]}
 
 
-def _where(places: set[Place], everywhere: set[Place]) -> tuple[str, ...]:
-    """Name places: nothing for all of them, the tasks or the strategies where it is all of these, else each."""
-    if places == everywhere:
+def _where(pairs: set[Pair], everywhere: set[Pair]) -> tuple[str, ...]:
+    """Name pairs: nothing for all of them, the tasks or the strategies where it is all of these, else each."""
+    if pairs == everywhere:
         return ()
-    tasks, strategies = ({place[at] for place in places} for at in (0, 1))
-    if places == {place for place in everywhere if place[0] in tasks}:
+    tasks, strategies = ({pair[at] for pair in pairs} for at in (0, 1))
+    if pairs == {pair for pair in everywhere if pair[0] in tasks}:
         return tuple(sorted(tasks))
-    if places == {place for place in everywhere if place[1] in strategies}:
+    if pairs == {pair for pair in everywhere if pair[1] in strategies}:
         return tuple(sorted(strategies))
-    return tuple(f"{strategy} on {task}" for task, strategy in sorted(places))
+    return tuple(f"{strategy} on {task}" for task, strategy in sorted(pairs))
 
 
-def _counts(matched: Matched) -> Iterator[tuple[Place, tuple[int, int]]]:
-    for place, ours, theirs in matched:
+def _counts(matched: Matched) -> Iterator[tuple[Pair, tuple[int, int]]]:
+    for pair, ours, theirs in matched:
         had, wanted = len({run.seed for run in ours}), len({run.seed for run in theirs})
         if had != wanted:
-            yield place, (had, wanted)
+            yield pair, (had, wanted)
 
 
 def _seeds(runs: Sequence[Run]) -> str:

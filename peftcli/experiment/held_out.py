@@ -13,18 +13,18 @@ FILE = "effectiveness/validation_rows.json"  # among the recipes, with its sourc
 def rows(task: str, size: int | None = None) -> tuple[int, ...]:
     """Return the rows of a task's official training set that were held out, ascending, from 0 in the data set's order.
 
-    Raises UserError for a task of which none are known, and where a training set of this `size` is not the official one.
+    Raises UserError for a task without any, and where a training set of this `size` is not the official one.
     """
-    known = _rows()
-    if task not in known:
-        raise UserError(f"validation_split authors: {unknown('task', task, known)}")
+    by_task = _rows()
+    if task not in by_task:
+        raise UserError(f"validation_split authors: {unknown('task', task, by_task)}")
     official = TASKS[task].sizes["train"]
     if size not in (None, official):  # where an example is left out, the rows behind it are others
         raise UserError(
             f"validation_split authors: the rows are of {official} training examples, and here are {size} "
             "(overlong: truncate leaves none out)"
         )
-    return known[task]
+    return by_task[task]
 
 
 @cache

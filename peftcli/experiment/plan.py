@@ -14,15 +14,13 @@ from peftcli.experiment import held_out, protocols
 from peftcli.experiment.protocols import Setting
 from peftcli.experiment.recipe import PROTOCOL, Entry, Recipe
 from peftcli.experiment.run import Run
-from peftcli.experiment.settings import NAMES, Training
+from peftcli.experiment.settings import FLOATS, NAMES, Training
 from peftcli.models import catalogue
 from peftcli.strategies import registry
 from peftcli.tasks import imported_only, own_data
 from peftcli.tasks import registry as tasks
 
 Origins = dict[str, str]  # setting -> where its value came from
-# The settings that hold one fraction or amount.
-FLOATS = frozenset(n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas")
 
 
 @dataclass(frozen=True)

@@ -116,3 +116,5 @@ class Training(BaseModel):
 
 # The legal keys of `training:`, as errors list them.
 NAMES = tuple(Training.model_fields)
+# The settings that hold one fraction or amount.
+FLOATS = frozenset(n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas")
