@@ -158,6 +158,7 @@ def at_chosen_rates(numbers: Sequence[Number]) -> list[Number]:
     Rows that differ in anything but the rate all stay, and so do rows whose rates cannot be compared: printed ones, and
     those of which one is open. The lower rate wins a tie.
     """
+    # Chosen by the numbers that are judged, a rate would flatter its strategy: the best of three is compared with one.
     alike: dict[tuple[int, str, str, Key], list[Number]] = {}
     for number in numbers:
         options = repr(sorted(number.options.items()))  # an option may be a list, which is no key
@@ -165,6 +166,7 @@ def at_chosen_rates(numbers: Sequence[Number]) -> list[Number]:
     chosen = set()
     for rates in alike.values():
         validated = [(n.held_out, -n.setting.get("learning_rate", 0.0), n) for n in rates if n.held_out is not None]
+        # A rate whose runs are missing might have been the one chosen.
         whole = len(validated) == len(rates) and not any(n.trouble for n in rates)
         chosen |= {id(max(validated, key=lambda each: each[:2])[2])} if whole else set(map(id, rates))
     return [number for number in numbers if id(number) in chosen]

@@ -34,21 +34,20 @@ class AboveMajority(Check):
 @judges(NearMajority, AboveMajority)
 def beside_majority(check: NearMajority | AboveMajority, evidence: Evidence) -> Finding:
     """Judge whether strategies are near the majority class, or above it, in their own standard deviations."""
-    near = check.kind == "near majority"
     steps = []
     for key in evidence.columns(check.on):
         for one in takers(check.strategies, check.take, evidence, key, "mean"):
             reason = lacking(one)
-            if one is None or one.baseline is None or reason is not None:
+            # A column has no majority class where it is of a regression, or its classes' sizes are not published.
+            if one is None or one.baseline is None or one.mean is None or one.std is None or reason is not None:
                 steps.append(undecided(evidence.name(key), reason))
                 continue
-            assert one.mean is not None
-            assert one.std is not None
             above, spread = one.mean - one.baseline, check.deviations * one.std
-            holds = abs(above) <= spread + SLACK if near else above > spread + SLACK
+            # Near is within on both sides: a strategy that does worse than a constant answer is not near it either.
+            holds = abs(above) <= spread + SLACK if check.kind == "near majority" else above > spread + SLACK
             steps.append(Step(f"{evidence.name(key)}: {one.label} {mean_and_std(one)}, {_majority(one)}", holds))
-    words = "within" if near else "above the majority class by more than"
-    rule = f"{words} {check.deviations:g} standard deviations" + (" of the majority class" if near else "")
+    words = {"near majority": "within {} of", "above majority": "more than {} above"}[check.kind]
+    rule = f"{words.format(f'{check.deviations:g} standard deviations')} the majority class"
     return conclude(steps, rule, AS_PRINTED)
 
 
@@ -83,7 +82,7 @@ def never_learns(check: NeverLearns, evidence: Evidence) -> Finding:
 
 
 def _no_run_learned(one: Number, points: float) -> Step:
-    # Of what a paper printed, the mean is all there is.
+    # Each run by itself, since the mean over seeds hides one that learned; of what a paper printed it is all there is.
     scores = describe.finite([one.mean] if one.values is None else one.values.values())
     # A diverged run left no score, but it ended and did not learn: there is nothing to wait for.
     if one.baseline is None or (not scores and not one.diverged):

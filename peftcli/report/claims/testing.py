@@ -110,6 +110,7 @@ def _by_pairs(one: Number, other: Number) -> str:
     """Return the p-value of the test by pairs too, for readers; "" where the seeds are not the same or too few."""
     if not one.values or not other.values or one.values.keys() != other.values.keys():
         return ""
+    # Welch's test takes the seeds for independent, and is the one that printed cells allow; pairs can be told apart better.
     test = significance.compare(one.values, other.values)
     return "" if test.p_value is None else f", by pairs {test.p_value:.2g}"
 

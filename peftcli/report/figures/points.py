@@ -1,5 +1,6 @@
 """One value with its deviation in a figure: a table cell, the paper's number beside it, and what is wrong with it."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from peftcli.report.figures import style
 from peftcli.report.figures.study import Group, Study
 from peftcli.report.table import build, cells, selection
 from peftcli.report.table.layout import CellRuns, TaskColumn
-from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Cell
 
 
@@ -32,7 +32,7 @@ class Point:
     is_maximum: bool
     left_out: int = 0
     unlearned: int = 0
-    learned_above: float | None = None
+    learned_above: float = -math.inf
     printed_std: float | None = None
 
     @property
@@ -55,7 +55,7 @@ def points(
     limits = {
         column: _limit(column, above) for name, above in not_learned.items() for column in study.chosen_columns([name])
     }
-    return [_point(study, group, leave_out_collapsed, limits.get(group.column)) for group in groups]
+    return [_point(study, group, leave_out_collapsed, limits.get(group.column, -math.inf)) for group in groups]
 
 
 def _limit(column: TaskColumn, above: float) -> float:
@@ -86,12 +86,15 @@ def notes(drawn: Sequence[Point]) -> list[str]:
     return [note for head, items in said.items() if (note := style.listed(head, items))]
 
 
-def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above: float | None) -> Point:
+def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above: float) -> Point:
     # Percent, mean and deviation at the group's own learning rate, whatever the recipe's table shows.
     view = study.view.model_copy(
         update={"select": "best learning rate by mean", "cell": "mean±std", "scale": "percent"}
     )
-    unlearned = [o for o in group.outcomes if _is_unlearned(group, o, learned_above)]
+    split = selection.reported_split(group.column.split, group.outcomes[0].run.protocol)
+    scores = [(outcome, outcome.value(split, group.column.metric)) for outcome in group.outcomes]
+    # A run without a score is told as missing or diverged, not as one that did not learn.
+    unlearned = [outcome for outcome, score in scores if score is not None and 100 * score <= learned_above]
     learned = tuple(o for o in group.outcomes if o not in unlearned)
     cell = cells.make(CellRuns(learned or group.outcomes, group.column, {}), view, ())
     # Where the paper printed several learning rates and the best is shown, its own best.
@@ -99,12 +102,17 @@ def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above:
     # What the table prints as fractions is drawn in percent too.
     scale = 100 if study.view.scale == "fraction" else 1
     drop = leave_out_collapsed and bool(cell.collapsed)
+    mean, std, n = cell.mean, cell.std, cell.n
+    if not learned:
+        mean, std, n = None, None, 0
+    elif drop:
+        mean, std, n = cell.mean_without_collapsed, cell.std_without_collapsed, cell.n - len(cell.collapsed)
     return Point(
         group=group,
         cell=cell,
-        mean=None if not learned else cell.mean_without_collapsed if drop else cell.mean,
-        std=None if not learned else cell.std_without_collapsed if drop else cell.std,
-        n=0 if not learned else cell.n - len(cell.collapsed) if drop else cell.n,
+        mean=mean,
+        std=std,
+        n=n,
         planned=len(group.outcomes),
         printed=None if printed is None or printed.shown is None else scale * printed.shown,
         copied=bool(printed and printed.copied_from),
@@ -114,12 +122,6 @@ def _point(study: Study, group: Group, leave_out_collapsed: bool, learned_above:
         learned_above=learned_above,
         printed_std=None if printed is None or printed.std is None else scale * printed.std,
     )
-
-
-def _is_unlearned(group: Group, outcome: Outcome, learned_above: float | None) -> bool:
-    split = selection.reported_split(group.column.split, outcome.run.protocol)
-    value = outcome.value(split, group.column.metric)
-    return learned_above is not None and value is not None and 100 * value <= learned_above
 
 
 def _fewer(point: Point) -> str:
