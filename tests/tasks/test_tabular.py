@@ -143,3 +143,19 @@ def test_parquet_whose_text_is_none(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": broken}), tmp_path / "x.parquet")
     with pytest.raises(UserError, match=r"cannot read .*x.parquet: .*utf-8"):
         read(tmp_path / "x.parquet", "a")
+
+
+def test_every_column_of_a_file_whatever_its_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,\n2,b\n")
+    assert tabular.every_column(tmp_path / "a.csv").values == {"x": ["1", "2"], "y": ["", "b"]}
+    (tmp_path / "a.jsonl").write_text('{"x": 1}\n{"y": "b", "x": 2}\n')
+    assert tabular.every_column(tmp_path / "a.jsonl").values == {"x": [1, 2], "y": [None, "b"]}
+    for name, content, said in (
+        ("b.csv", "x,x\n1,2\n", "2 columns 'x'"),
+        ("b.jsonl", '{"x": 1}\n3\n', "row 1 .* is not a JSON object"),
+        ("c.jsonl", "{}\n", "holds no rows"),
+        ("d.csv", "x,y\n", "holds no rows"),
+    ):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(UserError, match=said):
+            tabular.every_column(tmp_path / name)
