@@ -9,7 +9,8 @@ from peftcli.experiment import plan, recipe
 from peftcli.tasks import registry as tasks
 from tests import tiny
 
-RECIPES = sorted(recipe.root().rglob("*.yaml"))
+# Runs of other programs are imported, never trained.
+RECIPES = sorted(file for file in recipe.root().rglob("*.yaml") if file.parent.name != "others")
 
 
 def test_there_are_recipes():
