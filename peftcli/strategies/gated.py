@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from peftcli.models.anatomy import Anatomy
-from peftcli.strategies.option_types import Count, Number, Positive, Share
+from peftcli.strategies.option_types import Count, GateStart, Positive, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import part, shares
 from peftcli.strategies.tuning import Moment, Tuning
@@ -32,7 +32,7 @@ def diffpruning(
     burn_in: Count = 499,
     again: Count | None = None,
     keep: Literal["open", "decided"] = "open",
-    gate_start: Number | Literal["drawn"] = 5.0,
+    gate_start: GateStart = 5.0,
     include_head: bool = False,
     decays: Literal["difference", "weights"] = "difference",
 ) -> Tuning:

@@ -1,5 +1,6 @@
 """The types of strategies' options: what a recipe or `--strategy name:option=value` may say, and how it is read."""
 
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -34,6 +35,14 @@ def _names(value: Any) -> Any:
     return value.split("+") if isinstance(value, str) else value
 
 
+def _start(value: Any) -> Any:
+    """Let numbers and `drawn` through: of two types at once pydantic names the first one alone."""
+    number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    if not number and value != "drawn":
+        raise ValueError("is neither a number nor 'drawn'")
+    return value
+
+
 Layer = Annotated[int, Field(ge=1)]
 Role = Literal[
     "query",
@@ -62,3 +71,6 @@ Rate = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+GateStart = Annotated[
+    Number | Literal["drawn"], BeforeValidator(_start, json_schema_input_type=Number | Literal["drawn"])
+]

@@ -17,6 +17,8 @@ def test_layers_are_read_as_people_write_them(text: object, layers: list[int]) -
 
 def test_whole_numbers_are_floats_where_an_option_is_one() -> None:
     assert repr(registry.get("lora").options({"alpha": 128})["alpha"]) == "128.0"
+    assert repr(registry.get("diffpruning").options({"gate_start": 5})["gate_start"]) == "5.0"
+    assert registry.get("diffpruning").options({"gate_start": "drawn"})["gate_start"] == "drawn"
     assert registry.get("spafit").options({"groups": "4-9"})["groups"] == [4, 9]
 
 
@@ -34,6 +36,8 @@ def test_whole_numbers_are_floats_where_an_option_is_one() -> None:
         ("random", {"draw": "some"}, "unknown value 'some'"),
         ("lora", {"alpha": True}, "alpha: 'True'"),
         ("diffpruning", {"gate_start": float("inf")}, "gate_start: 'inf'"),
+        ("diffpruning", {"gate_start": "drwn"}, "gate_start: 'drwn' is neither a number nor 'drawn'"),
+        ("diffpruning", {"gate_start": True}, "gate_start: 'True' is neither a number nor 'drawn'"),
         ("spafit", {"groups": [4]}, "groups: '[4]'"),
     ],
 )
