@@ -92,6 +92,7 @@ def ranks(spec: Ranks, drawn: Sequence[Point], decimals: int) -> list[Ranked]:
     for columns in tables.values():
         for name, of_column in columns.items():
             ranked += _in_column(name, {label: (p.mean, p.std) for label, p in of_column.items()}, decimals)
+        # An average of one column would count it twice.
         if spec.average and len(columns) > 1:
             ranked += _in_column("average", _averages(list(columns.values())), decimals)
     return ranked
@@ -108,6 +109,7 @@ def _averages(columns: Sequence[dict[str, Point]]) -> dict[str, tuple[float | No
 
 
 def _in_column(name: str, cells: dict[str, tuple[float | None, float | None]], decimals: int) -> list[Ranked]:
+    # Without one of the two numbers a strategy would have a rank in one order and none in the other.
     whole = {label: (mean, std) for label, (mean, std) in cells.items() if mean is not None and std is not None}
     by_mean = describe.rank([mean for mean, _ in whole.values()], decimals=decimals)
     by_std = describe.rank([std for _, std in whole.values()], higher_is_better=False, decimals=decimals)

@@ -11,7 +11,7 @@ from peftcli.report.figures import lines, style
 from peftcli.report.figures.lines import Across, Line, Mark, Panel
 from peftcli.report.figures.points import Point, describe, notes, points
 from peftcli.report.figures.spec import PUBLISHED, FigureSpec, draws
-from peftcli.report.figures.study import Group, Study
+from peftcli.report.figures.study import Study
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,15 +36,16 @@ def collect(spec: Sparsity, study: Study) -> list[Point]:
     Raises UserError where no strategy has the option.
     """
     groups = study.groups(spec.tasks, spec.strategies, "best")
-    trained = [_on_training_set(group) for group in groups if group.outcomes[0].run.protocol.evaluate_train]
+    # The same runs, read on the split that they trained on.
+    trained = [
+        replace(group, column=replace(group.column, split="train"), label=f"{group.label} (training set)")
+        for group in groups
+        if group.outcomes[0].run.protocol.evaluate_train
+    ]
     kept = [point for point in points(study, [*groups, *trained]) if share(spec, point) is not None]
     if not kept:
         raise UserError(f"figure {spec.name}: no strategy of the recipe has the option {spec.option!r} as a number")
     return sorted(kept, key=lambda point: (_is_of_training(point), float(share(spec, point) or 0)))
-
-
-def _on_training_set(group: Group) -> Group:
-    return replace(group, column=replace(group.column, split="train"), label=f"{group.label} (training set)")
 
 
 def _is_of_training(point: Point) -> bool:
@@ -89,6 +90,7 @@ def panels(spec: Sparsity, drawn: Sequence[Point]) -> tuple[list[Panel], Across]
 
 def _of_tasks(spec: Sparsity, drawn: Sequence[Point], measure: Measure) -> tuple[Line, ...]:
     """Make a line of each task (and strategy, where several have the option), the paper's behind ours."""
+    # A line is named after its task alone where one strategy has the option, as in the paper.
     several = len({point.group.outcomes[0].run.strategy for point in drawn}) > 1
     groups: dict[str, list[Point]] = {}
     for point in sorted(drawn, key=lambda point: point.group.column.task_entry):
