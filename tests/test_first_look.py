@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from peftcli.engine import device
 from peftcli.engine.cohort import Cohort
 from peftcli.errors import UserError
-from tests.benchmarks import first_look, limits, sameness, step_cost
+from tests.benchmarks import first_look, limits, sameness, step_cost, trainer
 
 CPU = torch.device("cpu")
 
@@ -86,6 +87,30 @@ def test_a_step_stands_beside_the_stock_model_s() -> None:
     seen = step_cost.beside_stock("cola", "layernorm", 1, CPU, "minilm", small=True)
     assert seen["times_as_many_runs"] == round(seen["stock"]["ms"] / seen["ours"]["ms"], 2)
     assert seen["stock"]["launches"] > 100 < seen["ours"]["launches"]
+
+
+def test_the_stock_model_runs_under_torch_s_own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", True)  # put back what `prepare` leaves
+
+    def settings() -> tuple[object, ...]:
+        backends = torch.backends
+        return (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.get_float32_matmul_precision(),
+            backends.cudnn.allow_tf32,
+            backends.cudnn.deterministic,
+            backends.cuda.matmul.allow_bf16_reduced_precision_reduction,
+        )
+
+    torch_s = settings()
+    assert torch_s == (False, "highest", True, False, True)
+    with trainer.as_torch_comes():
+        device.prepare(torch.device("cuda"), "bfloat16")  # settings alone, which need no GPU
+        ours = settings()
+        with trainer.as_torch_comes():
+            assert settings() == torch_s
+        assert settings() == ours == (True, "highest", False, True, False)
+    assert settings() == torch_s
 
 
 def test_a_group_of_one_adds_up() -> None:

@@ -62,7 +62,8 @@ def _against_trainer(
     steps_seconds(step, 3, device)
 
     def theirs() -> float:
-        return sorted(trainer.seconds(network, task, padded, steps, device))[steps // 2]
+        with trainer.as_torch_comes():
+            return sorted(trainer.seconds(network, task, padded, steps, device))[steps // 2]
 
     return alternate(name, lambda: steps_seconds(step, steps, device), theirs, rounds, runs, at_least)
 

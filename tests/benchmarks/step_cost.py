@@ -30,7 +30,8 @@ def beside_stock(task: str, strategy: str, runs: int, on: torch.device, model: s
 
 @cache
 def _stock(task: str, strategy: str, on: torch.device, model: str, steps: int) -> dict[str, Any]:
-    seen = cost(trainer.stock_step(model, task, strategy, on), on, steps)
+    with trainer.as_torch_comes():
+        seen = cost(trainer.stock_step(model, task, strategy, on), on, steps)
     free_memory()
     return seen
 

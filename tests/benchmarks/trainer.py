@@ -1,8 +1,10 @@
 """What people use now: the transformers Trainer as run_glue.py sets it up, timed step by step from inside."""
 
+import contextlib
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from itertools import cycle, pairwise
 from typing import Any
 
@@ -12,6 +14,29 @@ from torch import nn
 from peftcli.models import catalogue
 from peftcli.strategies import registry
 from tests.benchmarks.workload import BATCH, Step, backbone, examples
+
+
+@contextlib.contextmanager
+def as_torch_comes() -> Iterator[None]:
+    """Torch's own settings while this lasts, in the place of those that make equal runs of ours equal to the bit.
+
+    Those are for the whole process and cost the other side time that nobody else pays. (CUBLAS_WORKSPACE_CONFIG stays: it is
+    read once.)
+    """
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    precision, fixed = torch.get_float32_matmul_precision(), torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    # The precision of products decides some of these, so it comes first.
+    before = cudnn.allow_tf32, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction
+    torch.set_float32_matmul_precision("highest")
+    cudnn.allow_tf32, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction = True, False, True
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        cudnn.allow_tf32, cudnn.deterministic, matmul.allow_bf16_reduced_precision_reduction = before
+        torch.use_deterministic_algorithms(fixed, warn_only=warns)
 
 
 class _Rows(torch.utils.data.Dataset[dict[str, Any]]):
