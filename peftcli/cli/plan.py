@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +15,9 @@ from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, GpuMemory, 
 from peftcli.errors import UserError
 
 if TYPE_CHECKING:
+    from peftcli.experiment.plan import Planned
     from peftcli.experiment.recipe import Recipe
+    from peftcli.launchers.slurm_queue import Outlook
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)
@@ -48,32 +52,45 @@ def plan(
         times = timing.describe(loaded, output, data_dir, cohort, walltime, device)
         print(json.dumps(times, indent=1) if as_json else timing.text(times))
     else:
-        description = describe(loaded, output, cohort)
+        planned, outlook = _states(loaded, output)
+        description = describe(loaded, output, cohort, planned, outlook)
         if gpu_memory is not None:
             from peftcli.cli import memory
 
             description["gpu_memory"] = memory.describe(loaded, output, data_dir, gpu_memory)
-        print(json.dumps(description, indent=1) if as_json else _text(description))
+        if as_json:
+            print(json.dumps(description | {"plan": _runs(planned, outlook.states)}, indent=1))
+        else:
+            print(_text(description))
 
 
-def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]:
-    """Return a recipe's plan as plain values. Raises UserError."""
+def _states(recipe: Recipe, output: Path) -> tuple[list[Planned], Outlook]:
+    """Return a recipe's runs, and by id what became of them: a record, or a job of a cluster's queue."""
     from peftcli import records
-    from peftcli.experiment import cohort_size
     from peftcli.experiment import plan as planning
     from peftcli.launchers import slurm_queue
-    from peftcli.report import parameters
 
     planned = planning.expand(recipe)
-    runs = [p.run for p in planned]
-    states = records.states(runs, output)
-    # What has no record may be in a cluster's hands: its queue says which jobs wait and which are at work.
+    states = records.states([p.run for p in planned], output)
     outlook = slurm_queue.outlook(output, [run for run, state in states.items() if state == "missing"])
-    states |= outlook.states
+    return planned, replace(outlook, states={**states, **outlook.states})
+
+
+def describe(
+    recipe: Recipe, output: Path, cohort: int | None, planned: Sequence[Planned], outlook: Outlook
+) -> dict[str, Any]:
+    """Return a recipe's plan as plain values, without its single runs. Raises UserError."""
+    from peftcli.experiment import cohort_size
+    from peftcli.experiment import plan as planning
+    from peftcli.report import parameters
+
+    runs, states = [p.run for p in planned], outlook.states
     # Whether the sweep will have a GPU is not asked, since that takes torch; without a pin it is counted as if not.
     decided = cohort_size.choose(output, runs, cohort, on_gpu=False)
     groups = planning.alike(runs)
     sizes = [len(part) for group in groups for part in planning.cut(group, decided.together(group[0]))]
+    # A strategy may stand in a recipe several times with other options, so that its name alone does not tell.
+    left = Counter((run.strategy, str(run.options)) for run in runs if states[run.id] in LEFT)
     return {
         "title": recipe.title,
         "model": recipe.model,
@@ -81,21 +98,24 @@ def describe(recipe: Recipe, output: Path, cohort: int | None) -> dict[str, Any]
         "states": {state: Counter(states.values())[state] for state in STATES},
         "cohorts": len(sizes),
         "cohort_size": max(sizes, default=decided.cohort) if decided.sizes else decided.cohort,
-        "strategies": parameters.rows(recipe),
+        "strategies": [row | {"left": left[row["strategy"], str(row["options"])]} for row in parameters.rows(recipe)],
         "notes": recipe.notes,
         "jobs": outlook.notes,
-        "plan": [
-            {
-                "id": p.run.id,
-                "state": states[p.run.id],
-                "describe": p.run.describe(),
-                "run": p.run.model_dump(),
-                "origins": p.origins,
-                "option_origins": p.options,
-            }
-            for p in planned
-        ],
     }
+
+
+def _runs(planned: Sequence[Planned], states: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": p.run.id,
+            "state": states[p.run.id],
+            "describe": p.run.describe(),
+            "run": p.run.model_dump(),
+            "origins": p.origins,
+            "option_origins": p.options,
+        }
+        for p in planned
+    ]
 
 
 def _text(description: dict[str, Any]) -> str:
@@ -108,12 +128,9 @@ def _text(description: dict[str, Any]) -> str:
         "",
         f"{'strategy':<44}{'trainable':>14}{'percent':>12}{'runs left':>12}",
     ]
-    # A strategy may stand in a recipe several times with other options, so that its name alone does not tell.
-    left = Counter(str((p["run"]["strategy"], p["run"]["options"])) for p in description["plan"] if p["state"] in LEFT)
     for row in description["strategies"]:
-        count = left[str((row["strategy"], row["options"]))]
         percent = f"{row['trainable_percent']:.4f} %"
-        lines.append(f"{row['label'][:43]:<44}{row['trainable']:>14,}{percent:>12}{count:>12}")
+        lines.append(f"{row['label'][:43]:<44}{row['trainable']:>14,}{percent:>12}{row['left']:>12}")
     if "gpu_memory" in description:
         from peftcli.cli import memory
 

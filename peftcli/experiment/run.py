@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -89,14 +89,22 @@ class Run(BaseModel):
         return f"{self.task} {strategy} lr={self.learning_rate:g} seed={self.seed}"
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def canonical(document: Any) -> bytes:
     """Write plain values as JSON in one way only: sorted keys, no spaces, shortest floats, no NaN."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(document).encode()
 
 
 def _without(fields: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:
     """Leave out the fields that have their frozen value."""
     return {key: value for key, value in fields.items() if key not in frozen or value != frozen[key]}
+
+
+@lru_cache(maxsize=1024)  # the runs of a cohort have one protocol
+def _changed(protocol: Training) -> dict[str, Any]:
+    return _without(protocol.model_dump(), _schema()["training"])
 
 
 @cache

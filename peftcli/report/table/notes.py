@@ -152,6 +152,8 @@ def _computed(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
 def _imported(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Which cells mix imported runs with trained ones, or runs of one seed, and where runs are fewer than planned."""
     cells = [cell for cell in table.cells() if cell.sources]
+    if not cells:  # as most often: thousands of runs are then not asked for their cells
+        return
     both = dict.fromkeys(f"{cell.strategy} on {cell.column}" for cell in cells if "source" in cell.mixed)
     if both:
         yield f"Runs of several sources within {_list(tuple(both))}."
