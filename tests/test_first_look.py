@@ -1,13 +1,15 @@
 """The first look at a GPU, tried on a processor: every part tells something, and what it tells is right."""
 
 import json
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from peftcli.engine import device
-from peftcli.engine.cohort import Cohort
+from peftcli.engine.cohort import Cohort, Loss
 from peftcli.errors import UserError
 from tests.benchmarks import first_look, limits, sameness, step_cost, trainer
 
@@ -47,19 +49,28 @@ def test_a_part_that_fails_is_an_entry_with_its_error() -> None:
     def fails() -> first_look.Facts:
         raise UserError("no such GPU")
 
-    entry = first_look.entry(("breaks", 1e9, fails), 0.0)
+    entry = first_look.entry(("breaks", 1e9, fails), time.monotonic())
     assert entry["error"] == "UserError: no such GPU"
     assert any("test_first_look.py" in line for line in entry["where"])
+
+
+def test_a_part_that_takes_too_long_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_look, "LATEST", 0.2)
+    began = time.monotonic()
+    entry = first_look.entry(("compiles", 1e9, lambda: time.sleep(60)), began)  # type: ignore[arg-type, return-value]
+    assert entry["error"] == "TimeoutError: cut off 0.2 seconds after the start"
+    assert time.monotonic() - began < 30
+    time.sleep(0.3)  # and nothing is cut off later
 
 
 def test_a_cohort_that_trains_otherwise_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a loss that differs from one call to the next, neither the processor's numbers nor the same bits come back."""
     loss, calls = Cohort.loss, [0]
 
-    def drifting(cohort: Cohort, *inputs: object) -> torch.Tensor:
+    def drifting(cohort: Cohort, *inputs: object) -> Loss:
         calls[0] += 1
-        result: torch.Tensor = loss(cohort, *inputs)  # type: ignore[arg-type]
-        return result * (1 + calls[0] / 100)
+        result = loss(cohort, *inputs)  # type: ignore[arg-type]
+        return replace(result, task=result.task * (1 + calls[0] / 100))
 
     monkeypatch.setattr(Cohort, "loss", drifting)
     seen = sameness.of_strategy("layernorm", 1, CPU)["float32"]

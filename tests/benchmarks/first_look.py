@@ -8,6 +8,7 @@ of it on any machine, with a few runs of a small model, to try the program itsel
 import argparse
 import json
 import platform
+import signal
 import sys
 import time
 import traceback
@@ -31,6 +32,7 @@ Facts = dict[str, Any]
 Part = tuple[
     str, float, Callable[[], Facts]
 ]  # its name, the second after which it is not begun any more, what it looks at
+LATEST = 480.0  # seconds after which a part at work is cut off: compiling takes as long as it likes
 RUNS, MODEL = (1, 3), "bert-base-uncased"
 CASES = (
     ("rte", "layernorm", 1), ("rte", "layernorm", 21), ("cola", "layernorm", 1), ("cola", "layernorm", 21), ("rte", "lora", 21),
@@ -86,15 +88,21 @@ def entry(part: Part, began: float) -> Facts:
     at = time.monotonic()
     if at - began > latest:
         return {"part": name, "skipped": f"begun by second {latest:g} or not at all"}
+    signal.signal(signal.SIGALRM, _cut_off)
+    signal.setitimer(signal.ITIMER_REAL, max(0.01, began + LATEST - at))
     try:
         seen = look()
-    except (
-        Exception
-    ) as error:  # whatever breaks on a machine that nobody has tried: the other parts still tell something
+    except Exception as error:  # whatever breaks on a machine that nobody has tried: the other parts tell something
         lines = traceback.format_exc().strip().splitlines()
         seen = {"error": f"{type(error).__name__}: {str(error)[:500]}", "where": lines[-7:-1]}
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     free_memory()
     return {"part": name, "seconds": round(time.monotonic() - at, 2), **seen}
+
+
+def _cut_off(*_: object) -> None:
+    raise TimeoutError(f"cut off {LATEST:g} seconds after the start")
 
 
 def facts(on: torch.device) -> Facts:
