@@ -12,7 +12,7 @@ from peftcli.models import catalogue
 from peftcli.report.claims.evidence import AVERAGE, Evidence
 from peftcli.report.claims.gathering import gather
 from peftcli.report.claims.spec import KINDS, Claim
-from peftcli.report.claims.verdicts import Judged, overall
+from peftcli.report.claims.verdicts import Finding, Judged, overall
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Table
 
@@ -29,25 +29,22 @@ def judge(
     `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped. `output`: the
     folder of their records.
     """
-    beside = recipe.path.parent
-    try:
-        ours, by_test, printed = (
-            tuple(
-                KINDS[check.kind].judge(check, replace(evidence, output=output, beside=beside))
-                for check in claim.checks
-            )
-            for evidence in (
-                gather(tables, printed=False),
-                gather(tables, printed=False, by_test=True),
-                gather(tables, printed=True),
-            )
+    shown, chosen_by_test, in_print = (
+        replace(evidence, output=output, beside=recipe.path.parent)
+        for evidence in (
+            gather(tables, printed=False),
+            gather(tables, printed=False, by_test=True),
+            gather(tables, printed=True),
         )
+    )
+    try:
+        ours, by_test, printed = (_findings(claim, evidence) for evidence in (shown, chosen_by_test, in_print))
     except UserError as error:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
     if tables[0].view.published is None and tables[0].view.model is None:
         printed = ()  # no paper's recipe: there is nothing printed to judge
     # The numbers are shown all the same where a verdict would be unfair.
-    verdict, note = overall(ours), _copied(claim, gather(tables, printed=True))
+    verdict, note = overall(ours), _copied(claim, in_print)
     fewer, seeds = _seeds(claim, tables, otherwise)
     if fewer and verdict != "cannot be judged":
         verdict = "not enough runs"
@@ -59,6 +56,10 @@ def judge(
         chosen = "learning rates are those that held-out examples choose"
         judged = replace(judged, by_test=overall(by_test), by_test_findings=by_test)
     return replace(judged, note="; ".join(filter(None, (reason, seeds, chosen, note))))
+
+
+def _findings(claim: Claim, evidence: Evidence) -> tuple[Finding, ...]:
+    return tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks)
 
 
 def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]) -> str:
