@@ -34,7 +34,6 @@ def pair(strategy: str, runs: int, kind: str = "pair", family: str = "bert") -> 
     return fast, plain
 
 
-@pytest.mark.whole
 def test_ten_batches_compile_once_and_give_the_plain_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = CompileCounterWithBackend("aot_eager")
     monkeypatch.setattr(compiling, "BACKEND", counter)
