@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 RECIPE_ARGS ?=
 # Tests use one thread each, so that numbers do not depend on how many cores a machine has. Stealing work keeps a module's tests
-# together, so that what they share is made once.
-ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# together, so that what they share is made once. Tests start hundreds of processes: what those import is compiled once, and kept.
+ONE_THREAD := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 # What reaches every third-party library: run on the lowest versions that pyproject.toml allows, and on the newest.
 REACHING := tests/cli/test_app.py tests/data tests/deltas/test_export.py tests/deltas/test_predicting.py tests/engine/test_backbone.py \
@@ -28,11 +28,10 @@ test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 
 # Some of the tests on other versions than the locked ones, each in an environment of its own. torch is the locked one in both.
-# uv compiles nothing when it installs: what a test's processes import is compiled once, and kept.
 test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
 test-lowest test-newest: test-%: .venv-%/ready
-	PYTHONDONTWRITEBYTECODE= $(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
+	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
 		-m "not bench and not chaos and not slurm and not whole" $(REACHING)
 
 # pip knows where a processor's wheel of torch is, uv links what it has unpacked once into the second environment.
