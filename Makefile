@@ -32,7 +32,7 @@ test-lowest: RESOLUTION := lowest-direct
 test-newest: RESOLUTION := highest
 test-lowest test-newest: test-%: .venv-%/ready
 	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
-		-m "not bench and not chaos and not slurm and not whole" $(REACHING)
+		-m "not bench and not chaos and not slurm and not whole" -k "not start_up" $(REACHING)
 
 # pip knows where a processor's wheel of torch is, uv links what it has unpacked once into the second environment.
 .venv-%/ready: requirements.lock pyproject.toml
