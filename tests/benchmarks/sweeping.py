@@ -29,8 +29,8 @@ FRESH = """
 import sys, tempfile
 from transformers import (AutoModelForSequenceClassification, AutoTokenizer, Trainer, TrainingArguments)
 from datasets import load_dataset
-from peftcli import models
-folder = str(models.minilm_folder())
+from peftcli.models import catalogue
+folder = str(catalogue.minilm_folder())
 tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2)
 for name, parameter in model.named_parameters():
