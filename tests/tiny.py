@@ -1,6 +1,6 @@
 """Tiny random models and tasks that the tests build themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -132,6 +132,15 @@ def trained(cohort: Cohort) -> State:
     for _ in training.train(cohort, state):
         pass
     return state
+
+
+def assert_as_alone(together: Cohort, alone: Callable[[Run], Cohort], tolerance: float = 1e-9) -> None:
+    """Train a cohort, and each of its runs in a cohort of its own: every effective weight must end the same."""
+    ends = together.assembly.effective(trained(together).flat.detach())
+    for row, one in enumerate(together.runs):
+        cohort = alone(one)
+        for name, value in cohort.assembly.effective(trained(cohort).flat.detach()).items():
+            torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=tolerance, msg=name)
 
 
 def inputs(network, kind="pair"):

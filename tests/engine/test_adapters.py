@@ -176,15 +176,11 @@ def test_a_cohort_of_any_family_equals_its_runs_alone(family: str, placement: st
     model = backbones.backbone(backbones.classifier(family))
     runs = [run(placement, wiring, rate, seed, steps=4, dropout=0.1) for rate, seed in ((1e-3, 0), (3e-3, 1))]
     together = tiny.cohort(model, runs)
-    ends = together.assembly.effective(tiny.trained(together).flat.detach())
     layers = together.network.anatomy.layers
     assert sum(isinstance(m, Adapter) for m in together.network.modules()) == layers * (
         2 if placement == "houlsby" else 1
     )
-    for row, one in enumerate(runs):
-        alone = tiny.cohort(model, [one])
-        for name, value in alone.assembly.effective(tiny.trained(alone).flat.detach()).items():
-            torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=backbones.TOLERANCE[family], msg=name)
+    tiny.assert_as_alone(together, lambda one: tiny.cohort(model, [one]), backbones.TOLERANCE[family])
 
 
 def test_where_no_layernorm_is_behind_pfeiffer_s_reads_the_sum_itself() -> None:

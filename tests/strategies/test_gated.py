@@ -198,9 +198,6 @@ def test_a_cohort_with_drawn_gates_that_start_anew_equals_its_runs_alone() -> No
     runs = [
         released(seed, rate, again=8, burn_in=3, include_head=True) for rate, seed in ((1e-3, 0), (3e-3, 0), (1e-3, 1))
     ]
-    together = tiny.cohort(tiny.backbone("bert"), runs)
-    ends = together.assembly.effective(tiny.trained(together).flat.detach())
-    for row, run in enumerate(runs):
-        alone = tiny.cohort(tiny.backbone("bert"), [run])
-        for name, value in alone.assembly.effective(tiny.trained(alone).flat.detach()).items():
-            torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=1e-9, msg=name)
+    tiny.assert_as_alone(
+        tiny.cohort(tiny.backbone("bert"), runs), lambda run: tiny.cohort(tiny.backbone("bert"), [run])
+    )

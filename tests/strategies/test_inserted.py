@@ -89,12 +89,9 @@ def test_released_matrices_train_in_a_cohort_as_alone() -> None:
         tiny.run("lora", rate, seed, RELEASED, steps=8, dropout=0.1, epsilon=1e-6)
         for rate, seed in ((1e-3, 0), (3e-3, 1))
     ]
-    together = tiny.cohort(tiny.backbone("roberta"), runs)
-    ends = together.assembly.effective(tiny.trained(together).flat.detach())
-    for row, run in enumerate(runs):
-        alone = tiny.cohort(tiny.backbone("roberta"), [run])
-        for name, value in alone.assembly.effective(tiny.trained(alone).flat.detach()).items():
-            torch.testing.assert_close(ends[name][row], value[0], rtol=0, atol=1e-9, msg=name)
+    tiny.assert_as_alone(
+        tiny.cohort(tiny.backbone("roberta"), runs), lambda run: tiny.cohort(tiny.backbone("roberta"), [run])
+    )
 
 
 @pytest.mark.parametrize("wiring", ["published", "before_dropout"])
