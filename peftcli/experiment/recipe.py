@@ -1,14 +1,14 @@
 """Recipes: a YAML file with model, tasks, strategies, learning rates, seeds, protocol, and the views they fill."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from peftcli import documents
 from peftcli.errors import UserError, first_error, key_value, unknown
+from peftcli.experiment import extending
 from peftcli.experiment.notation import named_entry, seeds_as_list
 from peftcli.experiment.settings import NAMES, LearningRate, Seed
 from peftcli.models import catalogue
@@ -17,7 +17,6 @@ from peftcli.tasks import registry as tasks
 # The recipes lie beside the package in the repository, and inside it once installed.
 SHIPPED = Path(__file__).parents[1] / "recipes"
 REPOSITORY = Path(__file__).parents[2] / "recipes"
-MOST_EXTENDED = 8  # recipes in a row, each starting from the next
 PROTOCOL = "protocol.yaml"  # the name of a paper's protocol, beside its recipes
 Rates = list[LearningRate]
 Seeds = list[Seed]
@@ -127,6 +126,8 @@ class Recipe(BaseModel):
         return self
 
 
+Part = TypeVar("Part", Recipe, Entry)
+
 KEYS = tuple(name for name in Recipe.model_fields if name not in ("path", "overrides"))
 
 
@@ -135,7 +136,7 @@ def load(path: Path, overrides: dict[str, Any] | None = None) -> Recipe:
 
     Raises UserError.
     """
-    document = _extended(path, ())
+    document = extending.read(path)
     overrides = dict(overrides or {})
     # `--set epochs=5` is a training setting and outranks every `training:` of the recipe, a strategy's own too.
     training = {key: overrides.pop(key) for key in list(overrides) if key in NAMES}
@@ -192,37 +193,19 @@ def parse_set(pairs: list[str]) -> dict[str, Any]:
     return {key: documents.parse(value) for key, value in halves}
 
 
-def _extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """Read a recipe with what it extends below it; mappings are merged, everything else is replaced."""
-    document = documents.load(path, "recipe")
-    base = document.pop("extends", None)
-    if base is None:
-        return document
-    target = path.parent / str(base)
-    if target.resolve() in seen or len(seen) > MOST_EXTENDED:
-        raise UserError(f"recipe {path.name}: extends {base!r} goes round in a circle")
-    return _merge(_extended(target, (*seen, path.resolve())), document)
+def first_alone(recipe: Recipe, *names: str) -> Recipe:
+    """Return a recipe with the first value alone of these lists (`seeds`, `learning_rates`), in each of its entries too."""
 
+    def cut(part: Part) -> Part:
+        """The recipe or an entry with its lists cut; one that it does not have it goes on taking from above."""
+        lists = {name: getattr(part, name) for name in names}
+        return part.model_copy(update={name: values and values[:1] for name, values in lists.items()})
 
-def chain(path: Path) -> Iterator[Path]:
-    """Yield a recipe's file, the one that it extends, the one that this one extends, and so on. Raises UserError."""
-    seen: list[Path] = []
-    while path.resolve() not in seen and len(seen) <= MOST_EXTENDED:
-        yield path
-        seen.append(path.resolve())
-        base = documents.load(path, "recipe").get("extends")
-        if base is None:
-            return
-        path = path.parent / str(base)
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Lay one mapping over another, key by key at every depth; a list or a value replaces what lies below it."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(below.get(key), dict)
-        merged[key] = _merge(below[key], value) if both else value
-    return merged
+    entries = {
+        "tasks": [(name, cut(entry)) for name, entry in recipe.tasks],
+        "strategies": [(name, cut(entry)) for name, entry in recipe.strategies],
+    }
+    return cut(recipe).model_copy(update=entries)
 
 
 def _set(document: dict[str, Any], key: str, value: Any) -> None:

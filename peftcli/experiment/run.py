@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -65,13 +65,8 @@ class Run(BaseModel):
         """
         frozen = _schema()
         # `data` is None for a task of the registry, and must not be in its id.
-        whole = self.model_dump(exclude_none=True)
-        protocol = _without(self.protocol.model_dump(), frozen["training"])
-        # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone
-        # back to.
-        if not self.protocol.restore_best:
-            protocol.pop("ties", None)
-        whole["protocol"] = protocol
+        whole = self.model_dump(exclude={"protocol"}, exclude_none=True)
+        whole["protocol"] = _changed(self.protocol)
         whole["options"] = _without(self.options, frozen["options"].get(self.strategy, {}))
         return {"schema": frozen["schema"], **whole}
 
@@ -97,14 +92,18 @@ def canonical(document: Any) -> bytes:
     return _ENCODER.encode(document).encode()
 
 
+def _changed(protocol: Training) -> dict[str, Any]:
+    """The training settings that a run's id is made from."""
+    changed = _without(protocol.model_dump(), _schema()["training"])
+    # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone back to.
+    if not protocol.restore_best:
+        changed.pop("ties", None)
+    return changed
+
+
 def _without(fields: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:
     """Leave out the fields that have their frozen value."""
     return {key: value for key, value in fields.items() if key not in frozen or value != frozen[key]}
-
-
-@lru_cache(maxsize=1024)  # the runs of a cohort have one protocol
-def _changed(protocol: Training) -> dict[str, Any]:
-    return _without(protocol.model_dump(), _schema()["training"])
 
 
 @cache

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from peftcli import documents
+from peftcli.experiment import extending
 from peftcli.experiment import recipe as recipes
 from peftcli.experiment.recipe import Recipe
 from peftcli.files import read_text
@@ -15,7 +16,7 @@ def base(recipe: Recipe) -> Recipe | None:
     """
     if not recipe.path.is_file():
         return None
-    for file in recipes.chain(recipe.path):
+    for file in extending.chain(recipe.path):
         if is_shipped(file):
             return recipes.load(file)
     # A copy is known by what makes it a paper's: others have no claims that another model or seed would decide.

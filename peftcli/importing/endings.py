@@ -106,7 +106,7 @@ def _counting_step(run: Run, rows: Sequence[Row], curve: Sequence[Evaluation]) -
         return int(next(iter(validation), curve[-1]["step"]))
     stated = next((row.best_steps for row in rows if row.best_steps), {})
     # Of equal evaluations the protocol says which one counts.
-    wanted = f"{run.protocol.model_dump().get('ties', 'first')}_best"
+    wanted = f"{run.protocol.ties}_best"
     return stated.get(wanted, next(iter(stated.values()), UNSAID))
 
 

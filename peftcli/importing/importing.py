@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import ValidationError
-
 from peftcli import files, records
 from peftcli.errors import UserError
 from peftcli.experiment import plan
@@ -16,7 +14,7 @@ from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run, task_of
 from peftcli.importing import curves, endings, matching, rows
 from peftcli.importing.rows import Row
-from peftcli.records import Record, imported
+from peftcli.records import imported
 from peftcli.records.body import Source
 from peftcli.report.table import selection
 
@@ -134,7 +132,9 @@ def _write(contents: Mapping[Path, bytes], output: Path, runs: Iterable[Run]) ->
     cells = {imported.cell(run) for run in runs}
     # Neither silently merged: a mean over both would be of no study.
     trained = [
-        record for record in records.read_all(output)[0] if "origin" not in record.body and _cell(record) in cells
+        record
+        for record in records.read_all(output)[0]
+        if "origin" not in record.body and imported.cell_of(record) in cells
     ]
     if trained:
         raise UserError(
@@ -148,10 +148,3 @@ def _write(contents: Mapping[Path, bytes], output: Path, runs: Iterable[Run]) ->
     for path, content in new.items():
         files.write(path, content)
     return len(new)
-
-
-def _cell(record: Record) -> imported.Cell | None:
-    try:
-        return imported.cell(record.run)
-    except ValidationError:  # of a version with other settings: in no cell of this one
-        return None

@@ -30,6 +30,14 @@ def cell(run: Run) -> Cell:
     return run.cohort_key(), run.learning_rate
 
 
+def cell_of(record: Record) -> Cell | None:
+    """Return a record's cell; None where it is of a version with other settings, and so in no cell of this one."""
+    try:
+        return cell(record.run)
+    except ValidationError:
+        return None
+
+
 def path(output: Path, run: Run, repeat: int) -> Path:
     """Where an imported run's record lies: results/<task>/<strategy>-<id>.imported.json."""
     return output / safe(run.task) / f"{safe(run.strategy)}-{identity(run, repeat)}{SUFFIX}"

@@ -1,12 +1,9 @@
 """Joining the results of several machines. What differs under one id is refused before anything is written. No torch."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from peftcli import files
 from peftcli.errors import UserError
@@ -92,8 +89,8 @@ def _refuse_other_sources(folders: Sequence[Sequence[Record]]) -> None:
     for folder in folders:
         here: dict[tuple[imported.Cell, bool], Record] = {}
         for record in folder:
-            with suppress(ValidationError):  # of a version with other settings: in no cell of this one
-                here.setdefault((imported.cell(record.run), "origin" in record.body), record)
+            if (cell := imported.cell_of(record)) is not None:
+                here.setdefault((cell, "origin" in record.body), record)
         for (cell, is_imported), record in here.items():
             other = seen.get((cell, not is_imported))
             if other is not None:

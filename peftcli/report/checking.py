@@ -6,12 +6,12 @@ A report reads them last, after a night of training; each command that loads a r
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from peftcli.errors import UserError, unknown
 from peftcli.experiment import plan
 from peftcli.experiment import recipe as recipes
-from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import task_of
 from peftcli.report.table import build, layout, published, selection, spec
 from peftcli.report.table.layout import TaskColumn
@@ -23,8 +23,6 @@ from peftcli.tasks import registry as tasks
 if TYPE_CHECKING:
     from peftcli.report.claims.spec import Claim
     from peftcli.report.figures.spec import FigureSpec
-
-Part = TypeVar("Part", Recipe, Entry)
 
 
 def check(recipe: Recipe, names: bool = True) -> None:
@@ -69,17 +67,7 @@ def _figures(recipe: Recipe) -> "list[FigureSpec]":
 
 def _nothing_run(recipe: Recipe) -> list[Outcome]:
     """Return the outcomes of a recipe of which no run has a record, with one seed for all: no name depends on seeds."""
-    short = _one_seed(recipe).model_copy(
-        update={
-            "tasks": [(name, _one_seed(entry)) for name, entry in recipe.tasks],
-            "strategies": [(name, _one_seed(entry)) for name, entry in recipe.strategies],
-        }
-    )
-    return [selection.missing(planned) for planned in plan.expand(short)]
-
-
-def _one_seed(part: Part) -> Part:
-    return part.model_copy(update={"seeds": part.seeds and part.seeds[:1]})
+    return [selection.missing(planned) for planned in plan.expand(recipes.first_alone(recipe, "seeds"))]
 
 
 def _tabulate(recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:

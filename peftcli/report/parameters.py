@@ -1,15 +1,13 @@
 """The parameter counts of a recipe's strategies, a row each, beside what the paper printed."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from peftcli.experiment import plan
 from peftcli.experiment.parameters import count
-from peftcli.experiment.recipe import Entry, Recipe
+from peftcli.experiment.recipe import Entry, Recipe, first_alone
 from peftcli.experiment.run import Run, task_of
 from peftcli.report.table import published, spec
 from peftcli.tasks import imported_only
-
-Part = TypeVar("Part", Recipe, Entry)
 
 
 def rows(recipe: Recipe, labels: int | None = None) -> list[dict[str, Any]]:
@@ -55,19 +53,7 @@ def _row(recipe: Recipe, run: Run, entry: Entry, labels: int | None) -> dict[str
 def _examples(recipe: Recipe) -> list[tuple[Run, Entry]]:
     """Return one run for each strategy entry: of its first task."""
     # One learning rate and one seed for each entry: counting needs no more, and a long grid takes seconds to expand.
-    short = _first_only(recipe).model_copy(
-        update={
-            "tasks": [(name, _first_only(entry)) for name, entry in recipe.tasks],
-            "strategies": [(name, _first_only(entry)) for name, entry in recipe.strategies],
-        }
-    )
     runs: dict[int, Run] = {}
-    for planned in plan.expand(short):
+    for planned in plan.expand(first_alone(recipe, "learning_rates", "seeds")):
         runs.setdefault(planned.strategy, planned.run)
     return [(run, recipe.strategies[entry_number][1]) for entry_number, run in runs.items()]
-
-
-def _first_only(part: Part) -> Part:
-    """Return a recipe, or an entry of it, with the first of its learning rates and of its seeds alone."""
-    rates, seeds = part.learning_rates, part.seeds
-    return part.model_copy(update={"learning_rates": rates and rates[:1], "seeds": seeds and seeds[:1]})

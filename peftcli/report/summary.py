@@ -110,8 +110,9 @@ def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) ->
         for name in claim.tables:
             if name not in others:
                 beside = recipes.load(recipe.path.parent / name)
-                outcomes = selection.outcomes(plan.expand(beside), output)
-                others[name] = build.tabulate(beside, outcomes), departures.departures(beside)
+                planned = plan.expand(beside)
+                outcomes = selection.outcomes(planned, output)
+                others[name] = build.tabulate(beside, outcomes), departures.departures(beside, planned)
         tables, apart = zip((table, otherwise), *(others[name] for name in claim.tables), strict=True)
         judged.append(judging.judge(recipe, claim, tables, apart, output))
     return judged

@@ -27,6 +27,7 @@ def _sklearn(name: str, **options: Any) -> Score:
     """Return the score that scikit-learn has under this name."""
 
     def score(predictions: ndarray, references: ndarray) -> float:
+        """What scikit-learn's function says of predictions beside references."""
         from sklearn import metrics
 
         return float(getattr(metrics, name)(references, predictions, **options))
@@ -38,6 +39,7 @@ def _scipy(name: str) -> Score:
     """Return the correlation that scipy has under this name, 0 where it is not defined."""
 
     def score(predictions: ndarray, references: ndarray) -> float:
+        """The correlation of predictions with references."""
         from scipy import stats
 
         if len(references) < 2:  # pearsonr refuses a single pair, and spearmanr returns NaN for it

@@ -161,6 +161,7 @@ def named(read: tabular.Columns, name: str, kind: str, where: str) -> list[Any]:
         return column
 
     def name_of(value: Any, row: int) -> Any:
+        """The class's name in the place of its number, in a list of them too; None for a hidden label."""
         if isinstance(value, list):
             return [name_of(one, row) for one in value]
         if not isinstance(value, int) or value == labels.IGNORED:

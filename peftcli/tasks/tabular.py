@@ -38,16 +38,7 @@ def columns(file: Path, names: Sequence[str]) -> Columns:
     of columns as pandas writes it. Raises UserError where the file cannot be read, is not of that format, lacks a
     column or has it twice, lacks it in one row, or holds no rows.
     """
-    form = _form(file)
-    if form == ".parquet":
-        read = _parquet(file, names)
-    elif form in (".csv", ".tsv"):
-        read = _separated(file, _text(file), form, names)
-    else:
-        read = Columns(_json(file, _text(file), names))
-    if not len(read):
-        raise UserError(f"{file} holds no rows")
-    return read
+    return _read(file, names)
 
 
 def every_column(file: Path) -> Columns:
@@ -55,16 +46,18 @@ def every_column(file: Path) -> Columns:
 
     Raises UserError as `columns` does.
     """
+    return _read(file, None)
+
+
+def _read(file: Path, names: Sequence[str] | None) -> Columns:
+    """Read columns of a file, all where no names are given."""
     form = _form(file)
     if form == ".parquet":
-        read = _parquet(file, None)
+        read = _parquet(file, names)
     elif form in (".csv", ".tsv"):
-        read = _separated(file, _text(file), form, None)
+        read = _separated(file, _text(file), form, names)
     else:
-        rows = _objects(file, _text(file))
-        read = Columns(
-            {name: [row.get(name) for row in rows] for name in dict.fromkeys(n for row in rows for n in row)}
-        )
+        read = Columns(_json(file, _text(file), names))
     if not read.values or not len(read):
         raise UserError(f"{file} holds no rows")
     return read
@@ -135,8 +128,11 @@ def _parquet(file: Path, names: Sequence[str] | None) -> Columns:
         raise UserError(f"cannot read {file}: {first_line(error)}") from None
 
 
-def _json(file: Path, text: str, names: Sequence[str]) -> dict[str, list[Any]]:
+def _json(file: Path, text: str, names: Sequence[str] | None) -> dict[str, list[Any]]:
+    """Read columns of a JSON file, all where no names are given: a row that lacks one has None there."""
     rows = _objects(file, text)
+    if names is None:
+        return {name: [row.get(name) for row in rows] for name in dict.fromkeys(name for row in rows for name in row)}
     if rows:
         _check_names(file, dict.fromkeys(name for row in rows for name in row), names)
     for row, value in enumerate(rows):

@@ -85,6 +85,7 @@ def judges(*kinds: type[Check]) -> Callable[[Judge], Judge]:
     """Register a function as the judge of these kinds, each under the word that its `kind` must be."""
 
     def register(judge: Judge) -> Judge:
+        """The same function, registered."""
         for options in kinds:
             # `kind: Literal["better"]`: the model says its word once.
             (word,) = get_args(options.model_fields["kind"].annotation)

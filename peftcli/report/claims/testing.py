@@ -69,6 +69,7 @@ def welch(check: Welch, evidence: Evidence) -> Finding:
     """Judge whether Welch's test tells strategies from another, or does not."""
 
     def differs(_: str, one: Number, other: Number, test: Test) -> tuple[bool | None, Verdict]:
+        """Whether one strategy differs from the other as the check says; None and a reason where that cannot be told."""
         if test.p_value is None or one.mean is None or other.mean is None:
             return None, "not enough runs" if one.values is not None else "cannot be judged"
         significant = test.p_value < check.level

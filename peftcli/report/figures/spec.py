@@ -72,6 +72,7 @@ def draws(options: type[FigureSpec], title: str, read: Read = _names) -> Callabl
     """Register a function as the one that draws this kind, under the word that its `kind` must be."""
 
     def register(draw: Draw) -> Draw:
+        """The same function, registered."""
         (word,) = get_args(options.model_fields["kind"].annotation)
         KINDS[word] = Kind(options, title, read, draw)
         return draw

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from peftcli import files
-from peftcli.experiment import recipe as recipes
+from peftcli.experiment import extending
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.formats import data, text_table
@@ -164,7 +164,7 @@ def _cut(runs: Iterable[str]) -> list[str]:
 def _texts(recipe: Recipe) -> Iterable[tuple[str, str]]:
     """Yield the text of each file of a recipe with its name, the recipe first, then what it extends."""
     # A recipe of a test has no file.
-    for path in recipes.chain(recipe.path) if recipe.path.is_file() else ():
+    for path in extending.chain(recipe.path) if recipe.path.is_file() else ():
         yield path.name, files.read_text(path, "recipe")
 
 
