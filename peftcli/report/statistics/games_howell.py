@@ -1,0 +1,77 @@
+"""All pairs of several means at once, with unequal deviations and counts (Games and Howell, 1976).
+
+A pair's difference over its Welch error, times the root of two, is referred to the studentized range of as many means as
+there are, with Satterthwaite's degrees of freedom: so the probability of telling any of some equal means apart is alpha,
+however many pairs they make.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from peftcli.report.statistics.contrast import Sample, welch
+
+if TYPE_CHECKING:
+    from numpy import ndarray
+
+NODES = 96  # of each of the two integrals
+WIDEST, WIDTHS = 45.0, 4501  # the range of normal values, where it is looked up
+
+
+def studentized_range(q: "ndarray", groups: int, freedom: "ndarray") -> "ndarray":
+    """Return the probability that the studentized range of `groups` means exceeds each q, at its degrees of freedom.
+
+    Within 1e-4 of SciPy's, which takes 12 ms a value where a table needs hundreds of them; this takes all at once.
+    """
+    import numpy
+    from scipy import special
+
+    nodes, weights = numpy.polynomial.legendre.leggauss(NODES)
+    # An integral over the deviation's quantiles u. Small probabilities come from small estimated deviations, so nodes are
+    # crowded at the low quantiles: u = v^6.
+    v = (nodes + 1) / 2
+    # s: the estimated deviation over the true one, [values, nodes].
+    s = numpy.sqrt(2 * special.gammaincinv(freedom[:, None] / 2, v**6) / freedom[:, None])
+    widths, beyond = _range_of_normals(groups)
+    exceeding: ndarray = (numpy.interp(q[:, None] * s, widths, beyond, right=0.0) * 3 * v**5 * weights).sum(-1)
+    return exceeding.clip(0.0, 1.0)
+
+
+@functools.lru_cache(maxsize=128)
+def _range_of_normals(groups: int) -> tuple["ndarray", "ndarray"]:
+    """Tabulate the probability that the range of `groups` standard normal values exceeds a width: widths, probabilities."""
+    import numpy
+    from scipy import special
+
+    nodes, weights = numpy.polynomial.legendre.leggauss(NODES)
+    widths, smallest = numpy.linspace(0, WIDEST, WIDTHS), 8 * nodes  # the smallest of the values, on [-8, 8]
+    density = numpy.exp(-(smallest**2) / 2) / math.sqrt(2 * math.pi)
+    # The range is within a width where all other values lie between the smallest and it plus the width. [widths, nodes]
+    between = special.ndtr(smallest + widths[:, None]) - special.ndtr(smallest)
+    within = groups * 8 * (between ** (groups - 1) * density * weights).sum(-1)
+    return widths, (1 - within).clip(0.0, 1.0)
+
+
+def pairs(samples: Sequence[Sample]) -> list[list[float | None]]:
+    """Return for each two means the one-sided p-value of "the first is not above the second": [samples, samples].
+
+    Corrected for all pairs of the samples that have a test; None where a pair has none (fewer than three seeds, no
+    variance).
+    """
+    import numpy
+
+    contrasts = {(i, j): welch(one, other) for i, one in enumerate(samples) for j, other in enumerate(samples) if i < j}
+    tested = {pair: each for pair, each in contrasts.items() if not each.why_not}
+    corrected: list[list[float | None]] = [[None] * len(samples) for _ in samples]
+    if not tested:
+        return corrected
+    groups = len({index for pair in tested for index in pair})
+    t = numpy.array([each.estimate / each.error for each in tested.values()])
+    both = studentized_range(
+        abs(t) * math.sqrt(2), groups, numpy.array([each.freedom for each in tested.values()])
+    ).tolist()
+    for (i, j), statistic, p_value in zip(tested, t.tolist(), both, strict=True):
+        above, below = (p_value / 2, 1 - p_value / 2) if statistic > 0 else (1 - p_value / 2, p_value / 2)
+        corrected[i][j], corrected[j][i] = above, below
+    return corrected

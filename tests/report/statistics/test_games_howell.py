@@ -1,0 +1,53 @@
+"""All pairs at once, against scipy's studentized range and its Games-Howell test."""
+
+import math
+
+import numpy
+import pytest
+from scipy import stats
+
+from peftcli.report.statistics import games_howell
+from peftcli.report.statistics.contrast import Sample, welch
+
+
+def _samples(*values: "list[float] | numpy.ndarray") -> list[Sample]:
+    samples = [Sample.of(dict(enumerate(map(float, each)))) for each in values]
+    return [sample for sample in samples if sample is not None]
+
+
+@pytest.mark.parametrize(("groups", "freedom"), [(2, 2.0), (3, 2.6), (10, 4.5), (10, 18.0), (63, 3.0)])
+def test_the_studentized_range_is_scipy_s(groups: int, freedom: float) -> None:
+    q = [0.5, 2.0, 3.5, 6.0, 15.0]
+    ours = games_howell.studentized_range(numpy.array(q), groups, numpy.full(5, freedom)).tolist()
+    for value, p_value in zip(q, ours, strict=True):
+        theirs = float(stats.studentized_range.sf(value, groups, freedom))
+        assert p_value == pytest.approx(theirs, abs=1e-4, rel=1e-3)
+
+
+def test_pairs_are_scipy_s_games_howell_with_a_direction() -> None:
+    random = numpy.random.default_rng(1)
+    values = [random.normal(mean, deviation, n) for mean, deviation, n in ((0, 1, 3), (2, 4, 5), (9, 1, 10), (9, 2, 4))]
+    theirs = stats.tukey_hsd(*values, equal_var=False).pvalue
+    ours = games_howell.pairs(_samples(*values))
+    for i, one in enumerate(values):
+        for j, other in enumerate(values):
+            if i == j:
+                assert ours[i][j] is None
+                continue
+            two_sided, above = theirs[i][j], one.mean() > other.mean()
+            assert ours[i][j] == pytest.approx(two_sided / 2 if above else 1 - two_sided / 2, abs=1e-4)
+
+
+def test_of_two_it_is_welch_s_test() -> None:
+    samples = _samples([1.0, 2.0, 4.0], [6.0, 6.5, 9.0])
+    (_, lower), (higher, _) = games_howell.pairs(samples)
+    assert higher == pytest.approx(welch(samples[1], samples[0]).p_above(), abs=1e-5)
+    assert lower == pytest.approx(1 - (higher or math.nan))
+
+
+def test_those_without_a_test_take_no_part_and_cost_the_others_nothing() -> None:
+    tested = [[1.0, 2.0, 4.0], [6.0, 6.5, 9.0], [3.0, 3.5, 2.0]]
+    ours = games_howell.pairs(_samples(*tested, [5.0, 5.5]))  # two seeds
+    assert [row[3] for row in ours] == [None] * 4
+    assert [row[:3] for row in ours[:3]] == games_howell.pairs(_samples(*tested))
+    assert games_howell.pairs(_samples([5.0, 5.0, 5.0], [5.0, 5.0, 5.0])) == [[None, None], [None, None]]
