@@ -14,7 +14,8 @@ from peftcli.records import beside
 def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
     """Write `<split>.logits`, `<split>.numbers` (example ids) and `<split>.labels` of one run's last evaluation of each split.
 
-    Logits are float16 where that changes no predicted class and no number by more than 1 in 1000, else float32.
+    Of a token task, whose logits and labels are by word, `<split>.lengths` too: how many words each sentence has. Logits
+    are float16 where that changes no predicted class and no number by more than 1 in 1000, else float32.
     """
     tensors: dict[str, np.ndarray] = {}
     for split, scored in sorted(state.scored[row].items()):
@@ -23,6 +24,8 @@ def write(record: Path, cohort: Cohort, state: State, row: int) -> Path:
         # safetensors writes memory as it lies, so an array that is a view has to be copied first.
         tensors[f"{split}.numbers"] = np.ascontiguousarray(examples.numbers)
         tensors[f"{split}.labels"] = np.ascontiguousarray(examples.labels)
+        if examples.word_starts is not None:  # without it nobody could tell sentences apart
+            tensors[f"{split}.lengths"] = np.diff(examples.word_starts)
     target = beside.predictions(record)
     files.write(target, save(tensors, metadata={"run": cohort.runs[row].id}))
     return target

@@ -46,6 +46,17 @@ def test_a_run_s_own_row_is_written_with_its_examples(tmp_path: Path) -> None:
     assert float(right.mean()) == pytest.approx(state.histories[1].evaluations[-1]["accuracy"])
 
 
+def test_a_token_task_s_words_are_written_with_how_many_each_sentence_has(tmp_path: Path) -> None:
+    cohort = tiny.cohort(tiny.backbone("bert"), [tiny.run("full", steps=2)], "token")
+    file = predictions.write(tmp_path / "tiny" / "full-0.json", cohort, tiny.trained(cohort), 0)
+    examples = cohort.data[0].evaluation["validation"]
+    with safe_open(file, "numpy") as opened:
+        lengths, logits = opened.get_tensor("validation.lengths"), opened.get_tensor("validation.logits")
+        assert len(lengths) == len(opened.get_tensor("validation.numbers")) == len(examples)
+    assert lengths.sum() == len(logits) == len(examples.labels)
+    np.testing.assert_array_equal(np.cumsum(lengths), examples.word_starts[1:])
+
+
 @pytest.mark.parametrize("logits", [[[1e6, -1e6]], [[1e300, 0.0], [0.0, 1.0]], [1e300, -1e300]])
 def test_numbers_beyond_a_format_are_no_warning_of_numpy_s(logits: list[object]) -> None:
     with warnings.catch_warnings():

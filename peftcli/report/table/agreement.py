@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peftcli.errors import UserError
-from peftcli.records import beside
+from peftcli.records import predictions
 from peftcli.report.statistics import significance
 from peftcli.report.statistics.significance import Test
 from peftcli.report.table.table import Cell
@@ -27,23 +26,11 @@ def answers(record: Path, split: str) -> Answers | None:
 
     Raises UserError for a file of predictions that does not read back.
     """
-    file = beside.predictions(record)
-    if not file.is_file():
-        return None
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        tensors = load_file(file)
-        logits, labels, numbers = (tensors[f"{split}.{name}"] for name in ("logits", "labels", "numbers"))
-    except KeyError:  # the split was not evaluated
-        return None
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"predictions {file} cannot be read: {error}") from None
+    kept = predictions.read(record, split)
     # A regression has one number an example [examples], and answers that are neither right nor wrong.
-    if logits.ndim != 2 or len(logits) != len(labels):
+    if kept is None or kept.logits.ndim != 2 or len(kept.logits) != len(kept.labels):
         return None
-    return Answers(numbers, logits.argmax(-1) == labels)
+    return Answers(kept.numbers, kept.logits.argmax(-1) == kept.labels)
 
 
 def compare(cell: Cell, reference: Cell, output: Path) -> dict[int, Test]:
