@@ -84,7 +84,8 @@ def live(case: Case, model: Path, output: Path, device: torch.device) -> dict[st
         left[f"history {row}"] = history
         left |= {f"{split} {row}": of_split.logits for split, of_split in scored.items()}
     last = len(cohort.runs) - 1
-    written = deltas.write(output / "run.json", cohort, state, last, "data", "tokenizer")
+    moved = deltas.moved(cohort, deltas.weights(cohort, state), last)
+    written = deltas.write(output / "run.json", cohort, moved, last, "data", "tokenizer")
     delta = deltas.read(written)
     left |= {f"delta {name}": tensor.float().numpy() for name, tensor in delta.tensors.items()}
     restored = restore(delta, str(model), len(cohort.runs), device)

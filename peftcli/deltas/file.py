@@ -64,21 +64,41 @@ class Delta:
         return list(dict.fromkeys(name.partition("::")[0] for name in self.tensors))
 
 
-def write(record: Path, cohort: Cohort, state: State, row: int, data: str, tokenizer: str) -> Path:
-    """Write what one run of an ended cohort moved; `data` and `tokenizer` are fingerprints. Raises UserError."""
+def write(record: Path, cohort: Cohort, moved: dict[str, Tensor], row: int, data: str, tokenizer: str) -> Path:
+    """Write what one run of an ended cohort `moved`; `data` and `tokenizer` are fingerprints. Raises UserError."""
+    run, index = cohort.runs[row], cohort.assembly.index
+    delta = Delta(
+        run=run,
+        model=run.model,
+        fingerprint=cohort.network.fingerprint,
+        data=data,
+        labels=cohort.data[row].labels,
+        members=Members(
+            tuple(member.seed for member in cohort.runs),
+            row,
+            {name: positions.shape[1] for name, positions in index.items() if f"{name}{INDEX}" in moved},
+        ),
+        tensors={name: tensor.cpu().contiguous() for name, tensor in moved.items()},
+        tokenizer=tokenizer,
+    )
     target = beside.delta(record)
-    files.write(target, encode(make(cohort, state, row, data, tokenizer)))
+    files.write(target, encode(delta))
     return target
 
 
 @torch.no_grad()
-def make(cohort: Cohort, state: State, row: int, data: str, tokenizer: str) -> Delta:
-    """Take what one run moved out of an ended cohort: the weights its recorded evaluation was computed with."""
-    assembly, run = cohort.assembly, cohort.runs[row]
-    weights = assembly.values(state.flat.detach())  # by name, each [runs, …]
-    if assembly.tuning.tensors is not None:
-        weights = assembly.tuning.tensors(weights, assembly.start, last_evaluated(cohort, state))
-    tensors: dict[str, Tensor] = {}
+def weights(cohort: Cohort, state: State) -> dict[str, Tensor]:
+    """The weights that an ended cohort's recorded evaluations were computed with, by name, each [runs, …]."""
+    assembly = cohort.assembly
+    values = assembly.values(state.flat.detach())
+    if assembly.tuning.tensors is None:
+        return values
+    return assembly.tuning.tensors(values, assembly.start, last_evaluated(cohort, state))
+
+
+def moved(cohort: Cohort, weights: Mapping[str, Tensor], row: int) -> dict[str, Tensor]:
+    """The tensors of one run's delta, on their device; `weights` are the cohort's."""
+    assembly, tensors = cohort.assembly, dict[str, Tensor]()
     for name, value in weights.items():
         if name in assembly.index:
             tensors |= _selected_elements(cohort, name, value, row)
@@ -87,17 +107,12 @@ def make(cohort: Cohort, state: State, row: int, data: str, tokenizer: str) -> D
     # What starts elsewhere than pre-trained and does not move: a row a run where it was drawn, else one for all.
     for name, tensor in assembly.fixed.items():
         tensors |= _shortest(cohort, name, tensor[row if len(tensor) > 1 else 0])
-    slots = {n: i.shape[1] for n, i in assembly.index.items() if f"{n}{INDEX}" in tensors}
-    return Delta(
-        run=run,
-        model=run.model,
-        fingerprint=cohort.network.fingerprint,
-        data=data,
-        labels=cohort.data[row].labels,
-        members=Members(tuple(member.seed for member in cohort.runs), row, slots),
-        tensors={name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
-        tokenizer=tokenizer,
-    )
+    return tensors
+
+
+def stored_bytes(moved: Mapping[str, Tensor]) -> int:
+    """What a delta takes: the bytes of its tensors, values and positions. A file's header and checksum come on top."""
+    return sum(tensor.nbytes for tensor in moved.values())
 
 
 def encode(delta: Delta) -> bytes:

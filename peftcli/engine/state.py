@@ -51,7 +51,7 @@ class State:
     penalties: list[Tensor] = field(default_factory=list)
     scored: list[dict[str, Scored]] = field(default_factory=list)
     seconds: float = 0.0
-    peak_memory_bytes: int | None = None  # the largest of its parts; None on a processor
+    peak_memory_bytes: int | None = None  # the largest of its parts, as far as they are known
     torn: bool = field(
         default=False, compare=False
     )  # an error came in the middle of a change: parts do not fit together

@@ -60,13 +60,19 @@ class Parameters(TypedDict, total=False):
 
 
 class Cost(TypedDict, total=False):
-    """What training took the whole cohort, whose size is `cohort`. `tokens` are real ones, `computed_tokens` all."""
+    """What training took the whole cohort, whose size is `cohort`. `tokens` are real ones, `computed_tokens` all.
+
+    `peak_memory_bytes` is what the cohort held on a GPU, or on a processor what its process held, libraries included;
+    None where the system does not say. `delta_bytes` is this run's alone: the tensors of its delta, saved or not. Older
+    records lack it, and the memory of a processor.
+    """
 
     seconds: float
     steps: int
     tokens: int
     computed_tokens: int
     peak_memory_bytes: int | None
+    delta_bytes: int | None
     cohort: int
 
 

@@ -101,10 +101,16 @@ def _refuse_other_sources(folders: Sequence[Sequence[Record]]) -> None:
         seen |= here
 
 
+# What was measured of the process, and what older records lack and follows from the rest.
+DISREGARDED = ("seconds", "peak_memory_bytes", "delta_bytes")
+
+
 def content(body: Body) -> Mapping[str, Any]:
-    """What of a record has to agree: all but the time that training took."""
+    """What of a record has to agree: all but the time and the memory that training took, and a number that older ones lack."""
     cost = body["cost"]
-    return body if cost is None else {**body, "cost": {key: value for key, value in cost.items() if key != "seconds"}}
+    if cost is None:
+        return body
+    return {**body, "cost": {key: value for key, value in cost.items() if key not in DISREGARDED}}
 
 
 def _copy(record: Record, output: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PARAMETERS = ("total", "trainable", "head", "trainable_percent")
-COST = ("seconds", "steps", "tokens", "peak_memory_bytes", "cohort")
+COST = ("seconds", "steps", "tokens", "peak_memory_bytes", "delta_bytes", "cohort")
 
 
 def load_records(output: str | Path = "results") -> "DataFrame":
@@ -25,8 +25,8 @@ def load_records(output: str | Path = "results") -> "DataFrame":
     Metrics are fractions. `counts` marks the evaluation that a table reads: the best by the run's chooser where the
     protocol restores the best weights, else the last. A run without any (failed, diverged at once) has one row with
     `split` missing. Options are columns `option.<name>`, settings `protocol.<name>`, costs `cost.<name>` (of the whole
-    cohort that `cost.cohort` runs share); `source` says whose an imported run is. Damaged files, and records whose run
-    this version cannot read, are left out with a warning, and listed in `.attrs["damaged"]`.
+    cohort that `cost.cohort` runs share, `cost.delta_bytes` of the run); `source` says whose an imported run is. Damaged
+    files, and records whose run this version cannot read, are left out with a warning, and listed in `.attrs["damaged"]`.
     Raises UserError where the folder does not exist.
     """
     import pandas  # here, so that importing peftcli stays cheap

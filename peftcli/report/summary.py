@@ -26,7 +26,8 @@ STATES = ("completed", "diverged", "failed", "damaged", "missing")
 class Cost:
     """What the recorded runs took together: hours of computing, tokens of training, the devices they ran on.
 
-    A cohort's time is shared equally among its runs. `peak_memory_bytes` is the most any process held on a GPU.
+    A cohort's time is shared equally among its runs. `peak_memory_bytes` is the most any process held on a
+    GPU, or where none was used in its memory.
     """
 
     hours: float
@@ -95,10 +96,15 @@ def cost(outcomes: Sequence[Outcome]) -> Cost:
     sizes = [max(int(record.get("cohort") or 1), 1) for record in costs]
     seconds = sum(float(record.get("seconds") or 0) / size for record, size in zip(costs, sizes, strict=True))
     tokens = sum(float(record.get("tokens") or 0) / size for record, size in zip(costs, sizes, strict=True))
-    # Bytes on a GPU; None in records from a processor.
-    memory = [int(record["peak_memory_bytes"]) for record in costs if record.get("peak_memory_bytes")]
     devices = dict.fromkeys(str(o.environment["device"]) for o in outcomes if o.environment.get("device"))
-    return Cost(seconds / 3600, round(tokens), max(memory, default=None), tuple(devices))
+    # What a process held beside a GPU is no GPU's memory; older records from a processor do not say it.
+    on_gpu = any(device != "cpu" for device in devices)
+    peaks = [
+        int(o.cost["peak_memory_bytes"])
+        for o in outcomes
+        if o.cost.get("peak_memory_bytes") and (o.environment.get("device") != "cpu" or not on_gpu)
+    ]
+    return Cost(seconds / 3600, round(tokens), max(peaks, default=None), tuple(devices))
 
 
 def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) -> list[Judged]:

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+from torch import Tensor
+
 from peftcli import records, stopping
 from peftcli.data.loading import Prepared, prepare
 from peftcli.deltas import file as deltas
@@ -62,7 +64,8 @@ def run_cohort(
             paths: list[Path] = []
             if not parallel.rank():  # the first process writes the records too
                 rows = [row for row, run in enumerate(runs) if run in wanted]
-                paths = [_write(cohort, state, row, prepared[row], settings) for row in rows]
+                weights = deltas.weights(cohort, state)
+                paths = [_write(cohort, state, weights, row, prepared[row], settings) for row in rows]
                 checkpoints.remove()
             parallel.wait()  # none goes on before this cohort is done with: what fails next is not its fault
         return paths
@@ -138,7 +141,7 @@ def _rescue(checkpoints: Checkpoints, state: State) -> None:
             print(f"stopped, and the progress could not be saved: {error}", file=sys.stderr)
 
 
-def _cost(cohort: Cohort, state: State) -> Cost:
+def _cost(cohort: Cohort, state: State, delta_bytes: int | None) -> Cost:
     """What the whole training took, earlier processes included, of the runs that are a cohort in the end."""
     return {
         "seconds": state.seconds,
@@ -146,26 +149,33 @@ def _cost(cohort: Cohort, state: State) -> Cost:
         "tokens": state.tokens,
         "computed_tokens": state.slots,
         "peak_memory_bytes": state.peak_memory_bytes,
+        "delta_bytes": delta_bytes,
         "cohort": len(cohort.runs),
     }
 
 
-def _write(cohort: Cohort, state: State, row: int, prepared: Prepared, settings: SweepSettings) -> Path:
-    """Write a run's record, with its predictions and its delta beside it; `row` is its position in the cohort."""
+def _write(
+    cohort: Cohort, state: State, weights: dict[str, Tensor], row: int, prepared: Prepared, settings: SweepSettings
+) -> Path:
+    """Write a run's record, with its predictions and its delta beside it; `row` is its position in the cohort.
+
+    `weights` are the cohort's at the end, by name, each [runs, …].
+    """
     run, history = cohort.runs[row], state.histories[row]
     _check_there(settings.output)
     diverged = history.diverged is not None
+    moved = None if diverged else deltas.moved(cohort, weights, row)
     # The record comes last: a run that has one has all that belongs to it.
     if settings.keep_predictions and not diverged:
         predictions.write(records.path(settings.output, run), cohort, state, row)
-    if settings.save_delta and not diverged:
-        deltas.write(records.path(settings.output, run), cohort, state, row, prepared.fingerprint, prepared.tokenizer)
+    if settings.save_delta and moved is not None:
+        deltas.write(records.path(settings.output, run), cohort, moved, row, prepared.fingerprint, prepared.tokenizer)
     ending: Ending = {
         "status": "diverged" if diverged else "completed",
         "parameters": _parameters(cohort, row),
         "training": cast(list[TrainingLoss], history.training),
         "evaluations": cast(list[Evaluation], history.evaluations),
-        "cost": _cost(cohort, state),
+        "cost": _cost(cohort, state, None if moved is None else deltas.stored_bytes(moved)),
         "environment": environment.describe(
             cohort.device, device.resolve_precision(run.protocol.precision, cohort.device), run.protocol.compile
         ),

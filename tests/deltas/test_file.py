@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -27,6 +28,22 @@ def test_the_record_is_the_same_without_a_delta(base: Path, tmp_path: Path, monk
     assert beside.delta(first.path).exists()
     assert not beside.delta(second.path).exists()
     assert {k: v for k, v in first.body.items() if k != "cost"} == {k: v for k, v in second.body.items() if k != "cost"}
+
+
+@pytest.mark.parametrize("strategy", ["full", "layernorm", "random", "lora", "childpruning", "layernorm_random"])
+def test_a_record_says_how_many_bytes_its_delta_takes(
+    strategy: str, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry: dict[str, Any] = {strategy: tiny.OPTIONS.get(strategy, {})}
+    record = trained.train(tmp_path, base, entry, learning_rates=[5e-3, 1e-2])[1]
+    data = beside.delta(record.path).read_bytes()
+    # A safetensors file: eight bytes with the length of its header, the header, and nothing but the tensors.
+    assert record.body["cost"]["delta_bytes"] == len(data) - 8 - int.from_bytes(data[:8], "little") > 0
+    monkeypatch.setattr(deltas, "write", lambda *_: None)
+    (tmp_path / "without").mkdir()
+    unsaved = trained.train(tmp_path / "without", base, entry, learning_rates=[5e-3, 1e-2])[1]
+    assert not beside.delta(unsaved.path).exists()
+    assert unsaved.body["cost"]["delta_bytes"] == record.body["cost"]["delta_bytes"]
 
 
 def test_only_what_moved_is_stored(layernorm: Path) -> None:
@@ -103,4 +120,5 @@ def test_a_diverged_run_leaves_none(base: Path, tmp_path: Path) -> None:
         tmp_path, base, "full", learning_rates=[1e30], training={"epochs": 3, "max_grad_norm": None}
     )[0]
     assert record.status == "diverged"
+    assert record.body["cost"]["delta_bytes"] is None
     assert not beside.delta(record.path).exists()

@@ -1,5 +1,9 @@
 """Memory is measured cohort by cohort, and a device that is out of memory is told from one that is lost."""
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -21,10 +25,51 @@ def test_the_peak_is_the_cohort_s_own_and_the_largest_of_its_parts(monkeypatch: 
         Meter(gpu).count(state)
         assert state.peak_memory_bytes == largest
     assert resets == [gpu] * 3
-    other = training.begin(cohort)
-    Meter(torch.device("cpu")).count(other)
-    assert other.peak_memory_bytes is None
-    assert other.seconds > 0
+    assert state.seconds > 0
+
+
+CPU, FIRST, SECOND = torch.device("cpu"), 192 * 2**20, 64 * 2**20
+
+
+def measured(bytes_held: int) -> int | None:
+    """The peak of a part in which so many bytes were held, beside what lay in memory before."""
+    state = training.begin(tiny.cohort(tiny.backbone("bert"), [tiny.run("layernorm", steps=4)]))
+    meter = Meter(CPU)
+    torch.ones(bytes_held, dtype=torch.uint8)
+    meter.count(state)
+    return state.peak_memory_bytes
+
+
+@pytest.mark.skipif(not os.access(costs.CLEAR, os.W_OK), reason="this system does not begin a process's peak anew")
+def test_on_a_processor_the_peak_is_the_process_s_since_the_cohort_began() -> None:
+    nothing, first, second = (measured(held) or 0 for held in (0, FIRST, SECOND))
+    assert 0.9 * FIRST < first - nothing < 1.1 * FIRST
+    assert 0.9 * SECOND < second - nothing < 1.1 * SECOND
+
+
+def test_a_peak_that_cannot_begin_anew_is_known_where_it_is_passed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(costs, "CLEAR", tmp_path / "none" / "clear_refs")
+    said = tmp_path / "status"
+    monkeypatch.setattr(costs, "STATUS", said)
+    state = training.begin(tiny.cohort(tiny.backbone("bert"), [tiny.run("layernorm", steps=4)]))
+    for before, after, expected in ((500, 700, 700), (900, 900, 700), (900, 1000, 1000)):
+        said.write_text(f"VmPeak:\t 5000 kB\nVmHWM:\t {before} kB\n")
+        meter = Meter(CPU)
+        said.write_text(f"VmPeak:\t 5000 kB\nVmHWM:\t {after} kB\n")
+        meter.count(state)
+        assert state.peak_memory_bytes == expected * 1024
+
+
+def test_where_no_file_says_it_the_system_call_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(costs, "STATUS", tmp_path / "none")
+    resource = pytest.importorskip("resource")
+    assert 2**27 < costs.resident_peak() == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    monkeypatch.setattr(costs.sys, "platform", "darwin")
+    assert costs.resident_peak() == resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    monkeypatch.setitem(sys.modules, "resource", None)  # as where there is none
+    assert costs.resident_peak() == 0
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,8 @@ def cost(report: Report) -> Markup:
         ("devices", ", ".join(spent.devices) or "no record says"),
     ]
     if spent.peak_memory_bytes:
-        rows.append(("most GPU memory in a process", f"{spent.peak_memory_bytes / 2**30:.1f} GiB"))
+        held = "most GPU memory in a process" if on_gpu else "most memory of a process"
+        rows.append((held, f"{spent.peak_memory_bytes / 2**30:.1f} GiB"))
     return pairs(rows)
 
 
