@@ -117,18 +117,11 @@ def test_held_out_examples_choose_another_rate_in_five_of_eight_cells(imported: 
     }
 
 
-def test_tests_are_paired_where_the_seeds_are_the_same(imported: tuple[str, Imported, Path]) -> None:
+def test_imported_runs_are_never_paired_whatever_their_seeds(imported: tuple[str, Imported, Path]) -> None:
     name, _, output = imported
-    table = tabulate(recipes.load(recipes.find(f"freezing/{name}")), output)
-    grid = differences.from_reference(table)
+    grid = differences.from_reference(tabulate(recipes.load(recipes.find(f"freezing/{name}")), output))
     assert grid is not None
-    tests: dict[str, set[str]] = {}
-    for row, compared in zip(table.rows, grid, strict=True):
-        for cell, difference in zip(row.cells, compared, strict=True):
-            if cell is not None and difference is not None:
-                tests.setdefault(cell.strategy, set()).add(difference.test.name)
-    assert tests["bitfit"] == tests["layernorm"] == {"Wilcoxon signed-rank"}
-    if name == "table1":
-        assert tests["initbias_bitfit"] == {"Welch t"}
-        # One cell's seeds, RTE at 5e-4, are those of full.
-        assert tests["random"] == {"Welch t", "Wilcoxon signed-rank"}
+    compared = [difference for row in grid for difference in row if difference is not None]
+    # Three strategies have the very seeds of full, and two others; what a seed controlled is not recorded.
+    assert any(difference.cell.values.keys() == difference.reference.values.keys() for difference in compared)
+    assert {difference.contrast.test for difference in compared} == {"Welch's t"}

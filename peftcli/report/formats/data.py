@@ -9,6 +9,7 @@ from typing import Any
 
 from peftcli.experiment import shipped
 from peftcli.report.statistics import describe
+from peftcli.report.statistics.contrast import LEVEL
 from peftcli.report.summary import Report
 from peftcli.report.table import agreement
 from peftcli.report.table.differences import from_reference
@@ -80,6 +81,7 @@ def differences(report: Report) -> Iterator[dict[str, Any]]:
     for row, differences_of_row in zip(report.table.rows, grid or (), strict=False):  # without a reference: none
         for cell, difference in zip(row.cells, differences_of_row, strict=True):
             if cell is not None and difference is not None:
+                tested, low_high = difference.contrast, difference.contrast.interval()
                 by_seed = agreement.compare(cell, difference.reference, report.output)
                 yield {
                     "row": " / ".join(row.path),
@@ -87,8 +89,15 @@ def differences(report: Report) -> Iterator[dict[str, Any]]:
                     "column": cell.column,
                     "metric": cell.metric,
                     "reference": difference.reference.strategy,
-                    "difference": difference.difference,
-                    "test": asdict(difference.test),
+                    "difference": tested.estimate,
+                    "low": low_high and low_high[0],
+                    "high": low_high and low_high[1],
+                    "level": LEVEL,
+                    "p_value": tested.p_value(),
+                    "test": tested.test,
+                    "n": tested.n,
+                    "why_not": tested.why_not,
+                    "flattered": difference.flattered,
                     "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
                 }
 

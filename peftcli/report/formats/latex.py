@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from peftcli.report.formats import difference_table, text_table
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
@@ -44,7 +44,7 @@ SIGNS = {
 
 def render(report: Report) -> str:
     """Write the report; it needs \\usepackage{booktabs} and nothing else."""
-    sheet, differences = text_table.make(report.table, report.against), text_table.differences(report.table)
+    sheet, differences = text_table.make(report.table, report.against), difference_table.make(report.table)
     below = [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])]
     said = words.imported(report)
     # Once for who reads the source, once for who reads the page.

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator
 
+from peftcli.report.formats import difference_table, text_table
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
@@ -25,7 +25,7 @@ def render(report: Report) -> str:
         "",
         *(f"- {escape(line)}" for line in below if line),
     ]
-    differences = text_table.differences(report.table)
+    differences = difference_table.make(report.table)
     if differences is not None:
         notes = (f"- {escape(line)}" for line in differences.notes)
         lines += ["", f"#### {escape(differences.title)}", "", *table(differences), "", *notes]

@@ -10,8 +10,8 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
+from peftcli.report.formats import difference_table, text_table
 from peftcli.report.formats import lines as words
-from peftcli.report.formats import text_table
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
@@ -28,7 +28,7 @@ def render(report: Report, styled: bool) -> str:
     sheet = text_table.make(report.table, report.against)
     _print_table(console, sheet)
     _print_list(console, [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])])
-    differences = text_table.differences(report.table)
+    differences = difference_table.make(report.table)
     if differences is not None:
         _print_table(console, differences)
         _print_list(console, differences.notes)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from peftcli.report.table.differences import Difference, from_reference
-from peftcli.report.table.differences import notes as difference_notes
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Row, RowAverage, Table
 
@@ -30,7 +28,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table; `kind` is ours, printed (by the paper) or difference."""
+    """One line of the table; `kind` is ours, printed (by the paper), difference or interval."""
 
     kind: str
     cells: tuple[Text, ...]
@@ -65,40 +63,6 @@ def make(table: Table, against: bool) -> Sheet:
         legend=tuple(_legend(lines, against)),
         notes=tuple(map(clean, table.notes)),
     )
-
-
-def differences(table: Table) -> Sheet | None:
-    """Put the differences from the table's reference into words, each with its p-value; None where there are none."""
-    grid = from_reference(table)
-    if grid is None:
-        return None
-    heads = [column.path for column in table.columns]
-    lines = [
-        Line(
-            "ours",
-            (*(Text(clean(word)) for word in row.path), *(_tested(each, table.view) for each in differences_of_row)),
-        )
-        for row, differences_of_row in zip(table.rows, grid, strict=True)
-        if any(each is not None for each in differences_of_row)
-    ]
-    if not lines:
-        return None
-    return Sheet(
-        title=f"Difference from {table.view.reference} (p)",
-        stub=tuple(map(clean, table.headers)),
-        heads=tuple(tuple(map(clean, head)) for head in heads),
-        lines=tuple(lines),
-        legend=(),
-        notes=tuple(difference_notes(table, grid)),
-    )
-
-
-def _tested(difference: Difference | None, view: View) -> Text:
-    if difference is None:
-        return Text("")
-    p_value = difference.test.p_value
-    words = "" if p_value is None else f" ({p_value:.2g})"
-    return Text(signed(difference.difference, view) + words)
 
 
 def clean(text: str) -> str:

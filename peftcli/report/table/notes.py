@@ -8,12 +8,11 @@ from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import imported, origin
 from peftcli.report.statistics import describe
+from peftcli.report.table.naming import listed
 from peftcli.report.table.selection import COMPUTED, Outcome
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Table
 from peftcli.tasks import registry as tasks
-
-LISTED = 8  # runs named in one note; more are counted
 
 
 def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
@@ -94,12 +93,12 @@ def _troubles(table: Table) -> Iterator[str]:
             with_them = _mean_std(cell.mean, cell.std, table.view)
             without = _mean_std(cell.mean_without_collapsed, cell.std_without_collapsed, table.view)
             words = f"{cell.strategy} on {cell.column} is {with_them} with and {without} without"
-            yield f"Collapsed, one answer for every example: {_list(cell.collapsed)}; {words}."
+            yield f"Collapsed, one answer for every example: {listed(cell.collapsed)}; {words}."
     for word, runs_of in TROUBLES.items():
         # A run that fills several columns of its task is named once.
         runs = dict.fromkeys(run for cell in table.cells() for run in runs_of(cell))
         if runs:
-            yield f"{word} ({len(runs)}): {_list(tuple(runs))}."
+            yield f"{word} ({len(runs)}): {listed(tuple(runs))}."
     for row in table.rows:
         if row.average is not None and row.average.columns < row.average.planned:
             columns = f"{row.average.columns} of {row.average.planned} columns are there"
@@ -127,7 +126,7 @@ def _mixtures(outcomes: Sequence[Outcome]) -> Iterator[str]:
                     runs.setdefault(outcome.origin[kind], []).append(outcome.run.describe())
             # Those of the one that most have need no names: the others are the strangers.
             first, *others = sorted(runs, key=lambda fingerprint: -len(runs[fingerprint]))
-            words = "; ".join(f"{len(runs[each])} with {each}: {_list(tuple(runs[each]))}" for each in others)
+            words = "; ".join(f"{len(runs[each])} with {each}: {listed(tuple(runs[each]))}" for each in others)
             yield (
                 f"Mixed: {task} on {model} has runs made with {len(runs)} {PLURALS[kind]} of the same name, "
                 f"{len(runs[first])} with fingerprint {first} and {words}. Their numbers do not compare."
@@ -145,7 +144,7 @@ def _computed(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
             continue
         shown = ", ".join(f"{value} ({count} run{'s' * (count > 1)})" for value, count in counts.most_common())
         cells = [f"{cell.strategy} on {cell.column}" for cell in table.cells() if key in cell.mixed]
-        inside = f"; mixed within {_list(tuple(dict.fromkeys(cells)))}" if cells else ""
+        inside = f"; mixed within {listed(tuple(dict.fromkeys(cells)))}" if cells else ""
         yield f"Several {key}s: {shown}{inside}. Equal runs are equal to the bit on one of them alone."
 
 
@@ -156,12 +155,12 @@ def _imported(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
         return
     both = dict.fromkeys(f"{cell.strategy} on {cell.column}" for cell in cells if "source" in cell.mixed)
     if both:
-        yield f"Runs of several sources within {_list(tuple(both))}."
+        yield f"Runs of several sources within {listed(tuple(both))}."
     repeated = [cell for cell in cells if len(cell.values) < cell.planned and cell.mean is not None]
     if repeated:
         words = (f"{c.strategy} on {c.column} ({c.planned} runs, {len(c.values)} seeds)" for c in repeated)
         yield (
-            f"Several runs of one seed: {_list(tuple(dict.fromkeys(words)))}; a cell is over all of its runs, a test over "
+            f"Several runs of one seed: {listed(tuple(dict.fromkeys(words)))}; a cell is over all of its runs, a test over "
             "each seed's mean."
         )
     runs: dict[imported.Cell, list[Outcome]] = {}
@@ -170,7 +169,7 @@ def _imported(table: Table, outcomes: Sequence[Outcome]) -> Iterator[str]:
     fewer = [of for of in runs.values() if len(of) < max(outcome.planned_beside for outcome in of)]
     if fewer:
         words = (f"{_without_seed(of[0])} ({len(of)} of {max(o.planned_beside for o in of)})" for of in fewer)
-        yield f"Fewer runs imported than the recipe plans: {_list(tuple(words))}."
+        yield f"Fewer runs imported than the recipe plans: {listed(tuple(words))}."
 
 
 def _without_seed(outcome: Outcome) -> str:
@@ -185,13 +184,6 @@ def _copied(table: Table) -> Iterator[str]:
             by_source.setdefault(cell.published.copied_from, []).append(f"{cell.strategy} on {cell.column}")
     for source, cells in by_source.items():
         yield f"† printed, but copied from {source} ({', '.join(cells)}): left out of differences and claims."
-
-
-def _list(runs: tuple[str, ...]) -> str:
-    """Name the first runs, and count the others."""
-    # A grid not yet run would fill pages.
-    shown = "; ".join(runs[:LISTED])
-    return shown if len(runs) <= LISTED else f"{shown}; and {len(runs) - LISTED} more"
 
 
 def _mean_std(mean: float | None, std: float | None, view: View) -> str:

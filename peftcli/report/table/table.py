@@ -83,6 +83,15 @@ class Cell:
         return "complete" if self.runs == self.runs_planned and self.n == self.planned else "incomplete"
 
     @property
+    def seeds(self) -> frozenset[int] | None:
+        """The seeds that the recipe plans for it; two cells with the same ones are compared in pairs.
+
+        None where its runs are imported, whose seeds are not the recipe's and need not control the same things, and
+        where it is over every run.
+        """
+        return None if self.sources or self.mean is None else frozenset(self.values)
+
+    @property
     def shown(self) -> float | None:
         """The number the cell stands for: the mean, or the maximum where the table prints that."""
         return self.mean if self.mean is not None else self.maximum

@@ -7,7 +7,7 @@ from peftcli import files
 from peftcli.experiment import extending
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.claims.verdicts import Finding, Judged
-from peftcli.report.formats import data, text_table
+from peftcli.report.formats import data, difference_table
 from peftcli.report.formats.html import tables
 from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, scrolling, tag
 from peftcli.report.summary import Report
@@ -23,10 +23,12 @@ def differences(report: Report) -> Markup:
 
     Nothing where the table names no reference or has no values to compare. Raises UserError for damaged predictions.
     """
-    table = text_table.differences(report.table)
+    table = difference_table.make(report.table)
     if table is None:
         return Markup("")
-    words = f"In each cell: ours minus {report.table.view.reference}, and in brackets the two-sided p over seeds."
+    words = f"In each cell: ours minus {report.table.view.reference}."
+    if any(line.kind == "interval" for line in table.lines):
+        words += " In brackets the two-sided p over seeds, below it the 95 % interval of the difference."
     return join(
         [
             tag("p", words, class_="where"),

@@ -57,12 +57,14 @@ def test_differences_and_their_tests_are_scipy_s(tmp_path: Path) -> None:
     expected = []
     for strategy in ("layernorm", "bitfit"):
         ours, theirs = ([100 * right(name, seed).mean() for seed in range(SEEDS)] for name in (strategy, "full"))
-        p_value = stats.wilcoxon(ours, theirs, method="exact").pvalue
-        words = f"{np.mean(ours) - np.mean(theirs):+.1f} ({p_value:.2g})"
+        test = stats.ttest_rel(ours, theirs)
+        low, high = test.confidence_interval(0.95)
+        words = f"{np.mean(ours) - np.mean(theirs):+.1f} ({test.pvalue:.2g})interval [{low:+.1f}, {high:+.1f}]"
         expected.append([strategy, words, words])
     assert rows(page, "Differences from the reference") == expected
     assert "ours minus full" in Outline(page).words
-    assert f"With {SEEDS} seeds the smallest p" in Outline(page).words
+    assert "below it the 95 % interval of the difference" in Outline(page).words
+    assert f"paired t over {SEEDS} pairs" in Outline(page).words
 
 
 def test_answers_are_compared_example_by_example_and_seed_by_seed(tmp_path: Path) -> None:
