@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 # Messages list the kinds in this order.
 # isort: off
-from peftcli.report.figures import bars, curves, low_data, mask_change, ranks, sparsity, layers, density
+from peftcli.report.figures import bars, curves, low_data, mask_change, ranks, sparsity, layers, density, pareto
 
 # isort: on
 from peftcli.report.figures import style
@@ -17,7 +17,7 @@ from peftcli.report.figures.spec import KINDS, FigureSpec, parse, parse_all
 from peftcli.report.figures.study import Study, study
 
 __all__ = ["Drawing", "FigureSpec", "Study", "draw", "draw_all", "parse", "parse_all", "study"]
-__all__ += ["bars", "curves", "density", "layers", "low_data", "mask_change", "ranks", "sparsity"]
+__all__ += ["bars", "curves", "density", "layers", "low_data", "mask_change", "pareto", "ranks", "sparsity"]
 
 
 @dataclass(frozen=True)
