@@ -11,29 +11,17 @@ from peftcli.experiment import recipe as recipes
 from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import canonical
+from peftcli.report import costs
 from peftcli.report.claims import judging
 from peftcli.report.claims import spec as claim_spec
 from peftcli.report.claims.verdicts import Judged
+from peftcli.report.costs import Cost, RunCost
 from peftcli.report.table import build, notes, selection
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Table
 
 # In the order in which a report names them: what is there first.
 STATES = ("completed", "diverged", "failed", "damaged", "missing")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What the recorded runs took together: hours of computing, tokens of training, the devices they ran on.
-
-    A cohort's time is shared equally among its runs. `peak_memory_bytes` is the most any process held on a
-    GPU, or where none was used in its memory.
-    """
-
-    hours: float
-    tokens: int
-    peak_memory_bytes: int | None
-    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -44,6 +32,7 @@ class Report:
     `imported`: where runs come from that were not trained here -> how many.
     `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
     beside ours. `output`: the results folder. `otherwise`: how the runs differ from those of the recipe as shipped.
+    `costs`: what a run of each strategy took, and `costs_by_task` on each task.
     """
 
     recipe: Recipe
@@ -57,6 +46,8 @@ class Report:
     output: Path = Path("results")
     imported: Mapping[str, int] = field(default_factory=dict)
     otherwise: Departures = departures.NONE
+    costs: tuple[RunCost, ...] = ()
+    costs_by_task: tuple[RunCost, ...] = ()
 
 
 def summarise(recipe: Recipe, output: Path, against: bool) -> Report:
@@ -78,7 +69,9 @@ def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, again
         claims=tuple(_judge(recipe, table, output, otherwise)),
         counts={state: sum(outcome.state == state for outcome in outcomes) for state in STATES},
         troubles=tuple(f"{o.run.describe()}: {o.state}: {o.error}" for o in outcomes if o.error),
-        cost=cost(outcomes),
+        cost=costs.total(outcomes),
+        costs=costs.by_strategy(recipe, outcomes),
+        costs_by_task=costs.by_task(recipe, outcomes),
         # Each distinct one once, in the order in which they come: dictionaries are equal as canonical JSON is.
         environments=tuple({canonical(environment): environment for environment in environments}.values()),
         against=against,
@@ -86,25 +79,6 @@ def of_outcomes(recipe: Recipe, outcomes: Sequence[Outcome], output: Path, again
         imported=Counter(outcome.source for outcome in outcomes if outcome.source),
         otherwise=otherwise,
     )
-
-
-def cost(outcomes: Sequence[Outcome]) -> Cost:
-    """Add up what runs took, from their records."""
-    costs = [outcome.cost for outcome in outcomes if outcome.cost]
-    # A record's seconds and tokens are its whole cohort's, and each of the cohort's records has them: a run counts
-    # for its fraction, so that a cohort with all its records counts once.
-    sizes = [max(int(record.get("cohort") or 1), 1) for record in costs]
-    seconds = sum(float(record.get("seconds") or 0) / size for record, size in zip(costs, sizes, strict=True))
-    tokens = sum(float(record.get("tokens") or 0) / size for record, size in zip(costs, sizes, strict=True))
-    devices = dict.fromkeys(str(o.environment["device"]) for o in outcomes if o.environment.get("device"))
-    # What a process held beside a GPU is no GPU's memory; older records from a processor do not say it.
-    on_gpu = any(device != "cpu" for device in devices)
-    peaks = [
-        int(o.cost["peak_memory_bytes"])
-        for o in outcomes
-        if o.cost.get("peak_memory_bytes") and (o.environment.get("device") != "cpu" or not on_gpu)
-    ]
-    return Cost(seconds / 3600, round(tokens), max(peaks, default=None), tuple(devices))
 
 
 def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) -> list[Judged]:

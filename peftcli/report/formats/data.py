@@ -59,6 +59,7 @@ def to_json(report: Report) -> str:
         "runs": report.counts,
         "troubles": report.troubles,
         "cost": asdict(report.cost),
+        "costs": [asdict(row) for row in report.costs_by_task],
         "environments": report.environments,
     }
     # NaN is no JSON: a missing number is null, and any other would be a mistake of ours.

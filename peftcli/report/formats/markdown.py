@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from peftcli.report.formats import difference_table, text_table
+from peftcli.report.formats import cost_table, difference_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -25,10 +25,10 @@ def render(report: Report) -> str:
         "",
         *(f"- {escape(line)}" for line in below if line),
     ]
-    differences = difference_table.make(report.table)
-    if differences is not None:
-        notes = (f"- {escape(line)}" for line in differences.notes)
-        lines += ["", f"#### {escape(differences.title)}", "", *table(differences), "", *notes]
+    for further in (difference_table.make(report.table), cost_table.make(report.costs_by_task)):
+        if further is not None:
+            notes = (f"- {escape(line)}" for line in further.notes)
+            lines += ["", f"#### {escape(further.title)}", "", *table(further), "", *notes]
     if report.claims:
         lines += ["", "#### Claims", "", *_claims(report)]
     return "\n".join(lines) + "\n"

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from peftcli.report.formats import difference_table, text_table
+from peftcli.report.formats import cost_table, difference_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -32,6 +32,9 @@ def render(report: Report, styled: bool) -> str:
     if differences is not None:
         _print_table(console, differences)
         _print_list(console, differences.notes)
+    if (costs := cost_table.make(report.costs)) is not None:
+        _print_table(console, costs)
+        _print_list(console, costs.notes)
     if report.claims:
         console.print(Styled("\nClaims", style="bold"))
     for judged in report.claims:

@@ -7,7 +7,7 @@ from peftcli import files
 from peftcli.experiment import extending
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.claims.verdicts import Finding, Judged
-from peftcli.report.formats import data, difference_table
+from peftcli.report.formats import cost_table, data, difference_table
 from peftcli.report.formats.html import tables
 from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, scrolling, tag
 from peftcli.report.summary import Report
@@ -125,7 +125,7 @@ def missing(report: Report) -> Markup:
 
 
 def cost(report: Report) -> Markup:
-    """Say what the recorded runs took."""
+    """Say what the recorded runs took together, and one run of each strategy on each task."""
     spent = report.cost
     # Hours on a CPU are no GPU hours: papers count the latter.
     on_gpu = any(device != "cpu" for device in spent.devices)
@@ -136,8 +136,13 @@ def cost(report: Report) -> Markup:
     ]
     if spent.peak_memory_bytes:
         held = "most GPU memory in a process" if on_gpu else "most memory of a process"
-        rows.append((held, f"{spent.peak_memory_bytes / 2**30:.1f} GiB"))
-    return pairs(rows)
+        rows.append((held, cost_table.in_bytes(spent.peak_memory_bytes)))
+    table = cost_table.make(report.costs_by_task)
+    if table is None:
+        return pairs(rows)
+    name = "What a run took"
+    shown = tables.table(table, name, len(table.stub))
+    return join([pairs(rows), tag("h3", name), shown, bullets(table.notes, class_="notes")])
 
 
 def recipe(report: Report) -> Markup:
