@@ -21,7 +21,7 @@ CSV_KEYS = (
     *("missing", "failed", "damaged", "diverged", "collapsed", "mean_without_collapsed", "std_without_collapsed"),
     *("rank", "std_rank", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
     *("published_mean", "published_std", "published_maximum", "published_n", "published_ddof", "copied_from"),
-    *("difference", "outside_two_standard_errors", "sources", "mixed"),
+    *("difference", "published_p", "differs_from_published", "sources", "mixed"),
 )
 LISTS = ("missing", "failed", "damaged", "diverged", "collapsed")
 
@@ -108,7 +108,7 @@ def _common(table: Table, row: Row) -> dict[str, Any]:
 
 
 def _cell(cell: Cell) -> dict[str, Any]:
-    fields = {key: value for key, value in asdict(cell).items() if key not in ("published", "outside")}
+    fields = {key: value for key, value in asdict(cell).items() if key != "published"}
     theirs = cell.published
     interval = describe.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
     return fields | {
@@ -126,7 +126,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "published_n": theirs.n if theirs else None,
         "published_ddof": theirs.ddof if theirs else None,
         "copied_from": theirs.copied_from if theirs else None,
-        "outside_two_standard_errors": cell.outside,
+        "differs_from_published": cell.differs,
     }
 
 

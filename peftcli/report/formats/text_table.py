@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from peftcli.report.table import beside_paper
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Cell, Row, RowAverage, Table
 
@@ -61,7 +62,7 @@ def make(table: Table, against: bool) -> Sheet:
         heads=tuple(tuple(map(clean, (*head, *[""] * (levels - len(head))))) for head in heads),
         lines=tuple(lines),
         legend=tuple(_legend(lines, against)),
-        notes=tuple(map(clean, table.notes)),
+        notes=tuple(map(clean, (*(beside_paper.notes(table) if against else ()), *table.notes))),
     )
 
 
@@ -127,7 +128,7 @@ def _ours(cell: Cell | None, view: View, against: bool) -> Text:
     # Whatever makes a number less than a whole cell stands beside it.
     marks = [f"n={cell.n}"] if 0 < cell.n != cell.planned else []
     marks += [f"{sign}{len(runs)}" for name, sign in MARKS.items() if (runs := getattr(cell, name))]
-    if cell.outside and against:
+    if cell.differs and against:
         marks.append("‡")
     if cell.shown is None:
         return Text("diverged" if cell.diverged and not cell.missing else "missing", marks=tuple(marks))
@@ -208,7 +209,7 @@ def _legend(lines: Sequence[Line], against: bool) -> list[str]:
         "c": "c: runs that collapsed to one answer",
         "*": "*: an average of incomplete cells",
         "†": "†: copied from another paper by the authors, so no difference is taken",
-        "‡": "‡: more than two standard errors from the printed value",
+        "‡": "‡: other than the printed value (pooled t test over seeds, p < 0.05)",
     }
     # Only what the table at hand has is explained.
     legend = [text for sign, text in words.items() if any(mark.startswith(sign) for mark in marks)]

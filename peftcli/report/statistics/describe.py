@@ -1,8 +1,8 @@
-"""Describing a few runs: mean, spread, ranks, distance from a published cell, and what a constant prediction scores.
+"""Describing a few runs: mean, spread, ranks, and what a constant prediction scores.
 
 Every function here takes plain numbers in any one unit. None, NaN and infinity mean "no value" (a missing or diverged
 run) and are left out; `finite` tells how many are left, so that a caller can show it. A result that the values do not
-determine is None, never 0. Tests of a difference are in `peftcli.report.statistics.significance`.
+determine is None, never 0. Tests of a difference are in `peftcli.report.statistics.contrast`.
 """
 
 import math
@@ -60,23 +60,6 @@ def std(values: Iterable[Value], ddof: int) -> float | None:
     # The second term takes back what the rounding of the centre added.
     squares = math.fsum(deviation**2 for deviation in deviations) - math.fsum(deviations) ** 2 / len(numbers)
     return math.sqrt(max(squares, 0.0) / (len(numbers) - ddof))
-
-
-def standard_error(values: Iterable[Value]) -> float | None:
-    """Compute the standard error of the mean, from the sample standard deviation (ddof 1); None below two values."""
-    numbers = finite(values)
-    return standard_error_of(std(numbers, 1), len(numbers), 1)
-
-
-def standard_error_of(deviation: Value, n: int | None, ddof: int = 1) -> float | None:
-    """Compute the standard error of a mean of `n` values whose standard deviation was taken with `ddof`.
-
-    std / sqrt(n) for ddof 1, std / sqrt(n - 1) for ddof 0. None below two values or without a finite deviation.
-    """
-    if deviation is None or not math.isfinite(deviation) or n is None or n < 2 or n <= ddof:
-        return None
-    # The first factor turns the deviation into a sample's (ddof 1).
-    return deviation * math.sqrt((n - ddof) / (n - 1) / n)
 
 
 def generator(seed: int, name: str) -> "Generator":
@@ -147,32 +130,6 @@ def best_of_k_flattery(means: Mapping[Hashable, Value]) -> float | None:
     ascending = sorted(finite(means.values()))
     others = mean(ascending[:-1])
     return None if others is None else ascending[-1] - others
-
-
-def outside_two_standard_errors(
-    mean: Value,
-    std: Value,
-    n: int | None,
-    published_mean: Value,
-    published_std: Value,
-    published_n: int | None,
-    *,
-    ddof: int = 1,
-    published_ddof: int = 1,
-    rounding: float = 1e-9,
-) -> bool | None:
-    """Say whether two means differ by more than two standard errors of their difference, sqrt(se^2 + published_se^2).
-
-    All in one unit, percent or fraction. `rounding` is half the last printed digit (0.05 for one decimal of a percent):
-    a printed mean stands for everything that rounds to it, so that much is granted on top. None where it cannot be
-    judged: a mean or a deviation is missing, or one side has fewer than two runs.
-    """
-    # Welch's standard error of a difference: no equal variances, no equal numbers of runs are assumed.
-    errors = standard_error_of(std, n, ddof), standard_error_of(published_std, published_n, published_ddof)
-    means = finite([mean, published_mean])
-    if None in errors or len(means) < 2:
-        return None
-    return abs(means[0] - means[1]) > 2 * math.hypot(*finite(errors)) + rounding
 
 
 def majority_baseline(label_counts: Mapping[str, int], metric: str) -> float | None:

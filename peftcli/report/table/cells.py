@@ -1,13 +1,12 @@
 """One cell from its runs: mean and deviation of the chosen learning rate, and what is amiss. No torch."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from peftcli.errors import UserError
 from peftcli.records import origin
 from peftcli.report.statistics import describe
-from peftcli.report.table import published, selection
+from peftcli.report.table import beside_paper, published, selection
 from peftcli.report.table.layout import CellRuns
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome, State
@@ -56,7 +55,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         **_numbers(chosen, split, column.metric, view),
         **_parameters(chosen),
     )
-    return _beside_published(cell, published.find(printed, chosen[0].run, column.column, column.metric), view)
+    return beside_paper.put(cell, published.find(printed, chosen[0].run, column.column, column.metric))
 
 
 def _choose(runs: CellRuns, view: View, rates: dict[float, list[Outcome]]) -> float | None:
@@ -145,26 +144,3 @@ def _parameters(chosen: Sequence[Outcome]) -> dict[str, Any]:
         "trainable_percent": describe.mean(each.get("trainable_percent") for each in counts),
         "head": counts[0].get("head"),
     }
-
-
-def _beside_published(cell: Cell, printed: Published | None, view: View) -> Cell:
-    """Put the printed cell beside ours; a cell copied from another paper is shown, but no difference is taken."""
-    if printed is None:
-        return cell
-    # A mean, or a maximum where there is no mean: the two need not be of one kind, some papers print maxima alone.
-    ours, theirs = cell.shown, printed.shown
-    if printed.copied_from or ours is None or theirs is None:
-        return replace(cell, published=printed)
-    outside = describe.outside_two_standard_errors(
-        cell.mean,
-        cell.std,
-        cell.n,
-        printed.mean,
-        printed.std,
-        printed.n,
-        ddof=view.ddof,
-        published_ddof=view.ddof if printed.ddof is None else printed.ddof,
-        # Half of the last printed digit: a printed mean stands for all that rounds to it.
-        rounding=0.5 * 10**-printed.decimals,
-    )
-    return replace(cell, published=printed, difference=ours - theirs, outside=outside)

@@ -27,7 +27,8 @@ class Published:
 
     `task` is a column (`mnli_matched`) or `average`. `setting` holds what tells the row from others of its strategy:
     options, `lr`, `layer`, `train_size`. `copied_from` names the paper that the authors took the cell from.
-    `decimals` are those of the printed mean or maximum. `split` is `train` for a score on the training set.
+    `decimals` are those of the printed mean or maximum, `std_decimals` of the deviation. `split` is `train` for a score
+    on the training set.
     """
 
     strategy: str
@@ -43,6 +44,7 @@ class Published:
     ddof: int | None
     copied_from: str | None
     decimals: int
+    std_decimals: int = 0
     split: str = ""
 
     @property
@@ -115,9 +117,14 @@ def _cell(row: dict[str, str], where: str) -> Published:
         ddof=_whole(row, "ddof", where),
         copied_from=row.get("copied_from") or None,
         # As printed, trailing zeros included: 58.30 stands for 58.295 to 58.305.
-        decimals=len(shown.partition(".")[2]),
+        decimals=_decimals(shown),
+        std_decimals=_decimals(row.get("std") or ""),
         split=row.get("split") or "",
     )
+
+
+def _decimals(text: str) -> int:
+    return len(text.partition(".")[2])
 
 
 def parse_setting(text: str, where: str = "setting") -> dict[str, Any]:

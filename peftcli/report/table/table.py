@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from peftcli.report.statistics.contrast import ALPHA
 from peftcli.report.table.published import Published
 from peftcli.report.table.spec import View
 
@@ -26,7 +27,7 @@ class Cell:
     `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
     `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
     `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
-    `outside`: whether that is beyond two standard errors of the difference; None where that cannot be judged.
+    `published_p`: the p-value of our mean being the printed one's; None where that cannot be tested.
     """
 
     # Which cell it is.
@@ -72,7 +73,7 @@ class Cell:
     head: int | None = None
     published: Published | None = None
     difference: float | None = None
-    outside: bool | None = None
+    published_p: float | None = None
 
     @property
     def state(self) -> State:
@@ -90,6 +91,11 @@ class Cell:
         where it is over every run.
         """
         return None if self.sources or self.mean is None else frozenset(self.values)
+
+    @property
+    def differs(self) -> bool | None:
+        """Whether it is another than the printed cell by the test, at 0.05; None where that cannot be tested."""
+        return None if self.published_p is None else self.published_p < ALPHA
 
     @property
     def shown(self) -> float | None:

@@ -41,6 +41,7 @@ def test_a_cell_far_from_the_printed_one_is_marked_when_asked(tmp_path: Path, fo
     made = load("transferability/table2")
     from_published(made, tmp_path, lambda cell: (cell.mean or 0) - (5 if cell.strategy == "full" else 0))
     text = reporting.report(made, tmp_path, form, True)
-    assert text.count(sign) == 3 + 1, "the cells of one strategy, and the legend"
+    assert text.count(sign) == 3 + 2, "the cells of one strategy, the legend, and how many are marked"
+    assert "3 of 15 cells marked as other than printed; about 0.75 are expected by chance" in " ".join(text.split())
     assert text.count("-5.0") == 3
     assert sign not in reporting.report(made, tmp_path, form)

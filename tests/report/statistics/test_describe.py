@@ -71,19 +71,6 @@ def test_missing_values_are_left_out_and_too_few_give_none() -> None:
     assert (describe.std([0.5], 1), describe.std([0.5], 0)) == (None, 0.0)
 
 
-def test_standard_errors_agree_whatever_the_ddof() -> None:
-    values = [0.61, 0.64, 0.70, 0.52]
-    expected = float(pandas.Series(values).sem())
-    assert describe.standard_error(values) == pytest.approx(expected, rel=1e-14)
-    for ddof in (0, 1):
-        assert describe.standard_error_of(describe.std(values, ddof), 4, ddof) == pytest.approx(expected, rel=1e-14)
-    assert describe.standard_error_of(1.7, 10) == pytest.approx(1.7 / math.sqrt(10))
-    assert describe.standard_error_of(1.7, 10, 0) == pytest.approx(1.7 / 3)
-    assert describe.standard_error([0.5]) is None
-    for deviation, n, ddof in ((0.0, 1, 0), (NAN, 3, 1), (None, 3, 1), (1.0, None, 1), (1.0, 2, 2)):
-        assert describe.standard_error_of(deviation, n, ddof) is None
-
-
 @given(COARSE, st.booleans())
 def test_ranks_equal_those_of_pandas(values: list[float | None], higher: bool) -> None:
     column = pandas.Series(values, dtype=float)
@@ -164,31 +151,6 @@ def test_flattery_is_the_best_choice_minus_the_mean_of_the_others() -> None:
     assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: None, 1e-3: 50.0}) == pytest.approx(2.0)
     assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: 52.0}) == 0.0
     assert describe.best_of_k_flattery({1e-4: 52.0, 5e-4: NAN}) is None
-
-
-def test_outside_two_standard_errors_of_the_difference() -> None:
-    # se = 3 / sqrt(9) = 1 and 4 / sqrt(16) = 1, so the difference's is sqrt(2) and the bound 2.828.
-    assert describe.outside_two_standard_errors(52.82, 3.0, 9, 50.0, 4.0, 16) is False
-    assert describe.outside_two_standard_errors(52.84, 3.0, 9, 50.0, 4.0, 16) is True
-    assert describe.outside_two_standard_errors(47.16, 3.0, 9, 50.0, 4.0, 16) is True
-    # With ddof 0 the published error is 4 / sqrt(15): the bound is 2.875.
-    assert describe.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is False
-    assert describe.outside_two_standard_errors(52.89, 3.0, 9, 50.0, 4.0, 16, published_ddof=0) is True
-    assert describe.outside_two_standard_errors(52.86, 3.0, 9, 50.0, 4.0, 16, ddof=0) is False
-
-
-def test_printed_digits_and_missing_numbers_in_the_comparison_with_a_published_cell() -> None:
-    judge = describe.outside_two_standard_errors
-    assert judge(98.6, 0.0, 3, 98.6 + 1e-12, 0.0, 3) is False
-    assert judge(98.63, 0.0, 3, 98.6, 0.0, 3) is True
-    assert judge(98.63, 0.0, 3, 98.6, 0.0, 3, rounding=0.05) is False
-    assert judge(98.66, 0.0, 3, 98.6, 0.0, 3, rounding=0.05) is True
-    for missing in range(6):
-        cell: list[float | None] = [50.0, 1.0, 3, 60.0, 1.0, 3]
-        cell[missing] = None
-        assert judge(*cell) is None
-    assert judge(50.0, 1.0, 1, 60.0, 1.0, 3) is None
-    assert judge(NAN, 1.0, 3, 60.0, 1.0, 3) is None
 
 
 def _best_constant(counts: list[int], score) -> float:

@@ -38,7 +38,7 @@ def test_every_printed_cell_comes_out_as_printed(tables: dict[str, Table], name:
         assert f"{cell.shown:.{view.decimals}f}" == f"{cell.published.shown:.{view.decimals}f}"
         if cell.published.std is not None:
             assert f"{cell.std:.{view.decimals}f}" == f"{cell.published.std:.{view.decimals}f}"
-            assert cell.outside is (None if cell.published.copied_from else False)
+            assert cell.differs is (None if cell.published.copied_from else False)
         assert cell.difference is None if cell.published.copied_from else abs(cell.difference or 0) < 1e-9
 
 

@@ -1,11 +1,9 @@
 """Cells: every number of a cell equals numpy's over the same values; what is amiss with its runs is told."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from peftcli.errors import UserError
 from peftcli.experiment.recipe import Recipe
@@ -113,31 +111,3 @@ def test_a_held_out_part_chooses_where_the_view_says_so(tmp_path: Path) -> None:
     assert cell.mean == pytest.approx(70)
     with pytest.raises(UserError, match="needs a protocol that holds validation examples out"):
         cells(small(table={"select": rule}), tmp_path)
-
-
-def printed(tmp_path: Path, line: str, **table: Any) -> Recipe:
-    (tmp_path / "p.csv").write_text(f"strategy,setting,task,metric,mean,std,n,ddof,copied_from\n{line}\n")
-    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], table={"published": "p.csv", **table})
-    return recipe.model_copy(update={"path": tmp_path / "small.yaml"})
-
-
-@pytest.mark.parametrize(("mean", "outside"), [(63.1, False), (63.2, True), (58.9, False), (58.8, True)])
-def test_a_difference_is_marked_beyond_two_standard_errors(tmp_path: Path, mean: float, outside: bool) -> None:
-    ours = [60.0, 61.0, 62.0]
-    reach = 2 * np.hypot(stats.sem(ours), 1.5 / np.sqrt(3)) + 0.05  # half a printed digit is granted
-    assert (abs(61 - mean) > reach) == outside
-    recipe = printed(tmp_path, f"full,,rte,accuracy,{mean},1.5,3,1,")
-    with unsynced():
-        for run, score in zip(runs(recipe), ours, strict=True):
-            write(tmp_path, run, {"validation": {"accuracy": score / 100}})
-    cell = cells(recipe, tmp_path)["full", "rte"]
-    assert cell.difference == pytest.approx(61 - mean)
-    assert cell.outside is outside
-
-
-def test_no_difference_is_taken_from_a_copied_cell(tmp_path: Path) -> None:
-    recipe = printed(tmp_path, "full,,rte,accuracy,90.0,0.1,3,1,another paper")
-    fill(recipe, tmp_path, lambda run: 0.5)
-    cell = cells(recipe, tmp_path)["full", "rte"]
-    assert cell.published is not None
-    assert (cell.difference, cell.outside) == (None, None)
