@@ -1,5 +1,6 @@
 """What a run costs beside its steps: a sweep of one-step runs against fresh processes of the Trainer, records, skipping."""
 
+import csv
 import subprocess
 import sys
 import tempfile
@@ -7,12 +8,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
-import pandas
 import yaml
 
 from peftcli import files, records
 from peftcli.experiment import plan, recipe
+from peftcli.experiment.run import Run
 from peftcli.tasks import demo
 
 RUNS, EVALUATED = 100, 64  # evaluation is arithmetic: a short one leaves what a run costs beside it
@@ -55,7 +57,11 @@ def one_step_seconds() -> tuple[Callable[[], float], Callable[[], float]]:
     folder = Path(tempfile.mkdtemp())
     (folder / "data").mkdir()
     for split, most in (("train", None), ("validation", EVALUATED)):
-        pandas.DataFrame(demo.rows(split)[:most]).to_csv(folder / "data" / f"{split}.csv", index=False)
+        rows = demo.rows(split)[:most]
+        with open(folder / "data" / f"{split}.csv", "w", newline="") as stream:
+            table = csv.DictWriter(stream, list(rows[0]))
+            table.writeheader()
+            table.writerows(rows)
     (folder / "one_step.yaml").write_text(yaml.safe_dump(RECIPE))
     sweep = [sys.executable, "-m", "peftcli", "sweep", str(folder / "one_step.yaml"), "--output"]
     fresh = [sys.executable, "-W", "ignore", "-c", FRESH, str(folder)]
@@ -71,10 +77,25 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def record_seconds(repeats: int = 200) -> tuple[float, float]:
-    """Seconds to skip a finished run and to write a record, its fsync left out."""
+def skipping_seconds(repeats: int = 200) -> float:
+    """Seconds to see that a run is finished already."""
+    with tempfile.TemporaryDirectory() as folder:
+        run, body = _finished()
+        records.write(Path(folder), run, body)
+        return _median(lambda: records.find(Path(folder), run), repeats)
+
+
+def writing_seconds(repeats: int = 200) -> float:
+    """Seconds to write a record, its fsync left out."""
+    run, body = _finished()
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(files.os, "fsync"):  # type: ignore[attr-defined]
+        return _median(lambda: records.write(Path(folder), run, body), repeats)
+
+
+def _finished() -> tuple[Run, records.Ending]:
+    """A run, and what a record says of it once it is completed."""
     run = plan.expand(recipe.build({**RECIPE, "tasks": ["demo"]}, Path("one_step.yaml"), {}))[0].run
-    body: records.Ending = {
+    return run, {
         "status": "completed",
         "parameters": {},
         "training": [{"step": step, "epoch": step / 10, "loss": 0.5} for step in range(200)],
@@ -84,15 +105,6 @@ def record_seconds(repeats: int = 200) -> tuple[float, float]:
         "data": {},
         "error": None,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        records.write(Path(folder), run, body)
-        skipping = _median(lambda: records.find(Path(folder), run), repeats)
-        sync, files.os.fsync = files.os.fsync, lambda descriptor: None  # type: ignore[attr-defined, assignment]
-        try:
-            writing = _median(lambda: records.write(Path(folder), run, body), repeats)
-        finally:
-            files.os.fsync = sync  # type: ignore[attr-defined]
-    return skipping, writing
 
 
 def _median(action: Any, repeats: int) -> float:
