@@ -68,9 +68,8 @@ def pairs(samples: Sequence[Sample]) -> list[list[float | None]]:
         return corrected
     groups = len({index for pair in tested for index in pair})
     t = numpy.array([each.estimate / each.error for each in tested.values()])
-    both = studentized_range(
-        abs(t) * math.sqrt(2), groups, numpy.array([each.freedom for each in tested.values()])
-    ).tolist()
+    freedom = [(3 * each.freedom + min(samples[i].n, samples[j].n) - 1) / 4 for (i, j), each in tested.items()]
+    both = studentized_range(abs(t) * math.sqrt(2), groups, numpy.array(freedom)).tolist()
     for (i, j), statistic, p_value in zip(tested, t.tolist(), both, strict=True):
         above, below = (p_value / 2, 1 - p_value / 2) if statistic > 0 else (1 - p_value / 2, p_value / 2)
         corrected[i][j], corrected[j][i] = above, below

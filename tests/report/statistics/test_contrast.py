@@ -33,15 +33,24 @@ def test_pairs_are_scipy_s_paired_test_with_its_interval(boundary: float) -> Non
 
 @pytest.mark.parametrize("ddof", [0, 1])
 def test_two_samples_are_scipy_s_welch_test_also_from_what_a_paper_prints(ddof: int) -> None:
-    one, other = list(ONE.values()), list(OTHER.values())[:3]
-    printed = Sample.printed(float(numpy.mean(other)), float(numpy.std(other, ddof=ddof)), 3, ddof)
+    one, other = list(ONE.values()), list(OTHER.values())
+    printed = Sample.printed(float(numpy.mean(other)), float(numpy.std(other, ddof=ddof)), 5, ddof)
     theirs = stats.ttest_ind(one, other, equal_var=False)
     for sample in (printed, _sample(dict(enumerate(other)))):
         ours = contrast(_sample(ONE), sample, paired=False)
         assert ours.p_value() == pytest.approx(theirs.pvalue)
         assert ours.interval() == pytest.approx(tuple(theirs.confidence_interval(0.95)))
         assert ours.freedom == pytest.approx(theirs.df)
-        assert (ours.test, ours.n) == ("Welch's t", "5 and 3")
+        assert (ours.test, ours.n) == ("Welch's t", "5 and 5")
+
+
+def test_unlike_counts_have_fewer_degrees_of_freedom_than_satterthwaite_s() -> None:
+    other = list(OTHER.values())[:3]
+    ours = contrast(_sample(ONE), _sample(dict(enumerate(other))), paired=False)
+    theirs = stats.ttest_ind(list(ONE.values()), other, equal_var=False)
+    assert ours.freedom == pytest.approx((theirs.df + 2) / 2)
+    assert ours.p_value() == pytest.approx(2 * stats.t.sf(abs(theirs.statistic), ours.freedom))
+    assert ours.n == "5 and 3"
 
 
 def test_printed_cells_are_never_paired() -> None:
@@ -83,6 +92,6 @@ def test_a_printed_mean_without_deviation_or_count_has_no_test() -> None:
 
 
 def test_one_side_that_does_not_vary_is_still_tested() -> None:
-    constant = _sample({0: 50.0, 1: 50.0, 2: 50.0})
+    constant = _sample(dict.fromkeys(range(5), 50.0))
     theirs = stats.ttest_1samp(list(ONE.values()), 50.0)
     assert welch(_sample(ONE), constant).p_value() == pytest.approx(theirs.pvalue)
