@@ -11,6 +11,7 @@ from peftcli.tasks.registry import Task
 
 KEY: Literal["imported"] = "imported"  # of a recipe's entry, and the kind of its task
 SPLIT = "test"  # what others report
+LEAST_EXAMPLES = 3  # that an interval can be taken over
 
 
 class Description(BaseModel):
@@ -19,6 +20,10 @@ class Description(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     imported: Annotated[list[str], Field(min_length=1)] = Field(
         description="The metrics of a task whose runs are only ever imported, the one that is reported first."
+    )
+    examples: Annotated[int, Field(ge=LEAST_EXAMPLES)] | None = Field(
+        None,
+        description="How many examples all runs were tested on: the accuracy of a single run has the interval of these alone.",
     )
 
     @field_validator("imported", mode="before", json_schema_input_type=str | list[str])
@@ -37,6 +42,14 @@ def describe(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
         if name not in metrics.NAMES:
             raise UserError(f"{where}: {unknown('metric', name, metrics.NAMES)}")
     return {"kind": KEY, "metrics": list(stated.imported)}
+
+
+def examples(options: Mapping[str, Any]) -> int | None:
+    """Return how many examples a task's runs were tested on, from its entry in a recipe; None where that does not say.
+
+    No part of a run, whose id stays the same whether it is said.
+    """
+    return Description.model_validate(dict(options)).examples if KEY in options else None
 
 
 def task(name: str, named: Sequence[str]) -> Task:

@@ -10,6 +10,7 @@ from peftcli.experiment import plan
 from peftcli.experiment.run import task_of
 from peftcli.importing.importing import import_runs
 from peftcli.preflight import refusals
+from peftcli.tasks import imported_only
 from tests import tables_of_runs
 from tests.written_records import runs, small, tabulate, unsynced
 
@@ -39,6 +40,13 @@ def test_its_runs_hold_its_metrics_alone() -> None:
     )
 
 
+def test_how_many_examples_there_are_is_no_part_of_a_run() -> None:
+    silent, said = small(tasks=[ENTRY]), small(tasks=[{**ENTRY, "examples": 1319}])
+    assert [run.id for run in runs(silent)] == [run.id for run in runs(said)]
+    assert [imported_only.examples(recipe.tasks[0][1].options) for recipe in (silent, said)] == [None, 1319]
+    assert imported_only.examples({"data": "folder"}) is None
+
+
 def test_it_is_refused_before_anything_is_fetched() -> None:
     recipe = small(tasks=[ENTRY])
     (refused,) = refusals.check("no/model", runs(recipe), lambda run: None, allow_other_data=False)
@@ -52,6 +60,8 @@ def test_it_is_refused_before_anything_is_fetched() -> None:
         ({"imported": ["acuracy"]}, "did you mean 'accuracy'"),
         ({"imported": []}, "imported"),
         ({"imported": 3}, "imported"),
+        ({"examples": 2}, "examples"),
+        ({"examples": 13.5}, "examples"),
         ({"data": "folder"}, "unknown key 'label_column': known: imported"),  # what `label` is beside data
         ({"text": "a"}, "unknown key 'text'"),
         ({"name": "rte"}, "unknown key 'imported'"),

@@ -6,7 +6,7 @@ three of them. The frontier steps up only to a point that is shown to be better 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -36,10 +36,6 @@ class Pareto(FigureSpec):
     )
     average: bool = Field(False, description="One panel for the average over the columns, instead of one for each.")
     learning_rate: BestOrRate = Field("best", description=RATE)
-    examples: Annotated[int, Field(ge=LEAST_SEEDS)] | None = Field(
-        None,
-        description="How many examples an accuracy is over: a point of one run then has the interval of these alone.",
-    )
     published: bool = Field(False, description=PUBLISHED)
 
     @model_validator(mode="after")
@@ -52,7 +48,7 @@ class Pareto(FigureSpec):
 def collect(spec: Pareto, study: Study) -> tuple[list[TradeOff], list[str]]:
     """Return every trade-off, drawn or not, and what to know of them. Raises UserError."""
     drawn = points.points(study, study.groups(spec.tasks, spec.strategies, spec.learning_rate))
-    all_of_them = [trade_offs.of_runs(study, point, spec.against, spec.examples) for point in drawn]
+    all_of_them = [trade_offs.of_runs(study, point, spec.against) for point in drawn]
     if spec.published:
         all_of_them += [each for point in drawn if (each := trade_offs.printed(study, point)) is not None]
     columns = len({point.group.column for point in drawn})
@@ -64,11 +60,7 @@ def collect(spec: Pareto, study: Study) -> tuple[list[TradeOff], list[str]]:
         *trade_offs.notes(spec.against, all_of_them, panels),
         *expenses.notes(spec.against, [outcome for point in drawn for outcome in point.group.outcomes]),
     ]
-    if spec.examples is not None and any(each.score and each.score.values is None for each in all_of_them):
-        said.append(
-            f"One run a point: intervals and frontier are over the {spec.examples:,} examples alone, unpaired and "
-            "without the variance of seeds."
-        )
+    said += trade_offs.over_examples_alone(study, drawn)
     return all_of_them, said
 
 

@@ -12,6 +12,7 @@ from peftcli.report.figures.study import Study
 from peftcli.report.statistics.contrast import Sample
 from peftcli.report.statistics.seed_averages import average
 from peftcli.report.table.published import Published
+from peftcli.tasks import imported_only
 
 
 @dataclass(frozen=True, eq=False)  # of two points with equal numbers each is its own
@@ -33,9 +34,9 @@ class TradeOff:
         return self.score is not None and self.cost is not None
 
 
-def of_runs(study: Study, point: Point, against: Against, examples: int | None) -> TradeOff:
-    """Return the trade-off of a group's runs; with `examples`, a single run's score varies as their answers do."""
-    score = Sample.of(point.cell.values)
+def of_runs(study: Study, point: Point, against: Against) -> TradeOff:
+    """Return the trade-off of a group's runs; of a known number of examples a single run's score varies as their answers do."""
+    score, examples = Sample.of(point.cell.values), _examples(study, point)
     if score is not None and score.n == 1 and examples is not None:
         score = over_examples(score.mean, examples, point.group.column.metric)
     cost = expenses.of_runs(against, study.recipe, point.group.outcomes)
@@ -52,6 +53,22 @@ def over_examples(score: float, examples: int, metric: str) -> Sample:
     share = score / 100
     deviation = 100 * math.sqrt(max(share * (1 - share), 0.0) * examples / (examples - 1))
     return Sample(score, deviation, examples)
+
+
+def over_examples_alone(study: Study, drawn: Sequence[Point]) -> list[str]:
+    """Say of which points the intervals are over examples alone: those of a single run on a known number of them."""
+    counts = {point.group.column.label: _examples(study, point) for point in drawn if point.cell.n == 1}
+    return [
+        f"{label}: one run a point: intervals and frontier are over the {count:,} examples alone, unpaired and without "
+        "the variance of seeds."
+        for label, count in counts.items()
+        if count is not None
+    ]
+
+
+def _examples(study: Study, point: Point) -> int | None:
+    """How many examples a point's task was tested on, where the recipe says it of imported runs."""
+    return imported_only.examples(study.recipe.tasks[point.group.column.task_entry][1].options)
 
 
 def printed(study: Study, point: Point) -> TradeOff | None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from peftcli.experiment.durations import HOUR, SPELLED, in_words
 from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.summary import Report
+from peftcli.tasks import imported_only
 
 SHOWN = 12  # comparisons of one check that are shown; more are counted
 
@@ -16,7 +17,22 @@ def imported(report: Report) -> str | None:
     sources = "; ".join(f"{count} runs from {source}" for source, count in report.imported.items())
     trained = sum(report.counts.values()) - report.counts.get("missing", 0) - sum(report.imported.values())
     beside = f" Beside them {trained} runs that were trained here." if trained else ""
-    return f"Imported, not trained here: {sources}.{beside}"
+    return " ".join(filter(None, [f"Imported, not trained here: {sources}.{beside}", _single(report)]))
+
+
+def _single(report: Report) -> str:
+    """Say what can be told apart where every imported cell is one run; "" where one has several."""
+    cells = [cell for cell in report.table.cells() if cell.sources]
+    if not cells or max(cell.n for cell in cells) > 1:
+        return ""
+    counts = {imported_only.examples(report.recipe.tasks[cell.task_entry][1].options) for cell in cells}
+    if None in counts:
+        return "One run each: there is no variance of seeds to test a difference by."
+    of = " or ".join(f"{count:,}" for count in sorted(filter(None, counts)))
+    return (
+        f"One run each, all on the same {of} test examples: intervals are over the examples alone, unpaired and without "
+        "the variance of seeds, so that nothing is called supported."
+    )
 
 
 def runs(report: Report) -> str:

@@ -7,12 +7,13 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.experiment import recipe as recipes
+from peftcli.importing.importing import import_runs
 from peftcli.report import figures
 from peftcli.report.figures import pareto
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.trade_offs import TradeOff
 from peftcli.report.statistics.contrast import Sample
-from tests import written_records
+from tests import tables_of_runs, written_records
 from tests.drawn import entry
 from tests.report.figures import costly
 
@@ -70,15 +71,32 @@ def test_points_without_three_seeds_are_drawn_but_no_part_of_the_frontier(tmp_pa
 
 
 def test_one_run_a_point_is_over_examples_where_the_recipe_says_how_many(tmp_path: Path) -> None:
-    study = costly.study(tmp_path, score=lambda planned: (0.3, 0.5, 0.51)[planned.strategy], seeds=1)
-    spec = entry("pareto", examples=1319)
-    all_of_them, said = pareto.collect(spec, study)
-    (panel,) = pareto.make_panels(spec, study, all_of_them)
-    assert [each.label for each in panel.frontier] == ["layernorm", "bitfit"]
-    assert said == [
-        "One run a point: intervals and frontier are over the 1,319 examples alone, unpaired and without the variance "
-        "of seeds."
+    written = {"learning_rates": [1e-3], "strategies": list(costly.STRATEGIES)}
+    task = {"name": "elsewhere", "imported": "accuracy"}
+    rows = [
+        {"strategy": strategy, "seed": 7, "test_accuracy": score, "trainable": trainable, "total": 22_713_216}
+        for strategy, score, trainable in zip(costly.STRATEGIES, (0.3, 0.5, 0.51), costly.TRAINABLE, strict=True)
     ]
+    file = tables_of_runs.write(tmp_path / "runs.csv", rows)
+    frontiers = {}
+    for said in (1319, None):
+        recipe = written_records.small(tasks=[{**task, "examples": said}], **written)
+        with written_records.unsynced():
+            import_runs(file, recipe, tmp_path / "out", None, None, {})
+        study = figures.study(recipe, tmp_path / "out")
+        all_of_them, notes = pareto.collect(entry("pareto"), study)
+        (panel,) = pareto.make_panels(entry("pareto"), study, all_of_them)
+        frontiers[said] = [each.label for each in panel.frontier], notes
+    assert frontiers == {
+        1319: (
+            ["layernorm", "bitfit"],
+            [
+                "elsewhere: one run a point: intervals and frontier are over the 1,319 examples alone, unpaired and without "
+                "the variance of seeds."
+            ],
+        ),
+        None: ([], []),
+    }
 
 
 def test_printed_points_have_their_own_frontier(tmp_path: Path) -> None:
@@ -101,8 +119,6 @@ def test_printed_cells_have_no_other_cost() -> None:
         figures.parse({"kind": "pareto", "name": "a", "published": True, "against": "seconds"})
     with pytest.raises(UserError, match="did you mean 'seconds'"):
         figures.parse({"kind": "pareto", "name": "a", "against": "second"})
-    with pytest.raises(UserError, match="examples"):
-        figures.parse({"kind": "pareto", "name": "a", "examples": 1})
 
 
 def test_without_any_record_it_is_drawn_and_says_so(tmp_path: Path) -> None:

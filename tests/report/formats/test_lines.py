@@ -3,10 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+from peftcli.importing.importing import import_runs
 from peftcli.report import summary
 from peftcli.report.claims.verdicts import Finding, Judged, Step
 from peftcli.report.formats import lines
+from tests import tables_of_runs
 from tests.report.formats.incomplete import incomplete
+from tests.written_records import small, unsynced
 
 
 def test_runs_and_their_cost_are_a_line_each(tmp_path: Path) -> None:
@@ -16,6 +19,26 @@ def test_runs_and_their_cost_are_a_line_each(tmp_path: Path) -> None:
     # Seven records of 36 seconds and 1,000 tokens each: 252 seconds in all.
     assert lines.cost(report) == "Cost: 4.2 minutes on cpu, 7,000 tokens."
     assert lines.cost(summary.summarise(recipe, tmp_path / "none", False)) is None
+
+
+def test_imported_runs_of_one_seed_say_what_their_intervals_are_of(tmp_path: Path) -> None:
+    task = {"name": "elsewhere", "imported": "accuracy"}
+    said = {}
+    for seeds in (1, 2):
+        rows = [{"seed": seed, "test_accuracy": 0.5 + seed / 10} for seed in range(seeds)]
+        file = tables_of_runs.write(tmp_path / f"{seeds}.csv", rows)
+        for examples in (1319, None):
+            recipe = small(tasks=[{**task, "examples": examples}], strategies=["full"], learning_rates=[1e-4])
+            with unsynced():
+                import_runs(file, recipe, tmp_path / str(seeds), "them", None, {})
+            first = lines.imported(summary.summarise(recipe, tmp_path / str(seeds), False))
+            assert first is not None
+            assert first.startswith(f"Imported, not trained here: {seeds} runs from them (")
+            said[seeds, examples] = first.rpartition("). ")[2].partition(". ")[2] or first.rpartition("). ")[2]
+    assert "all on the same 1,319 test examples: intervals are over the examples alone, unpaired" in said[1, 1319]
+    assert "nothing is called supported" in said[1, 1319]
+    assert said[1, None].endswith("there is no variance of seeds to test a difference by.")
+    assert "One run each" not in said[2, 1319] + said[2, None]
 
 
 def test_comparisons_that_failed_lead_and_those_beyond_twelve_are_counted() -> None:
