@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peftcli.cli import detect
 from peftcli.experiment.durations import MEASURED, in_words
 
 if TYPE_CHECKING:
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 def describe(
     recipe: Recipe, output: Path, data_dir: Path | None, cohort: int | None, walltime: str | None, device: str | None
 ) -> dict[str, Any]:
-    """Time what is left of a recipe, as plain values; nothing is written. Raises UserError."""
+    """Time what is left of a recipe, as plain values; nothing is written. Raises UserError.
+
+    `alike` of a kind is what its runs have in common, which `seconds_of_a_run` takes out.
+    """
     from peftcli.experiment import plan
     from peftcli.launchers.slurm_queue import minutes
     from peftcli.tasks import own_data
@@ -55,6 +59,16 @@ def describe(
     }
 
 
+def seconds_of_a_run(times: dict[str, Any]) -> dict[str, float]:
+    """Take what each kind's runs have in common out of what `describe` returned, with the seconds of one of its runs."""
+    spent: dict[str, tuple[float, int]] = {}
+    for kind in times["kinds"]:
+        seconds, runs = spent.get(alike := kind.pop("alike"), (0.0, 0))
+        # The last cohort of a kind may be smaller than the others.
+        spent[alike] = seconds + kind["cohorts"] * kind["seconds"], runs + kind["cohorts"] * kind["runs"]
+    return {alike: seconds / runs for alike, (seconds, runs) in spent.items()}
+
+
 def text(times: dict[str, Any]) -> str:
     """Word what `describe` returned: a line for each kind of cohort, and the sum."""
     limit = times["walltime_seconds"]
@@ -73,4 +87,6 @@ def text(times: dict[str, Any]) -> str:
         f"{times['runs']} runs left in {times['cohorts']} cohorts: at most {times['hours']:.2f} {unit}, "
         f"and {times['process_start_seconds']:.0f} s to start each process"
     )
+    if "detect" in times:
+        lines += ["", *detect.text(times["detect"])]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from peftcli.cli import detect as detecting
 from peftcli.cli.options import AsJson, CohortSize, DataDir, Device, GpuMemory, Output, RecipeName, SetOption, Walltime
 from peftcli.errors import UserError
 
@@ -34,6 +35,12 @@ def plan(
     walltime: Walltime = None,
     device: Device = None,
     gpu_memory: GpuMemory = None,
+    detect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POINTS", help="Tell how many seeds find this difference; margin: that of each of the claims."
+        ),
+    ] = None,
 ) -> None:
     """Show what a recipe would run, and how much of it is left.
 
@@ -45,15 +52,22 @@ def plan(
         raise UserError("--time is for --calibrate here: it says how many cohorts fit")
     if device is not None and not calibrate:
         raise UserError("--device is for --calibrate here: it says where a few steps are timed")
+    to_find = None if detect is None else detecting.difference(detect)
     loaded = load(recipe, overrides)
     if calibrate:
         from peftcli.cli import calibrate as timing
+        from peftcli.experiment import plan as planning
 
         times = timing.describe(loaded, output, data_dir, cohort, walltime, device)
+        timed = timing.seconds_of_a_run(times)
+        if detect is not None:
+            times["detect"] = detecting.describe(loaded, planning.expand(loaded), output, to_find, timed)
         print(json.dumps(times, indent=1) if as_json else timing.text(times))
     else:
         planned, outlook = _states(loaded, output)
         description = describe(loaded, output, cohort, planned, outlook)
+        if detect is not None:
+            description["detect"] = detecting.describe(loaded, planned, output, to_find, {})
         if gpu_memory is not None:
             from peftcli.cli import memory
 
@@ -135,4 +149,6 @@ def _text(description: dict[str, Any]) -> str:
         from peftcli.cli import memory
 
         lines += ["", *memory.text(description["gpu_memory"])]
+    if "detect" in description:
+        lines += ["", *detecting.text(description["detect"])]
     return "\n".join([*lines, *(f"\n{note}" for note in description["notes"])])

@@ -55,8 +55,8 @@ def total(outcomes: Sequence[Outcome]) -> Cost:
         if outcome.cost.get("peak_memory_bytes") and (outcome.environment.get("device") != "cpu" or not on_gpu)
     ]
     return Cost(
-        hours=sum(_of_run(outcome.cost, "seconds") or 0.0 for outcome in spent) / 3600,
-        tokens=round(sum(_of_run(outcome.cost, "tokens") or 0.0 for outcome in spent)),
+        hours=sum(of_run(outcome.cost, "seconds") or 0.0 for outcome in spent) / 3600,
+        tokens=round(sum(of_run(outcome.cost, "tokens") or 0.0 for outcome in spent)),
         peak_memory_bytes=max(peaks, default=None),
         devices=tuple(devices),
     )
@@ -96,15 +96,15 @@ def _row(strategy: str, task: str, device: str, costs: Sequence[Mapping[str, Any
         device=device,
         runs=len(costs),
         cohort=_mean(_size(cost) for cost in costs),
-        seconds=_mean(_of_run(cost, "seconds") for cost in costs),
-        tokens=_mean(_of_run(cost, "tokens") for cost in costs),
+        seconds=_mean(of_run(cost, "seconds") for cost in costs),
+        tokens=_mean(of_run(cost, "tokens") for cost in costs),
         peak_memory_bytes=_mean(cost.get("peak_memory_bytes") for cost in costs),
         delta_bytes=_mean(cost.get("delta_bytes") for cost in costs),
     )
 
 
-def _of_run(cost: Mapping[str, Any], key: str) -> float | None:
-    """A run's share of what its whole cohort took, so that a cohort with all its records counts once."""
+def of_run(cost: Mapping[str, Any], key: str) -> float | None:
+    """Return a run's share of what its whole cohort took, so that a cohort with all its records counts once."""
     value = cost.get(key)
     return None if value is None else float(value) / _size(cost)
 

@@ -28,10 +28,12 @@ EXAMPLES = 512  # of a split, evenly spaced over it
 class Timing:
     """What one cohort of a kind takes: `start` once, `step` and `evaluation` `steps` and `evaluations` times, in seconds.
 
-    `cohorts` of the kind are left, of `runs` runs each. Early stopping is not counted on, so this is the most it takes.
+    `alike` is what the runs of the kind have in common: all but learning rate and seed. `cohorts` of the kind are left,
+    of `runs` runs each. Early stopping is not counted on, so this is the most it takes.
     """
 
     name: str
+    alike: str
     cohorts: int
     runs: int
     start: float
@@ -121,7 +123,15 @@ def _time(alike: Sequence[tuple[Run, ...]], settings: SweepSettings) -> Timing:
     step = _step(cohort, state)
     evaluations = len(cohort.schedules[0].evaluations) + bool(cohort.data[0].at_end)
     return Timing(
-        _name(alike[0]), len(alike), len(alike[0]), start, step, cohort.total, _evaluation(cohort, state), evaluations
+        name=_name(alike[0]),
+        alike=alike[0][0].cohort_key(),
+        cohorts=len(alike),
+        runs=len(alike[0]),
+        start=start,
+        step=step,
+        steps=cohort.total,
+        evaluation=_evaluation(cohort, state),
+        evaluations=evaluations,
     )
 
 

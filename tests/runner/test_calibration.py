@@ -127,7 +127,7 @@ def fails(monkeypatch, place, condition):
 
 
 def test_how_many_fit():
-    timing = Timing("a", 3, 2, start=10.0, step=0.1, steps=400, evaluation=5.0, evaluations=2)
+    timing = Timing("a", "alike", 3, 2, start=10.0, step=0.1, steps=400, evaluation=5.0, evaluations=2)
     assert timing.seconds == 60.0
     assert calibration.fitting(timing, 20.0, 3600.0) == 59
     assert calibration.fitting(timing, 20.0, 70.0) == 0

@@ -1,17 +1,18 @@
 """How many seeds it takes to find a difference: the power of Student's t tests, by the noncentral t distribution.
 
 Two-sided tests at level `alpha`, of paired differences or of two samples of n seeds each. Deviations are those of a
-sample (ddof 1; `sample_deviation` makes them so). Two samples may deviate unequally: the root of the mean of their
+sample (ddof 1; `contrast.Sample` makes them so). Two samples may deviate unequally: the root of the mean of their
 squares enters, with 2 (n - 1) degrees of freedom. Source: Cohen, Statistical Power Analysis (1988), chapter 2.
 
 SciPy is imported when a power is asked for; its special functions alone, which start faster than `scipy.stats`.
 """
 
 import math
+from collections.abc import Iterable
 
-ALPHA = 0.05
+from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS
+
 POWER = 0.8
-FEWEST = 3  # seeds: below them nothing is tested
 MOST = 1_000  # seeds: beyond them nobody trains, and no number is named
 
 
@@ -51,7 +52,7 @@ def seeds_needed(
     def enough(n: int) -> bool:
         return chance(difference, deviation, n, alpha=alpha) >= power
 
-    low, high = FEWEST - 1, FEWEST
+    low, high = LEAST_SEEDS - 1, LEAST_SEEDS
     while not enough(high):
         if high == MOST:
             return None
@@ -62,25 +63,19 @@ def seeds_needed(
     return high
 
 
-def sample_deviation(deviation: float, n: int, ddof: int) -> float:
-    """Return the deviation with the divisor n - 1 of one that was taken with n - ddof. Raises ValueError below n = 2."""
-    if n < 2:
-        raise ValueError(f"{n} values have no sample deviation")
-    return deviation * math.sqrt((n - ddof) / (n - 1))
-
-
 def root_mean_square(one: float, other: float) -> float:
     """Return the deviation that stands for two unequal ones, where both samples are of one size."""
     return math.hypot(one, other) / math.sqrt(2)
 
 
-def pooled_freedom(one: float, n: int, other: float, other_n: int) -> float:
-    """Return the degrees of freedom of the root of the mean square of two deviations (Satterthwaite, 1946).
+def pooled_freedom(deviations: Iterable[tuple[float, float]]) -> float:
+    """Return the degrees of freedom of the root of the sum of squared deviations (Satterthwaite, 1946).
 
-    The deviations are of samples of n and `other_n`, each from 2. NaN where neither varies.
+    `deviations` are independent, each with its own degrees of freedom. NaN where none is above 0.
     """
-    parts = one**4 / (n - 1) + other**4 / (other_n - 1)
-    return math.nan if parts == 0 else (one**2 + other**2) ** 2 / parts
+    squares = [(deviation**2, freedom) for deviation, freedom in deviations]
+    parts = sum(square**2 / freedom for square, freedom in squares)
+    return math.nan if parts == 0 else sum(square for square, _ in squares) ** 2 / parts
 
 
 def deviation_interval(deviation: float, freedom: float, level: float = 0.95) -> tuple[float, float]:

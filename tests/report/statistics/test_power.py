@@ -93,24 +93,19 @@ def test_the_interval_covers_the_deviation_that_values_were_drawn_with() -> None
     assert float(numpy.mean([low < 2.0 < high for low, high in bounds])) == pytest.approx(0.95, abs=0.01)
 
 
-def test_deviations_as_papers_print_them() -> None:
-    values = [3.0, 4.5, 9.0, 1.0]
-    for ddof in (0, 1):
-        printed = float(numpy.std(values, ddof=ddof))
-        assert power.sample_deviation(printed, 4, ddof) == pytest.approx(float(numpy.std(values, ddof=1)))
-    with pytest.raises(ValueError, match="no sample deviation"):
-        power.sample_deviation(0.0, 1, 0)
-    assert power.root_mean_square(1.0, 7.0) == pytest.approx(5.0)
-
-
 def test_the_freedom_of_two_deviations_is_welch_s() -> None:
     # Of equal samples it is what Welch's test takes.
     test = stats.ttest_ind_from_stats(0.0, 1.2, 5, 1.0, 3.4, 5, equal_var=False)
-    freedom = power.pooled_freedom(1.2, 5, 3.4, 5)
+    freedom = power.pooled_freedom([(1.2, 4), (3.4, 4)])
     assert float(test.pvalue) == pytest.approx(2 * stats.t.sf(abs(float(test.statistic)), freedom))
-    assert power.pooled_freedom(2.0, 5, 2.0, 5) == pytest.approx(8)  # equal deviations: all that there are
-    assert power.pooled_freedom(2.0, 3, 0.0, 10) == pytest.approx(2)  # one side alone varies: that one's
-    assert math.isnan(power.pooled_freedom(0.0, 3, 0.0, 3))
+    assert power.pooled_freedom([(2.0, 4), (2.0, 4), (2.0, 2)]) == pytest.approx(9)  # 3² / (1/4 + 1/4 + 1/2)
+    assert power.pooled_freedom([(2.0, 2), (0.0, 9)]) == pytest.approx(2)  # one side alone varies: that one's
+    assert math.isnan(power.pooled_freedom([(0.0, 2), (0.0, 2)]))
+
+
+def test_unequal_deviations_are_as_two_of_the_root_of_their_mean_square() -> None:
+    assert power.root_mean_square(1.0, 7.0) == pytest.approx(5.0)
+    assert power.seeds_needed(1.0, (1.0, 7.0)) == power.seeds_needed(1.0, (5.0, 5.0)) == 394
 
 
 def test_a_thousand_plans_take_under_a_second() -> None:

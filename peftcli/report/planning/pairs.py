@@ -1,0 +1,96 @@
+"""Which pairs of numbers a check compares, and a table's reference: looked up as judges do, before there is a verdict."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from peftcli.report.claims.comparing import Best, Better, Mostly, Order, Within, Worst
+from peftcli.report.claims.counting import HowMany, TimesBest, Top
+from peftcli.report.claims.evidence import Evidence, Key, Number, best, goodness
+from peftcli.report.claims.spec import Check
+from peftcli.report.claims.steps import takers
+from peftcli.report.claims.testing import Overlap, Welch
+from peftcli.report.table.selectors import Selector
+from peftcli.report.table.spec import View
+
+# A side is None where a name has no number of its own in that column: the cells may all be copied from other papers.
+Pair = tuple[Number | None, Number | None]
+
+
+def of_check(check: Check, evidence: Evidence) -> list[Pair]:
+    """Return the pairs of means that a check compares, each once; none where it compares no means. Raises UserError."""
+    if getattr(check, "measure", "mean") != "mean":
+        return []
+    pairs = [pair for key in evidence.columns(check.on) for pair in _in_column(check, evidence, key)]
+    # By identity: two rows may have equal numbers.
+    return list(
+        {(id(one), id(other)): (one, other) for one, other in pairs if one is not other or one is None}.values()
+    )
+
+
+def of_reference(view: View, evidence: Evidence) -> list[Pair]:
+    """Return every number of the recipe's own table beside the reference's best in its column, row by row."""
+    if view.reference is None:
+        return []
+    selector = Selector.parse(view.reference)
+    numbers = [number for number in evidence.numbers if number.table == 0]
+    columns: dict[Key, list[Number]] = {}
+    for number in numbers:
+        if selector.fits(number):
+            columns.setdefault(number.key, []).append(number)
+    references = {key: best(of, "mean") for key, of in columns.items()}
+    return [(number, references.get(number.key)) for number in numbers if not selector.fits(number)]
+
+
+def margin(check: Check) -> float:
+    """Return the margin that a check names, in the table's unit; 0 where it names none."""
+    return float(getattr(check, "by", 0) or getattr(check, "points", 0))
+
+
+def _in_column(check: Check, evidence: Evidence, key: Key) -> Iterable[Pair]:
+    """Yield what a check compares in one column; every kind that compares no two means of a column yields nothing."""
+    match check:
+        case Better() | Within():
+            other = best(evidence.rows([check.than], key), "mean")
+            yield from ((one, other) for one in takers(check.strategies, check.take, evidence, key, "mean"))
+        case Overlap() | Welch():
+            other = best(evidence.rows([check.than], key), "mean")
+            yield from ((one, other) for one in takers(check.strategies, "best", evidence, key, "mean"))
+        case HowMany():
+            other = best(evidence.rows([check.than], key), "mean")
+            ones: Sequence[Number | None] = _others([check.than], evidence.contenders(None, key))
+            if check.strategies is not None:
+                ones = takers(check.strategies, "best", evidence, key, "mean")
+            yield from ((one, other) for one in ones)
+        case Order():
+            yield from itertools.pairwise(best(evidence.rows([name], key), "mean") for name in check.strategies)
+        case Mostly():
+            others = evidence.rows([check.than], key)
+            for one in evidence.rows([check.strategy], key):
+                same = [o for o in others if all(o.options.get(m) == one.options.get(m) for m in check.match)]
+                yield one, best(same, "mean")
+        case Best() | Top():
+            names = check.among if isinstance(check, Best) else [check.strategy]
+            winner = best(evidence.rows(names, key), "mean")
+            rivals = evidence.contenders(check.of if isinstance(check, Best) else None, key)
+            yield from ((winner, rival) for rival in _others(names, rivals))
+        case Worst():
+            loser = _worst(evidence.rows(check.among, key))
+            yield from ((rival, loser) for rival in _others(check.among, evidence.contenders(check.of, key)))
+        case TimesBest():
+            rivals = evidence.contenders(check.of, key)
+            for name in check.times:
+                winner = best(evidence.rows([name], key), "mean")
+                yield from ((winner, rival) for rival in _others([name], rivals))
+
+
+def _others(names: Sequence[str], numbers: Sequence[Number]) -> list[Number]:
+    selectors = [Selector.parse(name) for name in names]
+    return [number for number in numbers if not any(selector.fits(number) for selector in selectors)]
+
+
+def _worst(numbers: Sequence[Number]) -> Number | None:
+    """Return the worst of some numbers; an undecided one if there is any, as `best` does."""
+    troubled = next((number for number in numbers if number.undecided("mean")), None)
+    if troubled is not None or not numbers:
+        return troubled
+    return min(numbers, key=lambda number: goodness(number, "mean"))
