@@ -92,6 +92,7 @@ def _claim(plan: ClaimPlan) -> dict[str, Any]:
         "claim": plan.claim,
         "where": plan.where,
         "comparisons": plan.comparisons,
+        "needed": plan.needed,
         "power_each": plan.each,
         "hardest": plan.hardest and _pair(plan.hardest),
         "not_planned": list(plan.reasons),
@@ -178,13 +179,10 @@ def _reading(pairs: list[dict[str, Any]], model: str | None) -> list[str]:
 
 def _of_claim(claim: dict[str, Any], most: int) -> list[str]:
     """A claim's lines: the claim, its hardest comparison with the seeds it takes, and what of it is not planned."""
-    hardest, count, lines = claim["hardest"], claim["comparisons"], [claim["claim"]]
+    hardest, total, lines = claim["hardest"], claim["comparisons"], [claim["claim"]]
     if hardest is not None:
-        of = (
-            "1 comparison: "
-            if count == 1
-            else f"{count} comparisons at {100 * claim['power_each']:.1f} % each; hardest: "
-        )
-        words = f"    {of}{hardest['one']}, {hardest['other']} on {hardest['column']}"
-        lines.append(f"{words[:75]:<76}{_numbers(hardest, most)}")
+        of = f"{claim['needed']} of {total}" if claim["needed"] < total else f"{total}"
+        each = "1 comparison" if total == 1 else f"{of} comparisons at {100 * claim['power_each']:.1f} % each; hardest"
+        words = f"    {each}: {hardest['one']}, {hardest['other']} on {hardest['column']}"
+        lines.append(f"{words:<76}{_numbers(hardest, most)}")  # not cut: it may name what no pair above does
     return [*lines, *(f"    not planned: {reason}" for reason in claim["not_planned"])]

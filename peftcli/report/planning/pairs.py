@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from peftcli.report.claims.comparing import Best, Better, Mostly, Order, Within, Worst
 from peftcli.report.claims.counting import HowMany, TimesBest, Top
@@ -16,15 +17,26 @@ from peftcli.report.table.spec import View
 Pair = tuple[Number | None, Number | None]
 
 
-def of_check(check: Check, evidence: Evidence) -> list[Pair]:
+@dataclass(frozen=True)
+class Part:
+    """Pairs of which at least `needed` must come out as a check says."""
+
+    needed: int
+    pairs: tuple[Pair, ...]
+
+
+def of_check(check: Check, evidence: Evidence) -> list[Part]:
     """Return the pairs of means that a check compares, each once; none where it compares no means. Raises UserError."""
     if getattr(check, "measure", "mean") != "mean":
         return []
-    pairs = [pair for key in evidence.columns(check.on) for pair in _in_column(check, evidence, key)]
-    # By identity: two rows may have equal numbers.
-    return list(
-        {(id(one), id(other)): (one, other) for one, other in pairs if one is not other or one is None}.values()
-    )
+    columns = [_once(_in_column(check, evidence, key)) for key in evidence.columns(check.on)]
+    if isinstance(check, HowMany):  # enough of them, in each column
+        parts = [Part(check.at_least, column) for column in columns]
+    else:
+        together = tuple(pair for column in columns for pair in column)
+        most = int(check.share * len(together)) + 1 if isinstance(check, Mostly) else len(together)
+        parts = [Part(most, together)]
+    return [Part(min(part.needed, len(part.pairs)), part.pairs) for part in parts if part.pairs]
 
 
 def of_reference(view: View, evidence: Evidence) -> list[Pair]:
@@ -43,7 +55,8 @@ def of_reference(view: View, evidence: Evidence) -> list[Pair]:
 
 def margin(check: Check) -> float:
     """Return the margin that a check names, in the table's unit; 0 where it names none."""
-    return float(getattr(check, "by", 0) or getattr(check, "points", 0))
+    named = (getattr(check, name, None) for name in ("by", "points", "margin"))
+    return next((float(value) for value in named if value), 0.0)
 
 
 def _in_column(check: Check, evidence: Evidence, key: Key) -> Iterable[Pair]:
@@ -81,6 +94,12 @@ def _in_column(check: Check, evidence: Evidence, key: Key) -> Iterable[Pair]:
             for name in check.times:
                 winner = best(evidence.rows([name], key), "mean")
                 yield from ((winner, rival) for rival in _others([name], rivals))
+
+
+def _once(pairs: Iterable[Pair]) -> tuple[Pair, ...]:
+    # By identity: two rows may have equal numbers.
+    each = {(id(one), id(other)): (one, other) for one, other in pairs if one is not other or one is None}
+    return tuple(each.values())
 
 
 def _others(names: Sequence[str], numbers: Sequence[Number]) -> list[Number]:

@@ -18,11 +18,12 @@ from peftcli.report.claims.spec import Claim
 from peftcli.report.planning import basis as bases
 from peftcli.report.planning import cost, pairs, spread
 from peftcli.report.planning.basis import Basis
-from peftcli.report.planning.pairs import Pair
+from peftcli.report.planning.pairs import Part
 from peftcli.report.planning.spread import Spread
 from peftcli.report.statistics import power
+from peftcli.report.statistics.contrast import ALPHA
 
-Named = tuple[Pair, float]  # with the difference that is to be found
+Named = tuple[Part, float]  # with the difference that is to be found
 POINT = {"percent": 1.0, "fraction": 0.01}  # one point in a table's unit
 
 
@@ -60,7 +61,7 @@ class PairPlan:
 
 @dataclass(frozen=True)
 class ClaimPlan:
-    """A claim of `comparisons` pairs, each of them planned at the power `each`, so that together they have 80 %.
+    """A claim of `comparisons` pairs, of which it needs some: each is planned at the power `each`, for 80 % of them all.
 
     `hardest` is the pair that takes the most seeds, and the claim takes as many; their hours are those of all its
     pairs. `reasons` say what of it is not planned, and why: then no number of seeds decides the whole claim.
@@ -69,6 +70,7 @@ class ClaimPlan:
     claim: str
     where: str
     comparisons: int
+    needed: int
     each: float
     hardest: PairPlan | None
     reasons: tuple[str, ...]
@@ -100,12 +102,12 @@ def plan(
     for claim in claims:
         compared, reasons = _compared(claim, basis, detect, point)
         plans.append(_of_claim(claim, compared, reasons, basis, timed))
-        named += compared
+        named += [(pair, difference) for part, difference in compared for pair in part.pairs]
     # One line a pair and difference, though several claims may name it.
     once = {(id(one), id(other), difference): (one, other) for (one, other), difference in named}
     return SeedPlan(
         tuple(
-            _of_pair(one, other, difference, power.POWER, basis, timed)
+            _of_pair(one, other, difference, basis, timed)
             for (*_, difference), (one, other) in once.items()
             if one is not None and other is not None
         ),
@@ -114,7 +116,7 @@ def plan(
 
 
 def _compared(claim: Claim, basis: Basis, detect: float | None, point: float) -> tuple[list[Named], list[str]]:
-    """Return the pairs that a claim compares, each with its difference, and what of it compares no two means."""
+    """Return the parts of a claim, each with its difference, and what of it compares no two means."""
     named, reasons = list[Named](), list[str]()
     for check in claim.checks:
         evidence = basis.of_claim(claim)
@@ -123,7 +125,7 @@ def _compared(claim: Claim, basis: Basis, detect: float | None, point: float) ->
         except UserError as error:  # a recipe that is narrowed on the command line may lack what its claims name
             reasons.append(str(error))
             continue
-        named += [(pair, detect or pairs.margin(check) or point) for pair in compared]
+        named += [(part, detect or pairs.margin(check) or point) for part in compared]
         if not compared:
             std = getattr(check, "measure", "mean") == "std"
             reasons.append("deviations are compared: no t test" if std else f"{check.kind}: no two means are compared")
@@ -133,37 +135,55 @@ def _compared(claim: Claim, basis: Basis, detect: float | None, point: float) ->
 def _of_claim(
     claim: Claim, named: Sequence[Named], reasons: Sequence[str], basis: Basis, timed: Mapping[str, float]
 ) -> ClaimPlan:
-    """Plan a claim: with a chance of 0.2 that any of its pairs is missed, each may be missed with that share of it."""
-    each = 1 - (1 - power.POWER) / max(len(named), 1)
-    both = [(one, other, difference) for (one, other), difference in named if one is not None and other is not None]
-    plans = [_of_pair(one, other, difference, each, basis, timed) for one, other, difference in both]
-    planned = [
-        (plan.seeds.n or math.inf, plan.spread.error / plan.difference, plan)
-        for plan in plans
-        if plan.seeds and plan.spread
-    ]
-    missing = Counter(plan.reason for plan in plans if plan.reason)
-    missing["no number of its own"] += len(named) - len(both)
-    without = [f"{count} of {len(named)} comparisons: {reason}" for reason, count in missing.items() if count]
-    hardest = max(planned, key=lambda each: each[:2])[2] if planned else None
-    if hardest is not None and hardest.seeds is not None:
-        hours = cost.hours_of_a_seed([number for one, other, _ in both for number in (one, other)], basis, timed)
-        seeds = replace(hardest.seeds, hours=_times(hours, hardest.seeds.n))
-        hardest = replace(hardest, seeds=seeds)
-    return ClaimPlan(claim.claim, claim.where, len(named), each, hardest, (*reasons, *without))
+    """Plan a claim: of the chance of 0.2 that it is missed, each comparison that it needs has an equal part."""
+    needed, total = sum(part.needed for part, _ in named), sum(len(part.pairs) for part, _ in named)
+    each = 1 - (1 - power.POWER) / max(needed, 1)
+    hardest, missing, numbers = list[PairPlan](), Counter[str](), list[Number]()
+    for part, difference in named:
+        # At least k of m: each at its part of alpha, as the tested answer has it.
+        alpha = ALPHA / (len(part.pairs) - part.needed + 1)
+        both = [(one, other) for one, other in part.pairs if one is not None and other is not None]
+        plans = [_of_pair(one, other, difference, basis, timed, each, alpha) for one, other in both]
+        planned = sorted((plan for plan in plans if plan.seeds), key=_hardness)
+        hardest += planned[: part.needed][-1:]
+        missing += Counter(plan.reason for plan in plans if plan.reason)
+        missing["no number of its own"] += len(part.pairs) - len(both)
+        numbers += [number for pair in both for number in pair]
+    without = [f"{count} of {total} comparisons: {reason}" for reason, count in missing.items() if count]
+    last = max(hardest, key=_hardness, default=None)
+    if last is not None and last.seeds is not None:
+        # Whichever come out, all of them have to be trained.
+        hours = _times(cost.hours_of_a_seed(numbers, basis, timed), last.seeds.n)
+        last = replace(last, seeds=replace(last.seeds, hours=hours))
+    return ClaimPlan(claim.claim, claim.where, total, needed, each, last, (*reasons, *without))
+
+
+def _hardness(plan: PairPlan) -> tuple[float, float]:
+    """Order pairs that are planned by their seeds, and those beyond all counting by how much they vary."""
+    assert plan.seeds is not None
+    assert plan.spread is not None
+    return plan.seeds.n or math.inf, plan.spread.error / plan.difference
 
 
 def _of_pair(
-    one: Number, other: Number, difference: float, chance: float, basis: Basis, timed: Mapping[str, float]
+    one: Number,
+    other: Number,
+    difference: float,
+    basis: Basis,
+    timed: Mapping[str, float],
+    chance: float = power.POWER,
+    alpha: float = ALPHA,
 ) -> PairPlan:
-    """Plan one pair at a power."""
+    """Plan one pair."""
     varies = spread.of_pair(one, other, basis)
     cells = [cell for number in (one, other) for cell in basis.cells_of(number)]
     planned = min(cell.planned for cell in cells)
     plan = PairPlan(one.label, other.label, one.column_label, difference, planned, None, None)
     if isinstance(varies, str):
         return replace(plan, reason=varies)
-    n, low, high = (power.seeds_needed(difference, each.deviation, power=chance) for each in (varies, *varies.ends()))
+    n, low, high = (
+        power.seeds_needed(difference, each.deviation, power=chance, alpha=alpha) for each in (varies, *varies.ends())
+    )
     hours = _times(cost.hours_of_a_seed([one, other], basis, timed), n)
     collapsed = sum(len(cell.collapsed) for cell in cells) if varies.source != "printed" else 0
     return replace(plan, spread=varies, seeds=Seeds(n, low, high, hours), collapsed=collapsed)

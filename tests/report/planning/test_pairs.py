@@ -54,17 +54,21 @@ def table1() -> Any:
     return basis_of(load("transferability/table1")).evidence
 
 
+def compared(check: dict[str, Any], evidence: Any) -> list[Any]:
+    return [pair for part in pairs.of_check(claim_of(check).checks[0], evidence) for pair in part.pairs]
+
+
 @pytest.mark.parametrize(
     ("check", "expected"), CHECKS, ids=lambda value: value["kind"] if isinstance(value, dict) else ""
 )
 def test_what_a_check_compares(check: dict[str, Any], expected: list[str], table1: Any) -> None:
-    compared = pairs.of_check(claim_of(check).checks[0], table1)
-    assert [f"{one.label}>{other.label}" for one, other in compared if one and other] == expected
+    both = [f"{one.label}>{other.label}" for one, other in compared(check, table1) if one and other]
+    assert both == expected
 
 
 def test_the_best_of_some_is_beside_every_other_and_a_count_is_of_all_others(table1: Any) -> None:
-    top = claim_of({"kind": "top", "strategy": "layernorm", "places": 3, "at_least": 1, **ON}).checks[0]
-    assert [(one.label, other.label) for one, other in pairs.of_check(top, table1) if one and other] == [
+    top = {"kind": "top", "strategy": "layernorm", "places": 3, "at_least": 1, **ON}
+    assert [(one.label, other.label) for one, other in compared(top, table1) if one and other] == [
         ("LayerNorms", other)
         for other in (
             "Full-FT",
@@ -78,30 +82,31 @@ def test_the_best_of_some_is_beside_every_other_and_a_count_is_of_all_others(tab
         )
     ]
     many = claim_of({"kind": "how many", "than": "full", "at_least": 5, "on": ["cola", "average"]}).checks[0]
-    assert len(pairs.of_check(many, table1)) == 15  # BitFit's average holds copied cells
+    # Enough in each column; BitFit's average holds copied cells.
+    assert [(part.needed, len(part.pairs)) for part in pairs.of_check(many, table1)] == [(5, 8), (5, 7)]
 
 
 def test_a_name_whose_cell_is_copied_has_no_number(table1: Any) -> None:
-    check = claim_of({"kind": "better", "strategies": "bitfit", "than": "full", "on": ["cola", "qnli"]}).checks[0]
-    ones = [one and one.column for one, _ in pairs.of_check(check, table1)]
+    check = {"kind": "better", "strategies": "bitfit", "than": "full", "on": ["cola", "qnli"]}
+    ones = [one and one.column for one, _ in compared(check, table1)]
     assert ones == ["cola", None]
 
 
 def test_every_row_of_a_name_and_the_counterpart_of_each() -> None:
     evidence = basis_of(load("transferability/table4")).evidence
     check = {"kind": "mostly", "strategy": "layernorm_outlier", "than": "layernorm_random", "match": ["n"], **ON}
-    compared = pairs.of_check(claim_of(check).checks[0], evidence)
-    assert [(one.options["n"], other.options["n"]) for one, other in compared if one and other] == [
-        (n, n) for n in (256, 64, 16, 4)
-    ]
+    (part,) = pairs.of_check(claim_of(check).checks[0], evidence)
+    both = [(one.options["n"], other.options["n"]) for one, other in part.pairs if one and other]
+    assert both == [(n, n) for n in (256, 64, 16, 4)]
+    assert part.needed == 3  # more than half of four
 
 
 def test_the_reference_is_beside_every_other_row_its_best_where_it_has_several() -> None:
     made = basis_of(load("freezing/table1"))
-    compared = pairs.of_reference(made.tables[0].view, made.evidence)
+    beside = pairs.of_reference(made.tables[0].view, made.evidence)
     # Of 17 rows one is the reference; Random and InitBias+BitFit have no QNLI: 3 + 3 rows on 4 tasks, 3 + 4 on 3.
-    assert len(compared) == 6 * 4 + 7 * 3
-    assert {other.label for _, other in compared if other} == {"Full 3e-5"}
+    assert len(beside) == 6 * 4 + 7 * 3
+    assert {other.label for _, other in beside if other} == {"Full 3e-5"}
     view = made.tables[0].view.model_copy(update={"reference": "bitfit"})
     best = {other.column: other.label for _, other in pairs.of_reference(view, made.evidence) if other}
     assert (best["cola"], best["sst2"]) == ("BitFit 5e-4", "BitFit 1e-4")  # 53.9 and 89.8

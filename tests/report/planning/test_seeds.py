@@ -76,6 +76,25 @@ def test_a_claim_of_nine_comparisons_is_planned_so_that_all_nine_are_found(table
     assert (alone.comparisons, alone.each) == (1, pytest.approx(0.8))
 
 
+def test_a_claim_that_needs_some_of_its_comparisons_is_planned_for_the_easiest() -> None:
+    claim = planned(load("transferability/table4")).claims[0]  # outliers beat random elements in most cases
+    assert (claim.comparisons, claim.needed) == (16, 9)
+    assert claim.each == pytest.approx(1 - 0.2 / 9)
+    assert claim.hardest is not None
+    assert claim.hardest.seeds is not None
+    # By deviation the ninth of sixteen: RTE with four outliers, 0.6 and 0.6; at least 9 of 16 are tested at 0.05 / 8.
+    made = claim.hardest.spread
+    assert made is not None
+    effect = 1 / made.shown
+    assert claim.hardest.seeds.n == math.ceil(float(TTestIndPower().solve_power(effect, None, 0.05 / 8, claim.each)))
+    alone = [
+        p.seeds.n or 0
+        for p in planned(load("transferability/table4")).pairs
+        if p.seeds and "Outlier" in p.one and "Random" in p.other
+    ]
+    assert sum(n < claim.hardest.seeds.n for n in alone) >= 9
+
+
 def test_what_of_a_claim_is_not_planned_is_said() -> None:
     claims = planned(load("effectiveness/table1")).claims
     assert [claim.reasons for claim in claims] == [
