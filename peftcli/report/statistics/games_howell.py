@@ -22,20 +22,21 @@ WIDEST, WIDTHS = 45.0, 4501  # the range of normal values, where it is looked up
 def studentized_range(q: "ndarray", groups: int, freedom: "ndarray") -> "ndarray":
     """Return the probability that the studentized range of `groups` means exceeds each q, at its degrees of freedom.
 
-    Within 1e-4 of SciPy's, which takes 12 ms a value where a table needs hundreds of them; this takes all at once.
+    Within 1e-5 of SciPy's, which takes 12 ms a value where a table needs hundreds of them; this takes all at once.
     """
     import numpy
     from scipy import special
 
     nodes, weights = numpy.polynomial.legendre.leggauss(NODES)
-    # An integral over the deviation's quantiles u. Small probabilities come from small estimated deviations, so nodes are
-    # crowded at the low quantiles: u = v^6.
-    v = (nodes + 1) / 2
-    # s: the estimated deviation over the true one, [values, nodes].
-    s = numpy.sqrt(2 * special.gammaincinv(freedom[:, None] / 2, v**6) / freedom[:, None])
+    # Over the logarithm y of the estimated deviation in true ones, as wide as its density is at these degrees of freedom.
+    df = freedom[:, None]
+    low, high = -18 / df - 5 / numpy.sqrt(df), numpy.log1p(12 / numpy.sqrt(df) + 40 / df) / 2
+    y = low + (high - low) * (nodes + 1) / 2  # [values, nodes]
+    log_density = df * y - df * numpy.exp(2 * y) / 2 + df / 2 * numpy.log(df / 2) - special.gammaln(df / 2)
     widths, beyond = _range_of_normals(groups)
-    exceeding: ndarray = (numpy.interp(q[:, None] * s, widths, beyond, right=0.0) * 3 * v**5 * weights).sum(-1)
-    return exceeding.clip(0.0, 1.0)
+    exceeding = numpy.interp(q[:, None] * numpy.exp(y), widths, beyond, right=0.0)
+    p_values: ndarray = (exceeding * numpy.exp(log_density) * weights * (high - low)).sum(-1)
+    return p_values.clip(0.0, 1.0)
 
 
 @functools.lru_cache(maxsize=128)
