@@ -77,7 +77,7 @@ import sys
 from pathlib import Path
 from peftcli.experiment import recipe as recipes
 from peftcli.report import report as reporting
-text = reporting.report(recipes.load(recipes.find("transferability/table1")), Path(sys.argv[1]), "terminal", True)
+text = reporting.report(recipes.load(recipes.find("transferability/table1")), Path(sys.argv[1]), "terminal")
 assert "missing" in text
 heavy = {"torch", "transformers", "pandas", "scipy", "numpy", "matplotlib"} & set(sys.modules)
 assert not heavy, heavy

@@ -11,16 +11,17 @@ from peftcli.experiment import shipped
 from peftcli.report.statistics import describe
 from peftcli.report.statistics.contrast import LEVEL
 from peftcli.report.summary import Report
-from peftcli.report.table import agreement
+from peftcli.report.table import agreement, ties
 from peftcli.report.table.differences import from_reference
-from peftcli.report.table.table import Cell, Row, RowAverage, Table
+from peftcli.report.table.table import Cell, Row, RowAverage, Table, Tie
 
 CSV_KEYS = (
     *("row", "strategy", "options", "setting", "task", "column", "split", "metric", "state", "learning_rate"),
     *("mean", "std", "ddof", "low", "high", "maximum", "n", "planned", "runs", "runs_planned"),
     *("missing", "failed", "damaged", "diverged", "collapsed", "mean_without_collapsed", "std_without_collapsed"),
-    *("rank", "std_rank", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
+    *("rank", "std_rank", "tied", "tied_p", "flattery", "trainable", "trainable_percent", "head", "baseline", "unit"),
     *("published_mean", "published_std", "published_maximum", "published_n", "published_ddof", "copied_from"),
+    *("published_tied", "published_tied_p"),
     *("difference", "published_p", "differs_from_published", "sources", "mixed"),
 )
 LISTS = ("missing", "failed", "damaged", "diverged", "collapsed")
@@ -68,10 +69,12 @@ def to_json(report: Report) -> str:
 
 def cells(table: Table) -> Iterator[dict[str, Any]]:
     """Yield every cell of a table, then its row's average, as a flat dictionary in the table's unit."""
-    for row in table.rows:
-        for cell, column in zip(row.cells, table.columns, strict=True):
+    printed = ties.printed(table)
+    for r, row in enumerate(table.rows):
+        for c, (cell, column) in enumerate(zip(row.cells, table.columns, strict=True)):
             if cell is not None:
-                yield _common(table, row) | {"column_path": column.path, "baseline": column.baseline} | _cell(cell)
+                where = {"column_path": column.path, "baseline": column.baseline}
+                yield _common(table, row) | where | _cell(cell, printed.get((r, c)))
         if row.average is not None:
             yield _common(table, row) | _average(row, row.average)
 
@@ -107,8 +110,8 @@ def _common(table: Table, row: Row) -> dict[str, Any]:
     return {"row": " / ".join(row.path), "unit": table.view.scale, "ddof": table.view.ddof}
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
-    fields = {key: value for key, value in asdict(cell).items() if key != "published"}
+def _cell(cell: Cell, theirs_tied: Tie | None) -> dict[str, Any]:
+    fields = {key: value for key, value in asdict(cell).items() if key not in ("published", "tie")}
     theirs = cell.published
     interval = describe.bootstrap_interval(list(cell.values.values()) if cell.mean is not None else [])
     return fields | {
@@ -126,6 +129,10 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "published_n": theirs.n if theirs else None,
         "published_ddof": theirs.ddof if theirs else None,
         "copied_from": theirs.copied_from if theirs else None,
+        "tied": cell.tie and cell.tie.tied,
+        "tied_p": cell.tie and cell.tie.p_value,
+        "published_tied": theirs_tied and theirs_tied.tied,
+        "published_tied_p": theirs_tied and theirs_tied.p_value,
         "differs_from_published": cell.differs,
     }
 

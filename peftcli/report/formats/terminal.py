@@ -15,6 +15,7 @@ from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
 
+EDGES = 3  # signs that a column takes besides its words: a space on either side, and one between columns; the edges have none
 WIDTH = 100  # columns, whatever the terminal has: a report in a file is the same
 STYLES = {"holds": "green", "does not hold": "red", "not enough runs": "yellow", "cannot be judged": "yellow"}
 
@@ -70,7 +71,7 @@ def groups(sheet: Sheet) -> Iterator[range]:
     widths = [_width(sheet, at) for at in range(stub + len(sheet.heads))]
     start, used = stub, sum(widths[:stub])
     for at in range(stub, len(widths)):
-        if at > start and used + widths[at] > WIDTH:
+        if at > start and used + widths[at] > WIDTH + EDGES:
             yield range(start, at)
             start, used = at, sum(widths[:stub])
         used += widths[at]
@@ -85,7 +86,7 @@ def _width(sheet: Sheet, at: int) -> int:
         text, marks = line.cells[at], " ".join(line.cells[at].marks)
         # Marks get a line of their own unless they are one sign.
         texts += [f"{text.text} {marks}"] if len(marks) <= 1 else [text.text, marks]
-    return max(Styled(text).cell_len for text in texts) + 2  # a space on either side
+    return max(Styled(text).cell_len for text in texts) + EDGES
 
 
 def _grid(sheet: Sheet, columns: range) -> Grid:

@@ -1,11 +1,12 @@
 """A table as lines of text with emphasis, the same for terminal, markdown and LaTeX, which only dress it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from peftcli.report.table import beside_paper
+from peftcli.report.table import beside_paper, ties
+from peftcli.report.table.ranks import Position
 from peftcli.report.table.spec import View
-from peftcli.report.table.table import Cell, Row, RowAverage, Table
+from peftcli.report.table.table import Cell, Row, RowAverage, Table, Tie
 
 MARKS = {"diverged": "d", "failed": "f", "damaged": "x", "missing": "m", "collapsed": "c"}
 PARAMETERS = {"percent": "% Param.", "millions": "Param. (M)"}
@@ -54,7 +55,9 @@ def make(table: Table, against: bool) -> Sheet:
     if table.view.average is not None:
         heads.append((table.view.average.label,))
     levels = max((len(head) for head in heads), default=1)
-    lines = [line for row in table.rows for line in _lines(row, table.view, against)]
+    tied = ties.printed(table) if against else {}
+    lines = [line for at, row in enumerate(table.rows) for line in _lines(at, row, table.view, against, tied)]
+    beside = [*beside_paper.notes(table), *ties.notes_on_printed(table, tied)] if against else []
     return Sheet(
         title=clean(table.title),
         stub=tuple(map(clean, stub)),
@@ -62,7 +65,7 @@ def make(table: Table, against: bool) -> Sheet:
         heads=tuple(tuple(map(clean, (*head, *[""] * (levels - len(head))))) for head in heads),
         lines=tuple(lines),
         legend=tuple(_legend(lines, against)),
-        notes=tuple(map(clean, (*(beside_paper.notes(table) if against else ()), *table.notes))),
+        notes=tuple(map(clean, (*beside, *table.notes))),
     )
 
 
@@ -71,7 +74,8 @@ def clean(text: str) -> str:
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 
-def _lines(row: Row, view: View, against: bool) -> list[Line]:
+def _lines(at: int, row: Row, view: View, against: bool, tied: Mapping[Position, Tie | None]) -> list[Line]:
+    """Put the row at an index into words; `tied` are the tie groups of printed cells."""
     stub = [Text(clean(word)) for word in row.path]
     lines = [
         Line(
@@ -93,7 +97,7 @@ def _lines(row: Row, view: View, against: bool) -> list[Line]:
         empty = [Text("")] * (len(row.path) - 1)
         printed = row.parameters.published if row.parameters else None
         parameters = [] if view.parameters == "none" else [Text(amount(printed, view))]
-        printed_cells = [_printed(cell, view) for cell in row.cells]
+        printed_cells = [_printed(cell, view, tied.get((at, c))) for c, cell in enumerate(row.cells)]
         lines.append(
             Line(
                 "printed",
@@ -130,6 +134,7 @@ def _ours(cell: Cell | None, view: View, against: bool) -> Text:
     marks += [f"{sign}{len(runs)}" for name, sign in MARKS.items() if (runs := getattr(cell, name))]
     if cell.differs and against:
         marks.append("‡")
+    marks += [ties.SIGN] if cell.tie and cell.tie.tied else []
     if cell.shown is None:
         return Text("diverged" if cell.diverged and not cell.missing else "missing", marks=tuple(marks))
     bold, underline = emphasis(cell.rank, view)
@@ -160,14 +165,15 @@ def _average(average: RowAverage | None, view: View, row: Row) -> list[Text]:
     return [Text(text, bold, underline, ("*",) if average.incomplete else ())]
 
 
-def _printed(cell: Cell | None, view: View) -> Text:
+def _printed(cell: Cell | None, view: View, tie: Tie | None) -> Text:
     if cell is None or cell.published is None or cell.published.shown is None:
         return Text("" if cell is None else "-")
     # With as many digits as the paper printed, one more than the view's included; many more were read off a drawing.
     theirs = cell.published
     digits = theirs.decimals if theirs.decimals <= view.decimals + 1 else view.decimals
     std = "" if theirs.std is None else f"±{theirs.std:.{view.decimals}f}"
-    return Text(f"{theirs.shown:.{digits}f}{std}", marks=("†",) if theirs.copied_from else ())
+    marks = ["†"] if theirs.copied_from else [ties.SIGN] if tie and tie.tied else []
+    return Text(f"{theirs.shown:.{digits}f}{std}", marks=tuple(marks))
 
 
 def signed(difference: float, view: View) -> str:
@@ -209,6 +215,7 @@ def _legend(lines: Sequence[Line], against: bool) -> list[str]:
         "c": "c: runs that collapsed to one answer",
         "*": "*: an average of incomplete cells",
         "†": "†: copied from another paper by the authors, so no difference is taken",
+        ties.SIGN: f"{ties.SIGN}: not shown to differ from the best of its column (Games–Howell over its rows)",
         "‡": "‡: other than the printed value (pooled t test over seeds, p < 0.05)",
     }
     # Only what the table at hand has is explained.

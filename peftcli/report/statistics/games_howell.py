@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from peftcli.report.statistics.contrast import Sample, welch
+from peftcli.report.statistics.contrast import LEAST_SEEDS, Contrast, Sample, welch
 
 if TYPE_CHECKING:
     from numpy import ndarray
@@ -60,18 +60,39 @@ def pairs(samples: Sequence[Sample]) -> list[list[float | None]]:
     Corrected for all pairs of the samples that have a test; None where a pair has none (fewer than three seeds, no
     variance).
     """
-    import numpy
-
     contrasts = {(i, j): welch(one, other) for i, one in enumerate(samples) for j, other in enumerate(samples) if i < j}
     tested = {pair: each for pair, each in contrasts.items() if not each.why_not}
     corrected: list[list[float | None]] = [[None] * len(samples) for _ in samples]
-    if not tested:
-        return corrected
     groups = len({index for pair in tested for index in pair})
-    t = numpy.array([each.estimate / each.error for each in tested.values()])
-    freedom = [(3 * each.freedom + min(samples[i].n, samples[j].n) - 1) / 4 for (i, j), each in tested.items()]
-    both = studentized_range(abs(t) * math.sqrt(2), groups, numpy.array(freedom)).tolist()
-    for (i, j), statistic, p_value in zip(tested, t.tolist(), both, strict=True):
-        above, below = (p_value / 2, 1 - p_value / 2) if statistic > 0 else (1 - p_value / 2, p_value / 2)
+    fewer = [min(samples[i].n, samples[j].n) for i, j in tested]
+    for ((i, j), each), p_value in zip(tested.items(), _two_sided(list(tested.values()), fewer, groups), strict=True):
+        above, below = (p_value / 2, 1 - p_value / 2) if each.estimate > 0 else (1 - p_value / 2, p_value / 2)
         corrected[i][j], corrected[j][i] = above, below
     return corrected
+
+
+def against(samples: Sequence[Sample], one: int) -> list[float | None]:
+    """Return the two-sided p-value of each mean being that of `samples[one]`, corrected for all pairs as `pairs` does.
+
+    None for itself and where there is no test. So one of many rows is compared without the pairs of the others.
+    """
+    contrasts = {i: welch(samples[one], other) for i, other in enumerate(samples) if i != one}
+    tested = {i: each for i, each in contrasts.items() if not each.why_not}
+    # All that have a test with any other: of those with a deviation, all where one of them varies.
+    varying = [sample.deviation for sample in samples if sample.deviation is not None and sample.n >= LEAST_SEEDS]
+    corrected: list[float | None] = [None] * len(samples)
+    fewer = [min(samples[one].n, samples[i].n) for i in tested]
+    for i, p_value in zip(tested, _two_sided(list(tested.values()), fewer, len(varying)), strict=True):
+        corrected[i] = p_value
+    return corrected
+
+
+def _two_sided(contrasts: Sequence[Contrast], fewer: Sequence[int], groups: int) -> list[float]:
+    """Return the corrected two-sided p-value of each Welch test, of so many means; `fewer` is a test's smaller count."""
+    if not contrasts:
+        return []
+    import numpy
+
+    t = numpy.array([abs(each.estimate / each.error) for each in contrasts])
+    freedom = numpy.array([(3 * each.freedom + n - 1) / 4 for each, n in zip(contrasts, fewer, strict=True)])
+    return list(map(float, studentized_range(t * math.sqrt(2), groups, freedom)))

@@ -7,7 +7,7 @@ from peftcli.experiment import parameters
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import task_of
 from peftcli.report.statistics import describe
-from peftcli.report.table import cells, layout, notes, published, ranks, spec
+from peftcli.report.table import cells, layout, notes, published, ranks, spec, ties
 from peftcli.report.table.layout import CellRuns, Key, Layout
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome
@@ -30,8 +30,8 @@ def tabulate(recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         view=view,
         headers=tuple(view.labels.get(name, HEADERS.get(name, name)) for name in view.rows),
         columns=tuple(_column(laid_out, key, view) for key in laid_out.columns),
-        # Ranks and notes look across rows, so they come when all are there.
-        rows=ranks.rank(rows, view),
+        # Ranks, ties and notes look across rows, so they come when all are there.
+        rows=ties.mark(ranks.rank(rows, view), view),
     )
     return notes.add(table, recipe, outcomes)
 

@@ -8,6 +8,7 @@ from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.records import imported, origin
 from peftcli.report.statistics import describe
+from peftcli.report.table import naming, ties
 from peftcli.report.table.naming import listed
 from peftcli.report.table.selection import COMPUTED, Outcome
 from peftcli.report.table.spec import View
@@ -21,6 +22,7 @@ def add(table: Table, recipe: Recipe, outcomes: Sequence[Outcome]) -> Table:
         *_method(table),
         *_choice(table),
         *_tasks(table),
+        *ties.notes(table),
         *_troubles(table),
         *_mixtures(outcomes),
         *_computed(table, outcomes),
@@ -94,6 +96,9 @@ def _troubles(table: Table) -> Iterator[str]:
             without = _mean_std(cell.mean_without_collapsed, cell.std_without_collapsed, table.view)
             words = f"{cell.strategy} on {cell.column} is {with_them} with and {without} without"
             yield f"Collapsed, one answer for every example: {listed(cell.collapsed)}; {words}."
+    still = [c for c in table.cells() if c.std is not None and c.n > 1 and c.std < 10**-describe.DECIMALS]
+    if still:
+        yield f"No variance, every seed scored the same: {naming.cells(still)}."
     for word, runs_of in TROUBLES.items():
         # A run that fills several columns of its task is named once.
         runs = dict.fromkeys(run for cell in table.cells() for run in runs_of(cell))

@@ -17,9 +17,8 @@ def rank(rows: Sequence[Row], view: View) -> tuple[Row, ...]:
 
     Cells are ranked within one task column and one value of each of the view's `within`; `unranked` ones take no part.
     """
-    unranked = [Selector.parse(text) for text in view.unranked]
-    by_mean, by_std = _cell_ranks(rows, view, unranked, "shown"), _cell_ranks(rows, view, unranked, "std")
-    averages = _ranked_averages(rows, view, unranked)
+    by_mean, by_std = _cell_ranks(rows, view, "shown"), _cell_ranks(rows, view, "std")
+    averages = _ranked_averages(rows, view)
     return tuple(
         replace(
             row,
@@ -33,10 +32,12 @@ def rank(rows: Sequence[Row], view: View) -> tuple[Row, ...]:
     )
 
 
-def _cell_ranks(
-    rows: Sequence[Row], view: View, unranked: Sequence[Selector], field: Literal["shown", "std"]
-) -> dict[Position, int]:
-    """Rank cells by their mean (or maximum), or by their deviation, the lowest first; those without one have none."""
+def rivals(rows: Sequence[Row], view: View) -> list[list[tuple[Position, Cell]]]:
+    """Return the cells that compete, group by group: those of one task column and one value of each of `within`.
+
+    Cells of `unranked` strategies are in none.
+    """
+    unranked = [Selector.parse(text) for text in view.unranked]
     # A table column can hold several task columns (where rows run over tasks): cells compete with their like alone.
     groups: dict[tuple[object, ...], list[tuple[Position, Cell]]] = {}
     for r, row in enumerate(rows):
@@ -46,8 +47,13 @@ def _cell_ranks(
             settings = {**cell.options, **cell.setting}
             within = (str(settings.get(name)) for name in view.within)
             groups.setdefault((cell.task_entry, cell.column, cell.metric, *within), []).append(((r, c), cell))
+    return list(groups.values())
+
+
+def _cell_ranks(rows: Sequence[Row], view: View, field: Literal["shown", "std"]) -> dict[Position, int]:
+    """Rank cells by their mean (or maximum), or by their deviation, the lowest first; those without one have none."""
     ranks: dict[Position, int] = {}
-    for group in groups.values():
+    for group in rivals(rows, view):
         # Competition ranks (1, 2, 2, 4) of the printed digits, as the effectiveness paper's Table 1 has them.
         values = [getattr(cell, field) for _, cell in group]
         competition = describe.rank(values, higher_is_better=field != "std", decimals=view.decimals)
@@ -55,8 +61,9 @@ def _cell_ranks(
     return ranks
 
 
-def _ranked_averages(rows: Sequence[Row], view: View, unranked: Sequence[Selector]) -> list[RowAverage | None]:
+def _ranked_averages(rows: Sequence[Row], view: View) -> list[RowAverage | None]:
     """Rank the rows' averages; a row with an unranked cell takes no part."""
+    unranked = [Selector.parse(text) for text in view.unranked]
     taking_part = [
         row.average if not any(s.fits(cell) for s in unranked for cell in row.cells if cell is not None) else None
         for row in rows

@@ -12,6 +12,14 @@ State = Literal["complete", "incomplete", "missing"]
 
 
 @dataclass(frozen=True)
+class Tie:
+    """Whether a cell is in the group of its column's best, and the p-value that says so; None for the best itself."""
+
+    tied: bool
+    p_value: float | None
+
+
+@dataclass(frozen=True)
 class Cell:
     """What one strategy came to in one column, in the table's unit (percent or fraction, see `Table.view.scale`).
 
@@ -25,7 +33,8 @@ class Cell:
     runs by seed, below the results folder. `sources` says where imported ones among its runs come from.
     `held_out`: the runs' mean, by the metric that chooses, on the held-out part of the training set; None without one.
     `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
-    `rank`, `std_rank`: 1 for the best, within the column. `trainable` counts elements, head excluded.
+    `rank`, `std_rank`: 1 for the best, within the column. `tie`: whether it is shown to differ from that best; None
+    where it takes no part. `trainable` counts elements, head excluded.
     `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
     `published_p`: the p-value of our mean being the printed one's; None where that cannot be tested.
     """
@@ -67,6 +76,7 @@ class Cell:
     # Beside the other cells, the model's parameters and the paper.
     rank: int | None = None
     std_rank: int | None = None
+    tie: Tie | None = None
     total: int | None = None
     trainable: float | None = None
     trainable_percent: float | None = None

@@ -51,3 +51,15 @@ def test_those_without_a_test_take_no_part_and_cost_the_others_nothing() -> None
     assert [row[3] for row in ours] == [None] * 4
     assert [row[:3] for row in ours[:3]] == games_howell.pairs(_samples(*tested))
     assert games_howell.pairs(_samples([5.0, 5.0, 5.0], [5.0, 5.0, 5.0])) == [[None, None], [None, None]]
+
+
+def test_against_one_it_is_a_row_of_all_pairs() -> None:
+    random = numpy.random.default_rng(2)
+    samples = _samples(*(random.normal(mean, 1 + mean, n) for mean, n in ((0, 3), (2, 5), (3, 10), (1, 4))), [5.0, 5.5])
+    every = games_howell.pairs(samples)
+    for one, row in enumerate(every):
+        two_sided = [None if p_value is None else 2 * min(p_value, 1 - p_value) for p_value in row]
+        assert games_howell.against(samples, one) == [
+            None if p_value is None else pytest.approx(p_value) for p_value in two_sided
+        ]
+    assert games_howell.against(_samples([5.0, 5.0, 5.0], [5.0, 5.0, 5.0]), 0) == [None, None]

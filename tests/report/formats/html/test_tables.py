@@ -25,6 +25,7 @@ def test_printed_numbers_stand_beside_ours(tmp_path: Path) -> None:
             assert cell.published is not None
             words = re.sub(r"<[^>]+>", "", text)
             printed = f"{cell.published.mean:.1f}±{cell.published.std:.1f}"
+            words = words.replace("§", "")
             assert words == f"{cell.mean:.1f}±{cell.std:.1f}printed {printed}difference 0.0"
 
 
