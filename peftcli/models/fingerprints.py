@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from peftcli import files
@@ -28,8 +28,16 @@ def key(what: str, sources: Iterable[Path]) -> str | None:
         return None
     # A file that was replaced by one of the same size and time, as `cp -p` does, has another inode or change time.
     entries = [(path, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for path, s in stated]
-    whole = [what, [version(library) for library in LIBRARIES], entries]
+    whole = [what, [installed_version(library) for library in LIBRARIES], entries]
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:32]
+
+
+def installed_version(package: str) -> str | None:
+    """Return a package's version; None where it is not installed, as this one is not where it runs from a folder of sources."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def key_of_model(what: str, model: str) -> str | None:

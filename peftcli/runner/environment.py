@@ -4,11 +4,11 @@ import platform
 import re
 import subprocess
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
 
+from peftcli.models.fingerprints import installed_version
 from peftcli.records.body import Environment
 
 PACKAGES = (
@@ -30,7 +30,7 @@ DRIVER = Path("/proc/driver/nvidia/version")  # what Linux says of the NVIDIA dr
 def describe(on: torch.device, precision: str, compiled: bool = False) -> Environment:
     """Describe this process: packages, Python, machine, device, precision, threads, and the repository's commit."""
     return {
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(on) if on.type == "cuda" else "cpu",
@@ -51,13 +51,6 @@ def _gpu(on: torch.device) -> Environment:
         "cuda": torch.version.cuda,
         "cudnn": str(torch.backends.cudnn.version()),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

@@ -29,19 +29,24 @@ def count(whole: int) -> int:
     return max(1, round(whole * SCALE))
 
 
-def forked(arguments: Sequence[str], checkpoint_seconds: float) -> BaseProcess:
-    """Start the command line in a fork of this process, which has its imports behind it but has loaded nothing."""
+def forked(arguments: Sequence[str], checkpoint_seconds: float, stderr: Path = Path(os.devnull)) -> BaseProcess:
+    """Start the command line in a fork of this process, which has its imports behind it but has loaded nothing.
+
+    What it says goes to the file.
+    """
     loading._tokenised.cache_clear()
     backbone.load.cache_clear()
-    process = multiprocessing.get_context("fork").Process(target=_command, args=(list(arguments), checkpoint_seconds))
+    process = multiprocessing.get_context("fork").Process(
+        target=_command, args=(list(arguments), checkpoint_seconds, stderr)
+    )
     process.start()
     return process
 
 
-def _command(arguments: list[str], checkpoint_seconds: float) -> None:
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
+def _command(arguments: list[str], checkpoint_seconds: float, stderr: Path) -> None:
+    for name, number, file in (("stdout", 1, Path(os.devnull)), ("stderr", 2, stderr)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        setattr(sys, name, open(number, "w", buffering=1, closefd=False))  # noqa: SIM115 - pytest's own goes elsewhere
     sys.argv = ["peftcli", *arguments]
     original = cohort.Checkpoints
     cohort.Checkpoints = lambda output, runs, _, *rest: original(output, runs, checkpoint_seconds, *rest)  # type: ignore[misc, assignment]

@@ -3,12 +3,13 @@
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from peftcli.cli import sweep as command
 from tests import folders
 from tests.chaos import disturbed
 
@@ -30,22 +31,38 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@dataclass(frozen=True)
+class Ended:
+    """How a sweep ended, and what it said."""
+
+    code: int
+    stderr: str
+
+    @property
+    def last_line(self) -> str:
+        return self.stderr.splitlines()[-1]
+
+
 @pytest.fixture(scope="module")
 def recipe(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folders.recipe(tmp_path_factory.mktemp("recipes") / "small.yaml", tiny_folder)
 
 
-@pytest.fixture(scope="module")
-def expected(recipe: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What a sweep leaves on a disk with room."""
+@pytest.fixture(scope="module", autouse=True)
+def expected(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a sweep leaves on a disk with room. It is made in this process, so that the others' forks need not import."""
     output = tmp_path_factory.mktemp("undisturbed")
-    assert sweep(recipe, output, environment, "--cohort", "4").returncode == 0
+    assert command.sweep(str(recipe), output, cohort=4) == 0
     return disturbed.contents(output)
 
 
-def sweep(recipe: Path, output: Path, environment: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "peftcli", "sweep", str(recipe), "--output", str(output), *more]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+def sweep(recipe: Path, output: Path, *more: str) -> Ended:
+    stderr = output.parents[1] / "stderr"  # beside the disk
+    stderr.unlink(missing_ok=True)
+    process = disturbed.forked(["sweep", str(recipe), "--output", str(output), *more], 600.0, stderr)
+    process.join()
+    assert process.exitcode is not None
+    return Ended(process.exitcode, stderr.read_text())
 
 
 def fill(disk: Path, left: int) -> None:
@@ -55,38 +72,36 @@ def fill(disk: Path, left: int) -> None:
 
 
 @pytest.mark.parametrize("left", [0, 24, 100])
-def test_a_full_disk(
-    recipe: Path, disk: Path, left: int, environment: dict[str, str], expected: dict[str, bytes]
-) -> None:
+def test_a_full_disk(recipe: Path, disk: Path, left: int, expected: dict[str, bytes]) -> None:
     fill(disk, left)
-    ended = sweep(recipe, disk / "out", environment, "--cohort", "4")
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1].startswith("peftcli: cannot ")
-    assert ended.stderr.splitlines()[-1].endswith("No space left on device")
+    ended = sweep(recipe, disk / "out", "--cohort", "4")
+    assert ended.code == 2
+    assert ended.last_line.startswith("peftcli: cannot ")
+    assert ended.last_line.endswith("No space left on device")
     assert "Traceback" not in ended.stderr
     kept = disturbed.contents(disk / "out")
     assert kept.items() <= expected.items()
     assert not list(disk.rglob("*.tmp"))
     (disk / "filler").unlink()
-    assert sweep(recipe, disk / "out", environment, "--cohort", "4").returncode == 0
+    assert sweep(recipe, disk / "out", "--cohort", "4").code == 0
     assert disturbed.contents(disk / "out") == expected
 
 
-def test_a_read_only_disk(recipe: Path, disk: Path, environment: dict[str, str]) -> None:
+def test_a_read_only_disk(recipe: Path, disk: Path) -> None:
     assert mount("-o", "remount,ro", str(disk))
     for more in ((), ("--cohort", "4")):
-        ended = sweep(recipe, disk / "out", environment, *more)
-        assert ended.returncode == 2
+        ended = sweep(recipe, disk / "out", *more)
+        assert ended.code == 2
         assert len([line for line in ended.stderr.splitlines() if line.startswith("peftcli: ")]) == 1
         assert "Read-only file system" in ended.stderr
         assert "Traceback" not in ended.stderr
     assert mount("-o", "remount,rw", str(disk))
-    assert sweep(recipe, disk / "out", environment).returncode == 0
+    assert sweep(recipe, disk / "out").code == 0
 
 
-def test_a_disk_that_became_read_only(recipe: Path, disk: Path, environment: dict[str, str]) -> None:
+def test_a_disk_that_became_read_only(recipe: Path, disk: Path) -> None:
     (disk / "out").mkdir()
     assert mount("-o", "remount,ro", str(disk))
-    ended = sweep(recipe, disk / "out", environment, "--cohort", "4")
-    assert ended.returncode == 2
-    assert ended.stderr.splitlines()[-1] == f"peftcli: folder {disk / 'out'} cannot be written to"
+    ended = sweep(recipe, disk / "out", "--cohort", "4")
+    assert ended.code == 2
+    assert ended.last_line == f"peftcli: folder {disk / 'out'} cannot be written to"

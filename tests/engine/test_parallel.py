@@ -44,7 +44,7 @@ def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     processes = [
         subprocess.Popen([*command, str(rank), str(size)], env=environment, cwd=REPOSITORY) for rank in range(size)
     ]
-    assert [process.wait(120) for process in processes] == [0] * size
+    assert [process.wait(240) for process in processes] == [0] * size
     return [torch.load(folder / f"found-{rank}.pt", weights_only=True) for rank in range(size)]
 
 

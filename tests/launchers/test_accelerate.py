@@ -86,7 +86,8 @@ def settle(patch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
 
 # One process is started as several are; that it is alone, tests of the command line show too.
 @pytest.mark.parametrize(
-    "processes", [pytest.param(1, marks=pytest.mark.whole), 2, pytest.param(4, marks=pytest.mark.chaos)]
+    "processes",
+    [pytest.param(1, marks=pytest.mark.whole), 2, pytest.param(4, marks=[pytest.mark.chaos, pytest.mark.whole])],
 )
 def test_the_same_records_by_any_number_of_processes(
     processes, alone, recipe, environment, tmp_path, monkeypatch, capfd
@@ -159,7 +160,7 @@ def test_a_signal_reaches_every_process_and_nothing_is_lost(environment, tiny_fo
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.whole)])
 def test_no_process_outlives_its_launcher(number, environment, tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
     options = ["--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]

@@ -27,6 +27,16 @@ def test_it_is_found_again_while_nothing_changes(source: Path) -> None:
     assert fingerprints.recall(fingerprints.key("tokenizer", [source])) is None
 
 
+def test_it_is_kept_where_this_package_is_not_installed(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it runs from a folder of sources: what has no version counts as one version."""
+    monkeypatch.setattr(fingerprints, "LIBRARIES", ("no-such-package", "transformers"))
+    key = fingerprints.key("model", [source])
+    fingerprints.remember(key, VALUE)
+    assert fingerprints.recall(key) == VALUE
+    monkeypatch.setattr(fingerprints, "LIBRARIES", ("pytest", "transformers"))
+    assert fingerprints.key("model", [source]) != key
+
+
 def _rewritten(file: Path) -> None:
     file.write_bytes(b"123")
 

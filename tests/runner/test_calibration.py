@@ -133,7 +133,7 @@ def test_how_many_fit():
     assert calibration.fitting(timing, 20.0, 70.0) == 0
 
 
-@pytest.mark.chaos
+@pytest.mark.bench
 def test_the_times_are_those_that_training_takes(recipe, tmp_path):
     if os.getloadavg()[0] > 0.5 * len(os.sched_getaffinity(0)):
         pytest.skip("others are at work on this machine: times say nothing")
