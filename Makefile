@@ -13,7 +13,7 @@ REACHING := tests/cli/test_app.py tests/data tests/deltas/test_export.py tests/d
 	tests/report/formats/test_data.py tests/report/statistics tests/report/test_frame.py tests/report/test_schema.py \
 	tests/runner/test_tracking.py tests/strategies/test_packaged.py tests/tasks
 
-.PHONY: demo test test-all test-lowest test-newest coverage test-chaos test-slurm bench docs lint format report table1 clean
+.PHONY: demo test test-all test-lowest test-newest coverage test-chaos test-slurm bench docs study lint format report table1 clean
 
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
@@ -71,6 +71,10 @@ lint: $(VENV)/ready
 # The reference of recipes and the schema that editors read, from the models that check recipes.
 docs: $(VENV)/ready
 	$(BIN)/python docs/make.py
+
+# The page about the study of minilm, its figure and the front page's table, from the records in results/minilm.
+study: $(VENV)/ready
+	$(BIN)/python docs/study.py
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .
