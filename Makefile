@@ -72,7 +72,7 @@ lint: $(VENV)/ready
 docs: $(VENV)/ready
 	$(BIN)/python docs/make.py
 
-# The page about the study of minilm, its figure and the front page's table, from the records in results/minilm.
+# The page about the study of minilm and its figure, from the records in results/minilm.
 study: $(VENV)/ready
 	$(BIN)/python docs/study.py
 

@@ -1,4 +1,4 @@
-"""Make `results/README.md`, its figure and the front page's table from the records in `results/minilm`: `make study`.
+"""Make `results/README.md`, and its figure from the records in `results/minilm`: `make study`.
 
 The words are in `docs/study.md`; a line in braces there is filled in from the records: `{report RECIPE}` by `peftcli report`.
 """
@@ -19,9 +19,8 @@ from peftcli.report.table.selection import Outcome
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "results/minilm"
-PAGE, FRONT, WORDS = ROOT / "results/README.md", ROOT / "README.md", ROOT / "docs/study.md"
+PAGE, WORDS = ROOT / "results/README.md", ROOT / "docs/study.md"
 MAIN = "minilm/modules"
-BEGIN, END = "<!-- study: made by docs/study.py -->\n", "<!-- study ends -->\n"
 
 
 def outcomes(name: str) -> list[Outcome]:
@@ -88,24 +87,12 @@ def filled(words: str) -> str:
     return re.sub(r"^\{report ([\w/]+)\}$", lambda match: of_report(match[1]), words, flags=re.MULTILINE)
 
 
-def front(page: str) -> str:
-    """The front page, with the main report's first table between its two marks."""
-    lines = of_report(MAIN).splitlines()
-    first = next(at for at, line in enumerate(lines) if line.startswith("|"))
-    table = lines[first : lines.index("", first)]
-    before, begin, rest = page.partition(BEGIN)
-    assert begin, "the front page has lost the mark before its table"
-    assert END in rest, "the front page has lost the mark behind its table"
-    return before + BEGIN + "\n".join(["", *table, "", END]) + rest.partition(END)[2]
-
-
 def contents() -> dict[Path, bytes]:
     """What each file should hold."""
     main = recipe.load(recipe.find(MAIN))
     study = figures.Study(main, outcomes(MAIN), RECORDS)
     drawn = {RECORDS / f"modules-{each.name}.svg": each.svg for each in figures.draw_all(study)}
-    pages = {PAGE: filled(WORDS.read_text(encoding="utf-8")), FRONT: front(FRONT.read_text(encoding="utf-8"))}
-    return {**{file: text.encode() for file, text in pages.items()}, **drawn}
+    return {PAGE: filled(WORDS.read_text(encoding="utf-8")).encode(), **drawn}
 
 
 if __name__ == "__main__":
