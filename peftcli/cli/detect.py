@@ -167,8 +167,8 @@ def _reading(pairs: list[dict[str, Any]], model: str | None) -> list[str]:
     lines.append("seeds: of each side, and to the right at both ends of the deviation's 95 % interval")
     if any(pair["hours"] is not None for pair in pairs):
         lines.append("hours: of so many seeds on both sides, at every learning rate, as recorded or timed")
-    else:
-        lines.append("hours: none of these runs is recorded yet; with --calibrate a few steps are timed")
+    if any(pair["hours"] is None and pair["seeds"] is not None for pair in pairs):
+        lines.append("hours: a dash where no run of a side left its seconds; --calibrate times what is missing")
     if any(pair["collapsed"] for pair in pairs):
         names = [f"{pair['one']}, {pair['other']} on {pair['column']}" for pair in pairs if pair["collapsed"]]
         lines.append(f"collapsed runs are among the deviations, which they widen: {_some(names)}")

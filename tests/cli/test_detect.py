@@ -11,7 +11,7 @@ import pytest
 from peftcli.cli import calibrate, detect
 from peftcli.errors import UserError
 from peftcli.experiment import recipe as recipes
-from tests import commandline, written_records
+from tests import commandline, folders, written_records
 from tests.cli.test_calibrate import times
 from tests.commandline import Command
 
@@ -50,7 +50,7 @@ def test_pairs_and_claims_of_a_table_as_it_was_printed(peftcli: Command) -> None
     assert "not planned, copied from another paper: BitFit, Full-FT on MNLI_m; " in out
     assert "on QNLI and 1 more" in out
     assert "the recipe's own 3 seeds are enough for 47 of 100 pairs\n" in out
-    assert "hours: none of these runs is recorded yet" in out
+    assert "hours: a dash where no run of a side left its seconds; --calibrate times what is missing" in out
     claim = "    9 comparisons at 97.8 % each; hardest: LayerNorms, Random on CoLA"
     assert lines(out, claim) == [f"{claim} 309 106 to > 1,000 -"]
     assert "\nLayerNorms beat as many random parameters on every task\n" in out
@@ -107,7 +107,7 @@ def test_recorded_seeds_are_planned_with_in_pairs_and_with_their_hours(small: Pa
     out = peftcli("plan", small, "--output", output, "--detect", "2").out
     # Differences of 0, 2 and 4 points: a deviation of 2 with 2 degrees of freedom; 36 s a run, 2 runs a seed.
     assert lines(out, "layernorm, full") == ["layernorm, full rte 2 paired 10 5 to 312 0.20"]
-    assert "hours: of so many seeds on both sides" in out
+    assert "hours: of so many seeds on both sides, at every learning rate, as recorded or timed\n" in out
     assert "the recipe's own 3 seeds are enough for 0 of 1 pair\n" in out
 
 
@@ -128,6 +128,33 @@ def test_a_fraction_s_point_is_a_hundredth(peftcli: Command) -> None:
     assert "a difference of 0.01 (of 1: a point is 0.01)" in out
     assert "not planned, a maximum has no deviation: Full BitFit, Full Fine-tuning on CoLA; " in out
     assert "    not planned: 72 of 72 comparisons: a maximum has no deviation" in out
+
+
+def test_runs_that_left_no_seconds_are_timed(
+    tiny_folder: Path, tmp_path: Path, peftcli: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peftcli.runner import calibration
+
+    monkeypatch.setattr(calibration, "SECONDS", 0.0)
+    changes = {
+        "strategies": ["layernorm", "bitfit"],
+        "seeds": 4,
+        "learning_rates": [1e-3],
+        "table": {"reference": "bitfit"},
+    }
+    file, output = folders.recipe(tmp_path / "tiny.yaml", tiny_folder, **changes), tmp_path / "out"
+    for run in written_records.runs(recipes.load(file)):
+        if run.seed < 3:  # the fourth is left, and timed
+            score = 0.5 + run.seed / 50 * (run.strategy == "bitfit")
+            written_records.write(output, run, {"validation": {"accuracy": score}}, cost=None, data=None)
+    arguments = ("plan", file, "--output", output, "--detect", "2")
+    assert "hours: a dash where" in peftcli(*arguments).out
+    timed = json.loads(peftcli(*arguments, "--calibrate", "--json").out)
+    (pair,) = timed["detect"]["pairs"]
+    assert (pair["seeds"], pair["from"]) == (10, "paired")
+    each = sum(kind["seconds"] / kind["runs"] for kind in timed["kinds"])  # a run of either strategy
+    assert pair["hours"] == pytest.approx(10 * each / 3600)
+    assert all("alike" not in kind for kind in timed["kinds"])
 
 
 def test_timed_steps_give_the_hours_of_what_is_not_recorded() -> None:
