@@ -18,6 +18,8 @@ REACHING := tests/cli/test_app.py tests/data tests/deltas/test_export.py tests/d
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
 	$(BIN)/peftcli report recipes/demo.yaml
+	$(BIN)/peftcli report recipes/demo.yaml --format html --to results/demo.html
+	@echo "The table, the figures and the claims, as a page to open in a browser: results/demo.html"
 
 test: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm and not whole"

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from peftcli.experiment import run as runs
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.settings import NAMES
 from peftcli.report import parameters as parameter_rows
+from peftcli.report import report as reporting
 from peftcli.report.claims import spec as vocabulary
 from peftcli.report.figures import spec
 from peftcli.report.table import layout, published, selection
 from peftcli.report.table import spec as table_spec
 from peftcli.strategies import registry
 from peftcli.tasks.registry import COLUMNS
+from tests import written_records
 
 RECIPES = recipe.shipped()
 PUBLISHED = sorted(str(file.relative_to(recipe.root()).with_suffix("")) for file in recipe.root().rglob("table*.csv"))
@@ -36,7 +39,7 @@ SIZES = {
     "effectiveness/table1": (10, 7, 700),
     "effectiveness/table2": (10, 7, 700),
     "spafit/table2": (10, 9, 360),
-    "demo": (4, 1, 16),
+    "demo": (3, 1, 9),
 }
 
 
@@ -84,6 +87,36 @@ def test_tables_have_the_paper_s_shape(name: str) -> None:
     made, planned = load(name), expand(name)
     laid = layout.lay_out(made, table_spec.read(made), selection.outcomes(planned, Path("nowhere")))
     assert (len(laid.rows), len(laid.columns), len(planned)) == SIZES[name]
+
+
+def test_the_demo_is_a_table_a_frontier_and_two_claims_on_one_page(tmp_path: Path) -> None:
+    made = load("demo")
+    scores = {"frozen": 0.58, "layernorm": 0.88, "full": 0.97}
+    counts = {row["strategy"]: row for row in parameter_rows.rows(made)}
+    with written_records.unsynced():
+        for each in expand("demo"):
+            measured = {"validation": {"accuracy": scores[each.run.strategy] + each.run.seed / 500}}
+            parameters = {key: counts[each.run.strategy][key] for key in written_records.PARAMETERS}
+            written_records.write(tmp_path, each.run, measured, parameters=parameters)
+    page = reporting.report(made, tmp_path, "html")
+    assert [page.count(f'id="{part}"') for part in ("table", "figure-pareto", "figure-curves", "claims", "cost")] == [
+        1
+    ] * 5
+    assert 'id="differences"' not in page
+    assert "On the frontier: Frozen, LayerNorm, Full" in page
+    document = json.loads(reporting.report(made, tmp_path, "json"))
+    assert [claim["verdict"] for claim in document["claims"]] == ["holds", "holds"]
+    assert document["differences"] == []
+
+
+def test_make_demo_writes_the_page_and_says_so_last() -> None:
+    done = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "demo"], cwd=recipe.root().parent, capture_output=True, text=True
+    )
+    *_, written, said = done.stdout.splitlines()
+    assert written.endswith("peftcli report recipes/demo.yaml --format html --to results/demo.html")
+    assert said.startswith("echo")
+    assert said.rstrip('"').endswith("results/demo.html")
 
 
 @pytest.mark.parametrize("name", RECIPES)
