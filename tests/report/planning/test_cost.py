@@ -33,7 +33,9 @@ def test_a_rate_without_a_record_takes_what_the_others_do(tmp_path: Path) -> Non
     recipe = small(tasks=["rte"])
     write(tmp_path, runs(recipe, strategy="full", learning_rate=1e-3)[0], {}, "diverged", cost=ONE)
     made = basis_of(recipe, tmp_path)
-    assert cost.hours_of_a_seed([number(made, "full", "rte")], made, {}) == pytest.approx(2 * 0.5)
+    timed = {runs(recipe, strategy="full")[0].cohort_key(): 1.0}  # what is recorded counts here too
+    for seconds in ({}, timed):
+        assert cost.hours_of_a_seed([number(made, "full", "rte")], made, seconds) == pytest.approx(2 * 0.5)
 
 
 def test_a_row_s_own_rate_is_all_that_it_takes(tmp_path: Path) -> None:
