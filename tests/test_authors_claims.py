@@ -38,11 +38,15 @@ def test_the_readme_lists_the_verdicts_that_its_commands_make(
     assert len(imports) == 4
     names = list(dict.fromkeys(row[0] for row in ROWS))
     judged = [(name, claim) for name in names for claim in summarised(tmp_path / "author", name).claims]
-    verdicts = [[name, c.claim, c.printed, c.verdict, c.by_test or "same rates"] for name, c in judged]
-    assert [row[:5] for row in ROWS] == verdicts
+    verdicts = []
+    for name, c in judged:
+        in_print = c.printed_tested.answer if c.printed_tested else "cannot be judged"
+        tested = c.tested.answer if c.tested else ""
+        verdicts.append([name, c.claim, c.printed, in_print, c.verdict, tested, c.by_test or "same rates"])
+    assert [row[:7] for row in ROWS] == verdicts
     for (_, claim), row in zip(judged, ROWS, strict=True):
         steps = [step.text for finding in claim.findings for step in finding.steps]
-        for quoted in re.findall(r"`([^`]*)`", row[5]):
+        for quoted in re.findall(r"`([^`]*)`", row[7]):
             assert any(quoted in step for step in steps), quoted
 
     evidence = gather([summarised(tmp_path / "author", "table1").table], printed=False)
@@ -69,7 +73,7 @@ def figure_7_leaves_the_failed_run_on_cola_out_and_no_other(output: Path) -> Non
 
 def test_what_the_verdicts_change() -> None:
     """Held-out examples take one claim away from the author's runs that printed cells hold, and Figure 6 is judged."""
-    changed = {(row[0], row[2], row[3], row[4]) for row in ROWS if row[2] != row[3]}
+    changed = {(row[0], row[2], row[4], row[6]) for row in ROWS if row[2] != row[4]}
     assert changed == {
         ("table1", "holds", "does not hold", "holds"),
         ("figure6", "cannot be judged", "holds", "same rates"),

@@ -14,6 +14,7 @@ from peftcli.experiment.run import canonical
 from peftcli.report import costs
 from peftcli.report.claims import judging
 from peftcli.report.claims import spec as claim_spec
+from peftcli.report.claims.tested import answering
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.costs import Cost, RunCost
 from peftcli.report.table import build, notes, selection
@@ -95,4 +96,4 @@ def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) ->
                 others[name] = build.tabulate(beside, outcomes), departures.departures(beside, planned)
         tables, apart = zip((table, otherwise), *(others[name] for name in claim.tables), strict=True)
         judged.append(judging.judge(recipe, claim, tables, apart, output))
-    return judged
+    return answering.adjusted(judged)

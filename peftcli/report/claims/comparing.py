@@ -11,12 +11,12 @@ from peftcli.report.claims.spec import MEASURE, ONE_OR_SEVERAL, TAKE, Check, Str
 from peftcli.report.claims.steps import (
     AS_PRINTED,
     SLACK,
+    compared,
     conclude,
     count,
     everywhere,
     step,
     takers,
-    tested,
     undecided,
     why_not,
     won,
@@ -87,7 +87,7 @@ def order(check: Order, evidence: Evidence) -> Finding:
             for one, other in itertools.pairwise(numbers)
         ]
     rule = f"{', '.join(check.strategies)} in this order"
-    return conclude(steps, rule + everywhere(check, evidence), tested(steps, check.measure))
+    return conclude(steps, rule + everywhere(check, evidence), compared(check.measure))
 
 
 class Best(Check):
@@ -159,7 +159,7 @@ def mostly(check: Mostly, evidence: Evidence) -> Finding:
     needed = int(check.share * len(steps)) + 1  # strictly more than the share
     better = "better or equal" if check.or_equal else "better"
     rule = f"{better} in more than {check.share:.0%} of {len(steps)} comparisons: {won(steps)} won"
-    return count(steps, needed, rule, tested(steps, "mean"))
+    return count(steps, needed, rule, compared("mean"))
 
 
 def _against(
@@ -171,4 +171,4 @@ def _against(
         other = best(evidence.rows([check.than], key), measure)
         for one in takers(check.strategies, check.take, evidence, key, measure):
             steps.append(step(one, other, evidence.name(key), measure, holds))
-    return conclude(steps, f"{rule} {check.than}{everywhere(check, evidence)}", tested(steps, measure))
+    return conclude(steps, f"{rule} {check.than}{everywhere(check, evidence)}", compared(measure))

@@ -7,11 +7,29 @@ from typing import Any, Literal
 
 from peftcli.errors import UserError, unknown
 from peftcli.report.claims.verdicts import Verdict
+from peftcli.report.statistics.contrast import Sample
 from peftcli.report.table.selectors import Selector
 
 Measure = Literal["mean", "std"]
 Key = tuple[str, str, tuple[tuple[str, Any], ...]]  # column, metric, the settings of its task in the recipe
 AVERAGE: Key = ("average", "mean", ())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A sample over seeds that a number may stand for: the runs of one learning rate, or a printed cell.
+
+    `label` is its strategy in words, with the rate where there are several. `pairs` are the seeds that were planned,
+    where each controls the same things in every strategy, else None. `collapsed` and `diverged` count runs.
+    `choices`: of how many learning rates it is the best on the numbers that are judged, where the others are not known.
+    """
+
+    label: str
+    sample: Sample
+    pairs: frozenset[int] | None = None
+    collapsed: int = 0
+    diverged: int = 0
+    choices: int = 1
 
 
 @dataclass(frozen=True)
@@ -22,7 +40,8 @@ class Number:
     are by seed, None for printed numbers. `trouble` says why it cannot be used (None: it can); `copied` that the authors
     took it from another paper; `diverged` is how many of its runs ended without a value;
     `held_out` what its learning rate is chosen by, None where that is the number itself; `files` are the records of its
-    runs by seed, below the results folder.
+    runs by seed, below the results folder. `candidates` are what tests are made on; where there is none, `untestable`
+    says why.
     """
 
     table: int
@@ -46,6 +65,8 @@ class Number:
     diverged: int = 0
     held_out: float | None = None
     files: Mapping[int, str] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    untestable: str = ""
 
     @property
     def key(self) -> Key:
@@ -82,11 +103,14 @@ class Evidence:
     """All numbers of the recipe's table and of those a claim names besides.
 
     `output` is the results folder, `beside` that of the recipe, where files with printed points lie; None: not known.
+    `unit` is a point in the table's unit: 1 of percent, 0.01 of fractions; `decimals` are those of the table.
     """
 
     numbers: tuple[Number, ...]
     output: Path | None = None
     beside: Path | None = None
+    unit: float = 1.0
+    decimals: int = 1
 
     def name(self, key: Key) -> str:
         """Return a column in the table's words."""

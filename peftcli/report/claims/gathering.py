@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from peftcli.report.claims import sampling
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Number
 from peftcli.report.claims.verdicts import Verdict
 from peftcli.report.table.table import Cell, Column, Row, Table
@@ -15,11 +16,15 @@ def gather(tables: Sequence[Table], printed: bool, by_test: bool = False) -> Evi
     Of ours, the learning rate of a strategy is chosen by held-out examples where a table has a row for every rate;
     `by_test` chooses it by the numbers shown, as one can of printed ones alone.
     """
-    numbers = (number for index, table in enumerate(tables) for number in _of_table(table, index, printed))
-    return Evidence(tuple(replace(number, held_out=None) if by_test else number for number in numbers))
+    numbers = (number for index, table in enumerate(tables) for number in _of_table(table, index, printed, by_test))
+    return Evidence(
+        tuple(replace(number, held_out=None) if by_test else number for number in numbers),
+        unit=0.01 if tables[0].view.scale == "fraction" else 1.0,
+        decimals=tables[0].view.decimals,
+    )
 
 
-def _of_table(table: Table, index: int, printed: bool) -> Iterable[Number]:
+def _of_table(table: Table, index: int, printed: bool, by_test: bool) -> Iterable[Number]:
     """Yield the numbers of a table row by row, a row's average behind its cells."""
     for row_index, row in enumerate(table.rows):
         for cell, column in zip(row.cells, table.columns, strict=True):
@@ -33,10 +38,17 @@ def _of_table(table: Table, index: int, printed: bool) -> Iterable[Number]:
                     "metric": cell.metric,
                     "baseline": column.baseline,
                 }
-                yield Number(**common, **(_printed(cell) if printed else _ours(cell)))
+                if printed:
+                    yield Number(**common, **_printed(cell), **sampling.printed(cell, table.view, label))
+                else:
+                    yield Number(**common, **_ours(cell), **sampling.ours(cell, table.view, label, by_test))
         if row.average is not None:
             common = _average(row, table, index, row_index)
-            yield Number(**common, **(_printed_average(row) if printed else _our_average(row)))
+            if printed:
+                yield Number(**common, **_printed_average(row), **sampling.printed_average(row))
+            else:
+                samples = sampling.our_average(row, table.view, common["label"], by_test)
+                yield Number(**common, **_our_average(row), **samples)
 
 
 def _labels(table: Table, row: Row, column: Column, cell: Cell) -> tuple[str, str]:

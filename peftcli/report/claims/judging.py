@@ -12,6 +12,7 @@ from peftcli.models import catalogue
 from peftcli.report.claims.evidence import AVERAGE, Evidence
 from peftcli.report.claims.gathering import gather
 from peftcli.report.claims.spec import KINDS, Claim
+from peftcli.report.claims.tested import answering
 from peftcli.report.claims.verdicts import Finding, Judged, overall
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Table
@@ -24,38 +25,50 @@ def judge(
     otherwise: Sequence[Departures] = (departures.NONE,),
     output: Path | None = None,
 ) -> Judged:
-    """Judge one claim; `tables` are the recipe's own and those the claim names. Raises UserError for unknown names.
+    """Judge one claim, and test it; `tables` are the recipe's own and those it names. Raises UserError for unknown names.
 
     `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped. `output`: the
     folder of their records.
     """
-    shown, chosen_by_test, in_print = (
-        replace(evidence, output=output, beside=recipe.path.parent)
-        for evidence in (
-            gather(tables, printed=False),
-            gather(tables, printed=False, by_test=True),
-            gather(tables, printed=True),
-        )
+    shown, in_print = (
+        replace(gather(tables, printed=printed), output=output, beside=recipe.path.parent) for printed in (False, True)
     )
+    held_out = any(cell.held_out is not None for table in tables for cell in table.cells())
     try:
-        ours, by_test, printed = (_findings(claim, evidence) for evidence in (shown, chosen_by_test, in_print))
+        ours, printed = (_findings(claim, evidence) for evidence in (shown, in_print))
+        tested, tested_in_print = (answering.answer(claim, evidence) for evidence in (shown, in_print))
+        by_test, tested_by_test = ours, tested
+        if held_out:  # only then can the numbers that are shown choose another learning rate
+            chosen_by_test = replace(gather(tables, False, by_test=True), output=output, beside=recipe.path.parent)
+            by_test, tested_by_test = _findings(claim, chosen_by_test), answering.answer(claim, chosen_by_test)
     except UserError as error:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
-    if tables[0].view.published is None and tables[0].view.model is None:
-        printed = ()  # no paper's recipe: there is nothing printed to judge
+    of_a_paper = tables[0].view.published is not None or tables[0].view.model is not None
+    if not of_a_paper:
+        printed = ()  # there is nothing printed to judge
     # The numbers are shown all the same where a verdict would be unfair.
     verdict, note = overall(ours), _copied(claim, in_print)
-    fewer, seeds = _seeds(claim, tables, otherwise)
+    fewer, seeds = _seeds(claim, tables, otherwise, shown)
     if fewer and verdict != "cannot be judged":
         verdict = "not enough runs"
     if reason := not_the_papers(recipe, tables[0], otherwise):
         verdict = "cannot be judged"
-    judged = Judged(claim.claim, claim.where, verdict, ours, "", overall(printed), printed)
-    chosen = ""
-    if by_test != ours:  # held-out examples choose another learning rate than the numbers that are shown
-        chosen = "learning rates are those that held-out examples choose"
-        judged = replace(judged, by_test=overall(by_test), by_test_findings=by_test)
-    return replace(judged, note="; ".join(filter(None, (reason, seeds, chosen, note))))
+        tested, tested_by_test = (answering.unjudged(each, reason) for each in (tested, tested_by_test))
+    chosen = "learning rates are those that held-out examples choose" if by_test != ours else ""
+    return Judged(
+        claim=claim.claim,
+        where=claim.where,
+        verdict=verdict,
+        findings=ours,
+        note="; ".join(filter(None, (reason, seeds, chosen, note))),
+        printed=overall(printed),
+        printed_findings=printed,
+        by_test=overall(by_test) if chosen else None,
+        by_test_findings=by_test if chosen else (),
+        tested=tested,
+        printed_tested=tested_in_print if of_a_paper else None,
+        by_test_tested=tested_by_test if tested_by_test != tested else None,
+    )
 
 
 def _findings(claim: Claim, evidence: Evidence) -> tuple[Finding, ...]:
@@ -73,9 +86,10 @@ def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]
     return f"not the paper's protocol: {', '.join(changes)}" if changes else ""
 
 
-def _seeds(claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures]) -> tuple[bool, str]:
+def _seeds(
+    claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures], evidence: Evidence
+) -> tuple[bool, str]:
     """Whether the claim's columns have fewer seeds than the paper's, and how many of how many; "" where they are as many."""
-    evidence = gather(tables, printed=False)
     columns = {key[0] for check in claim.checks for key in evidence.columns(check.on)}
     counts: dict[tuple[str, int, int], dict[str, None]] = {}
     for table, apart in zip(tables, otherwise, strict=False):  # others are as shipped

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from peftcli.report.claims.evidence import Evidence, Key, Measure, Number, best, goodness
 from peftcli.report.claims.spec import Check
 from peftcli.report.claims.verdicts import Finding, Step, Verdict
-from peftcli.report.statistics import significance
 from peftcli.report.statistics.significance import Test
 
 SLACK = 1e-9  # two rounded numbers differ by a whole number of last digits, but for this
@@ -45,22 +44,16 @@ def step(
 
 
 def difference(one: Number, other: Number, measure: Measure) -> str:
-    """Word the difference, with the p-value of a test over seeds where there are values of both."""
+    """Word the difference of two numbers, in the digits of the finer of the two."""
     left, right = one.get(measure), other.get(measure)
     assert left is not None
     assert right is not None
-    # As printed: the difference of the rounded numbers, in the digits of the finer of the two.
-    words = f"{left - right:+.{max(one.decimals, other.decimals)}f}"
-    if measure == "std" or not one.values or not other.values:
-        return words
-    test = significance.compare(one.values, other.values)
-    return words if test.p_value is None else f"{words}, p = {test.p_value:.2g}"
+    # As printed: of the rounded numbers.
+    return f"{left - right:+.{max(one.decimals, other.decimals)}f}"
 
 
-def tested(steps: Iterable[Step], measure: Measure) -> str:
+def compared(measure: Measure) -> str:
     """Say how the comparison was made."""
-    if any("p = " in each.text for each in steps):
-        return "means compared as printed; p by seed, Wilcoxon's signed ranks (Welch's test where seeds differ)"
     return f"{'standard deviations, lower being better, ' if measure == 'std' else ''}{AS_PRINTED}"
 
 

@@ -62,6 +62,13 @@ class Welch(Check):
         description="How the test comes out for each of them."
     )
     level: Level = Field(0.05, description=LEVEL)
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None,
+        description=(
+            "What counts as no difference, in points: without it a tested answer cannot be that there is none. As printed, "
+            "the p-value decides alone."
+        ),
+    )
 
 
 @judges(Welch)
@@ -102,18 +109,8 @@ def _by_welch(
             )
             p_value = "" if test.p_value is None or math.isnan(test.p_value) else f", p = {test.p_value:.2g}"
             words = f"{column}: {one.label} {mean_and_std(one)}, {other.label} {mean_and_std(other)}{p_value}"
-            words += _by_pairs(one, other)
             steps.append(Step(words, *judged(column, one, other, test)))
     return steps
-
-
-def _by_pairs(one: Number, other: Number) -> str:
-    """Return the p-value of the test by pairs too, for readers; "" where the seeds are not the same or too few."""
-    if not one.values or not other.values or one.values.keys() != other.values.keys():
-        return ""
-    # Welch's test takes the seeds for independent, and is the one that printed cells allow; pairs can be told apart better.
-    test = significance.compare(one.values, other.values)
-    return "" if test.p_value is None else f", by pairs {test.p_value:.2g}"
 
 
 def _over_seeds(number: Number) -> tuple[float | None, float | None, int]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from peftcli.report.claims.answers import ClaimAnswer
+
 Verdict = Literal["holds", "does not hold", "not enough runs", "cannot be judged"]
 
 
@@ -31,11 +33,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim, where it stands, the verdict on our records and on the printed cells, with the findings behind each.
+    """A claim, where it stands, and what it comes to on our records and on the printed cells: as printed, and tested.
 
+    `verdict` and `printed` compare numbers as printed, with the findings behind each; `tested` and `printed_tested` are the
+    answers over seeds, each with its error rate.
     `note` says why a claim cannot be judged, or what was left out as copied. A recipe that reproduces no paper has no
     `printed_findings`. Where another learning rate of ours would be chosen by the numbers shown than held-out examples
-    choose, `by_test` and `by_test_findings` are what the claim then comes to; the verdict is not.
+    choose, `by_test` and `by_test_findings` are what the claim then comes to, and `by_test_tested` is its answer; the verdict
+    is not.
     """
 
     claim: str
@@ -47,6 +52,9 @@ class Judged:
     printed_findings: tuple[Finding, ...]
     by_test: Verdict | None = None
     by_test_findings: tuple[Finding, ...] = ()
+    tested: ClaimAnswer | None = None
+    printed_tested: ClaimAnswer | None = None
+    by_test_tested: ClaimAnswer | None = None
 
 
 def overall(findings: Sequence[Finding]) -> Verdict:

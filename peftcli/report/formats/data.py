@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from peftcli.experiment import shipped
+from peftcli.report.formats import answers
 from peftcli.report.statistics import describe
 from peftcli.report.statistics.contrast import LEVEL
 from peftcli.report.summary import Report
@@ -56,6 +57,7 @@ def to_json(report: Report) -> str:
         "cells": list(cells(report.table)),
         "differences": list(differences(report)),
         "notes": report.table.notes,
+        "about_claims": answers.ABOUT,
         "claims": [asdict(judged) for judged in report.claims],
         "runs": report.counts,
         "troubles": report.troubles,
@@ -123,6 +125,10 @@ def _cell(cell: Cell, theirs_tied: Tie | None) -> dict[str, Any]:
         "files": {str(seed): file for seed, file in cell.files.items()},
         "values": {str(seed): value for seed, value in cell.values.items()},
         "by_rate": {str(rate): value for rate, value in cell.by_rate.items()},
+        "at_rates": {
+            str(rate): asdict(at) | {"values": {str(seed): value for seed, value in at.values.items()}}
+            for rate, at in cell.at_rates.items()
+        },
         "published_mean": theirs.mean if theirs else None,
         "published_std": theirs.std if theirs else None,
         "published_maximum": theirs.maximum if theirs else None,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from peftcli.report.formats import difference_table, text_table
+from peftcli.report.formats import answers, difference_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -122,6 +122,7 @@ def _dress(text: Text, line: Line) -> str:
 def _claims(report: Report) -> Iterator[str]:
     if not report.claims:
         return
+    yield rf"{escape(answers.ABOUT)}"
     yield r"\begin{itemize}\footnotesize"
     for judged in report.claims:
         first, *rest = words.claim(judged)

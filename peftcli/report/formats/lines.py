@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from peftcli.experiment.durations import HOUR, SPELLED, in_words
 from peftcli.report.claims.verdicts import Finding, Judged
+from peftcli.report.formats import answers
 from peftcli.report.summary import Report
 from peftcli.tasks import imported_only
 
@@ -52,13 +53,21 @@ def cost(report: Report) -> str | None:
 
 
 def claim(judged: Judged) -> Iterator[str]:
-    """Yield the lines of one claim: verdict and sentence, then the numbers of every check."""
+    """Yield the lines of one claim: verdict and sentence, the tested answers, then the numbers of every check."""
     printed = f"printed cells: {judged.printed}" if judged.printed_findings else ""
     by_test = f"learning rates by the test split: {judged.by_test}" if judged.by_test else ""
     aside = "; ".join(filter(None, (judged.where, by_test, printed)))
     yield f"[{judged.verdict}] {judged.claim}" + (f" ({aside})" if aside else "")
     if judged.note:
         yield f"  {judged.note}"
+    shown = set()
+    for head, tested in answers.answers(judged):
+        yield f"  {head}: {answers.answer(tested)}"
+        # One comparison, the one that decides, where there is an answer that no line above has.
+        told = [each for each in answers.ordered(tested) if each.estimate is not None and tested.answer not in shown]
+        more = f"; {len(told) - 1} more comparison{'s' * (len(told) > 2)}" if len(told) > 1 else ""
+        yield from (f"    {answers.comparison(each)}{more}" for each in told[:1])
+        shown |= {tested.answer} if told else set()
     for finding in judged.findings:
         yield f"  {finding.verdict}: {finding.rule}. Test: {finding.test}."
         if steps(finding):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from peftcli.report.formats import cost_table, difference_table, text_table
+from peftcli.report.formats import answers, cost_table, difference_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -30,7 +30,7 @@ def render(report: Report) -> str:
             notes = (f"- {escape(line)}" for line in further.notes)
             lines += ["", f"#### {escape(further.title)}", "", *table(further), "", *notes]
     if report.claims:
-        lines += ["", "#### Claims", "", *_claims(report)]
+        lines += ["", "#### Claims", "", escape(answers.ABOUT), "", *_claims(report)]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from peftcli.report.formats import cost_table, difference_table, text_table
+from peftcli.report.formats import answers, cost_table, difference_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -38,6 +38,7 @@ def render(report: Report, styled: bool) -> str:
         _print_list(console, costs.notes)
     if report.claims:
         console.print(Styled("\nClaims", style="bold"))
+        console.print(Styled(answers.ABOUT, style="dim"))
     for judged in report.claims:
         first, *rest = words.claim(judged)
         console.print(Styled(first, style=STYLES[judged.verdict]))

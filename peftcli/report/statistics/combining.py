@@ -60,12 +60,16 @@ def near(difference: Contrast, margin: float) -> Statement:
     Supported where its 90 % interval lies inside (two one-sided tests at alpha), contradicted where its 95 % interval
     lies wholly outside.
     """
-    inside = max(difference.p_above(-margin), difference.p_below(margin))
-    outside = min(difference.p_above(margin), difference.p_below(-margin))
+    return between(above(difference, -margin), opposite(above(difference, margin)))
+
+
+def between(lower: Statement, upper: Statement) -> Statement:
+    """Test that something is above a lower boundary and not above an upper one, of the tests of both."""
+    inside = max(lower.supporting, upper.supporting)
     # Halved: what is asked of either side here is alpha, where `answer` asks for half of it.
-    supporting = inside if difference.why_not else inside / 2
-    leans = None if math.isnan(difference.estimate) else abs(difference.estimate) <= margin
-    return Statement(supporting, outside, leans, difference.why_not)
+    supporting = inside if inside == 1 else inside / 2
+    leans = None if None in (lower.leans, upper.leans) else bool(lower.leans and upper.leans)
+    return Statement(supporting, min(lower.against, upper.against), leans, lower.why_not or upper.why_not)
 
 
 def opposite(statement: Statement) -> Statement:

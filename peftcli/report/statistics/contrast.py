@@ -18,6 +18,7 @@ from peftcli.report.statistics.describe import Value
 LEAST_SEEDS = 3  # below, a deviation says next to nothing of itself
 ALPHA = 0.05  # two-sided: each side has half of it
 LEVEL = 1 - ALPHA
+NO_VARIANCE = "no variance"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def paired_t(one: Mapping[int, float], other: Mapping[int, float]) -> Contrast:
         return Contrast(estimate, math.nan, math.nan, "paired t", words, f"fewer than {LEAST_SEEDS} seeds")
     # Differences of fractions that are equal differ in their last bits.
     if deviation < 10**-describe.DECIMALS:
-        return Contrast(estimate, math.nan, math.nan, "paired t", words, "no variance")
+        return Contrast(estimate, math.nan, math.nan, "paired t", words, NO_VARIANCE)
     return Contrast(estimate, deviation / math.sqrt(n), n - 1, "paired t", words)
 
 
@@ -131,7 +132,7 @@ def welch(one: Sample, other: Sample) -> Contrast:
         return Contrast(estimate, math.nan, math.nan, "Welch's t", n, few)
     squares = one.error**2, other.error**2
     if max(one.deviation, other.deviation) < 10**-describe.DECIMALS:
-        return Contrast(estimate, math.nan, math.nan, "Welch's t", n, "no variance")
+        return Contrast(estimate, math.nan, math.nan, "Welch's t", n, NO_VARIANCE)
     freedom = sum(squares) ** 2 / (squares[0] ** 2 / (one.n - 1) + squares[1] ** 2 / (other.n - 1))
     if one.n != other.n:
         freedom = (freedom + min(one.n, other.n) - 1) / 2

@@ -94,5 +94,25 @@ def _two_sided(contrasts: Sequence[Contrast], fewer: Sequence[int], groups: int)
     import numpy
 
     t = numpy.array([abs(each.estimate / each.error) for each in contrasts])
-    freedom = numpy.array([(3 * each.freedom + n - 1) / 4 for each, n in zip(contrasts, fewer, strict=True)])
-    return list(map(float, studentized_range(t * math.sqrt(2), groups, freedom)))
+    degrees = numpy.array([freedom(each, n) for each, n in zip(contrasts, fewer, strict=True)])
+    return list(map(float, studentized_range(t * math.sqrt(2), groups, degrees)))
+
+
+def freedom(difference: Contrast, fewer: int) -> float:
+    """Return the degrees of freedom of a pair: three parts of Welch's, one of the smaller sample's, of `fewer` seeds."""
+    return (3 * difference.freedom + fewer - 1) / 4
+
+
+def critical(groups: int, degrees: float, alpha: float) -> float:
+    """Return how many standard errors two of `groups` means must be apart to be told apart, all pairs corrected."""
+    import numpy
+
+    low, high = 0.0, 8.0
+    while float(studentized_range(numpy.array([high]), groups, numpy.array([degrees]))[0]) > alpha:
+        low, high = high, 2 * high
+    for _ in range(4):  # each narrows the bounds 64-fold
+        grid = numpy.linspace(low, high, 65)
+        beyond = studentized_range(grid, groups, numpy.full(65, degrees))
+        at = int((beyond > alpha).sum())  # falls with the range, so these come first
+        low, high = float(grid[max(at - 1, 0)]), float(grid[min(at, 64)])
+    return high / math.sqrt(2)

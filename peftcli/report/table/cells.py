@@ -11,7 +11,7 @@ from peftcli.report.table.layout import CellRuns
 from peftcli.report.table.published import Published
 from peftcli.report.table.selection import Outcome, State
 from peftcli.report.table.spec import View
-from peftcli.report.table.table import Cell
+from peftcli.report.table.table import AtRate, Cell
 
 SCALES = {"percent": 100.0, "fraction": 1.0}
 
@@ -39,12 +39,16 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         learning_rate=rate,
         ddof=view.ddof,
         planned=len(chosen),
+        pairs=view.pairs,
         # A diverged run ended: it left no number, but there is nothing to wait for.
         runs=sum(o.state in ("completed", "diverged") for o in runs.outcomes),
         runs_planned=len(runs.outcomes),
         files={o.run.seed: str(o.file) for o in chosen if o.state == "completed"},
         held_out=_held_out(chosen, view),
         by_rate=by_rate,
+        at_rates={}
+        if view.select == "every run"
+        else {r: _at_rate(rates[r], split, column.metric, view) for r in by_rate},
         flattery=_flattery(view, rate, by_rate),
         missing=_names(runs.outcomes, "missing"),
         failed=_names(runs.outcomes, "failed"),
@@ -92,6 +96,16 @@ def _numbers(chosen: Sequence[Outcome], split: str, metric: str, view: View) -> 
         "mean_without_collapsed": describe.mean(sound) if averaged else None,
         "std_without_collapsed": describe.std(sound, view.ddof) if averaged else None,
     }
+
+
+def _at_rate(outcomes: Sequence[Outcome], split: str, metric: str, view: View) -> AtRate:
+    """Return what a cell's runs at one learning rate came to: what tests of the best of several rates need."""
+    return AtRate(
+        values=_by_seed(outcomes, _scores(outcomes, split, metric, view)),
+        held_out=_held_out(outcomes, view),
+        collapsed=sum(split in outcome.collapsed for outcome in outcomes),
+        diverged=sum(outcome.state == "diverged" for outcome in outcomes),
+    )
 
 
 def _by_seed(chosen: Sequence[Outcome], scores: Sequence[float | None]) -> dict[int, float | None]:

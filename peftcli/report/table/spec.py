@@ -73,6 +73,13 @@ class View(BaseModel):
     published: str | None = Field(default=None, description="The CSV file with the printed cells, beside the recipe.")
     model: str | None = Field(default=None, description="The paper's model; claims about another are not judged.")
     reference: str | None = Field(default=None, description="The strategy that the others are tested against.")
+    pairs: bool | None = Field(
+        default=None,
+        description=(
+            "Whether a seed controls the same things in every strategy, so that tests go by pairs wherever both sides have "
+            "the same seeds; by default where all runs were trained here."
+        ),
+    )
 
     # YAML writes one name without brackets, and an average as `true` or as its label.
     @field_validator("rows", "columns", "within", mode="before", json_schema_input_type=str | list[str])

@@ -19,6 +19,18 @@ class Tie:
     p_value: float | None
 
 
+class AtRate:
+    """What a cell's runs at one learning rate came to: values by seed, every planned one, None for a run that left none.
+
+    `held_out`: their mean on the held-out part of the training set, None without one. `collapsed` and `diverged` count runs.
+    """
+
+    values: Mapping[int, float | None]
+    held_out: float | None
+    collapsed: int
+    diverged: int
+
+
 @dataclass(frozen=True)
 class Cell:
     """What one strategy came to in one column, in the table's unit (percent or fraction, see `Table.view.scale`).
@@ -30,9 +42,11 @@ class Cell:
     ended, counting every learning rate that could have been chosen. `missing`, `failed`, `damaged`, `diverged` name
     runs of every learning rate ("rte layernorm lr=0.01 seed=1"), `collapsed` those of the chosen one. `mixed`: of which
     of model, tokenizer, data, device, precision and source its runs had several. `files` are the records of the chosen
-    runs by seed, below the results folder. `sources` says where imported ones among its runs come from.
+    runs by seed, below the results folder. `sources` says where imported ones among its runs come from, `pairs` is the
+    table's.
     `held_out`: the runs' mean, by the metric that chooses, on the held-out part of the training set; None without one.
-    `by_rate`: each learning rate's mean. `flattery`: the chosen mean minus the mean of the others'.
+    `by_rate`: each learning rate's mean; `at_rates`: its runs, none over every run.
+    `flattery`: the chosen mean minus the mean of the others'.
     `rank`, `std_rank`: 1 for the best, within the column. `tie`: whether it is shown to differ from that best; None
     where it takes no part. `trainable` counts elements, head excluded.
     `difference`: mean (or maximum) minus the published one; None where there is none, or one copied from another paper.
@@ -68,10 +82,12 @@ class Cell:
     collapsed: tuple[str, ...] = ()
     mixed: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    pairs: bool | None = None
     mean_without_collapsed: float | None = None
     std_without_collapsed: float | None = None
     held_out: float | None = None
     by_rate: Mapping[float, float | None] = field(default_factory=dict)
+    at_rates: Mapping[float, AtRate] = field(default_factory=dict)
     flattery: float | None = None
     # Beside the other cells, the model's parameters and the paper.
     rank: int | None = None
@@ -97,10 +113,12 @@ class Cell:
     def seeds(self) -> frozenset[int] | None:
         """The seeds that the recipe plans for it; two cells with the same ones are compared in pairs.
 
-        None where its runs are imported, whose seeds are not the recipe's and need not control the same things, and
-        where it is over every run.
+        None where its runs are imported and the table's `pairs` does not say that their seeds control the same things, where
+        some are imported and some not, and where it is over every run.
         """
-        return None if self.sources or self.mean is None else frozenset(self.values)
+        # Of what an imported run's seed controlled nothing is recorded.
+        apart = "source" in self.mixed or not (self.pairs if self.sources else self.pairs is not False)
+        return None if apart or self.mean is None else frozenset(self.values)
 
     @property
     def differs(self) -> bool | None:

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from scipy import stats
-
 from tests.report.claims.cases import BETTER, judge
 from tests.written_records import fill, small
 
@@ -13,9 +11,8 @@ def test_verdicts_on_our_runs(tmp_path: Path) -> None:
     fill(made, tmp_path, lambda run: 0.5 + (run.strategy == "layernorm") / 10 + run.seed / 1000)
     found = judge(tmp_path, made, BETTER)
     assert (found.verdict, found.printed, found.printed_findings) == ("holds", "cannot be judged", ())
-    p_value = stats.wilcoxon([10.0] * 6, method="exact").pvalue
-    assert found.findings[0].steps[0].text == f"rte: layernorm 60.2, full 50.2 (+10.0, p = {p_value:.2g})"
-    assert "Wilcoxon" in found.findings[0].test
+    assert found.findings[0].steps[0].text == "rte: layernorm 60.2, full 50.2 (+10.0)"
+    assert found.findings[0].test == "compared as printed"
     assert judge(tmp_path, made, BETTER | {"by": 10.0}).verdict == "holds"
     assert judge(tmp_path, made, BETTER | {"by": 10.1}).verdict == "does not hold"
     assert (

@@ -63,3 +63,10 @@ def test_against_one_it_is_a_row_of_all_pairs() -> None:
             None if p_value is None else pytest.approx(p_value) for p_value in two_sided
         ]
     assert games_howell.against(_samples([5.0, 5.0, 5.0], [5.0, 5.0, 5.0]), 0) == [None, None]
+
+
+@pytest.mark.parametrize(("groups", "freedom"), [(2, 4.0), (10, 2.3), (70, 18.0)])
+def test_the_critical_distance_is_scipys(groups: int, freedom: float) -> None:
+    for alpha in (0.05, 0.1):
+        wanted = stats.studentized_range.ppf(1 - alpha, groups, freedom) / 2**0.5
+        assert games_howell.critical(groups, freedom, alpha) == pytest.approx(wanted, rel=2e-3)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from peftcli.report.figures import Drawing
 from peftcli.report.formats import lines
-from peftcli.report.formats.html import pictures, sections, tables
+from peftcli.report.formats.html import claims, pictures, sections, tables
 from peftcli.report.formats.html.elements import Markup, escape
 from peftcli.report.summary import Report
 
@@ -37,7 +37,7 @@ def render(report: Report, drawings: Sequence[Drawing]) -> str:
         Section("table", "Table", tables.render(report.table)),
         Section("differences", "Differences", sections.differences(report)),
         Section("figures", "Figures", pictures.render(drawings)),
-        Section("claims", "Claims", sections.claims(report.claims)),
+        Section("claims", "Claims", claims.render(report.claims)),
         Section("missing", "What is missing", sections.missing(report)),
         Section("cost", "Cost", sections.cost(report)),
         Section("recipe", "Recipe", sections.recipe(report)),

@@ -1,4 +1,4 @@
-"""The parts of a page beside its table and figures: differences, claims, what is missing, cost, recipe, environment."""
+"""The parts of a page beside its table and figures: differences, what is missing, cost, recipe, environment."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -6,16 +6,13 @@ from typing import Any
 from peftcli import files
 from peftcli.experiment import extending
 from peftcli.experiment.recipe import Recipe
-from peftcli.report.claims.verdicts import Finding, Judged
 from peftcli.report.formats import cost_table, data, difference_table
 from peftcli.report.formats.html import tables
 from peftcli.report.formats.html.elements import Markup, bullets, fold, join, pairs, preformatted, scrolling, tag
 from peftcli.report.summary import Report
 
 LISTED = 100  # runs in a list; more are counted
-STEPS_SHOWN = 40  # comparisons of a check; more are counted
 KINDS = ("missing", "failed", "damaged", "diverged", "collapsed")
-SIGNS = {"holds": "✓", "does not hold": "✗", "not enough runs": "…", "cannot be judged": "?"}
 
 
 def differences(report: Report) -> Markup:
@@ -67,44 +64,6 @@ def _by_seed(cell: Mapping[str, Any], seeds: Sequence[int]) -> list[Markup]:
         for test in (tests.get(str(seed)) for seed in seeds)
     ]
     return [tag("td", words) for words in (cell["column"], " or ".join(examples), *shown)]
-
-
-def claims(judged: Sequence[Judged]) -> Markup:
-    """Write every claim in the recipe's order, after a line that counts the verdicts; nothing where there is none."""
-    if not judged:
-        return Markup("")
-    counts = [(verdict, sum(claim.verdict == verdict for claim in judged)) for verdict in SIGNS]
-    summary = "; ".join(f"{verdict}: {count}" for verdict, count in counts if count)
-    return join([tag("p", f"Of {len(judged)} claims, {summary}."), tag("ol", *map(_claim, judged), class_="claims")])
-
-
-def _claim(judged: Judged) -> Markup:
-    """Write the verdict, the sentence and its place, and on demand the numbers behind them."""
-    # The sign repeats the word for the eye alone: a screen reader would spell it out.
-    sign = tag("span", SIGNS[judged.verdict], aria_hidden="true")
-    badge = tag("span", sign, " ", judged.verdict, class_=f"badge {judged.verdict.replace(' ', '-')}")
-    printed = f"On the paper's printed numbers: {judged.printed}." if judged.printed_findings else ""
-    parts: list[str] = [tag("p", badge, " ", judged.claim)]
-    by_test = f"With learning rates chosen by the test split: {judged.by_test}." if judged.by_test else ""
-    if aside := " ".join(filter(None, (judged.where and f"{judged.where}.", by_test, printed))):
-        parts.append(tag("p", aside, class_="where"))
-    if judged.note:
-        parts.append(tag("p", judged.note, class_="where"))
-    if judged.findings or judged.printed_findings:
-        ours = [_finding(finding, "Ours") for finding in judged.findings]
-        theirs = [_finding(finding, "Printed") for finding in judged.printed_findings]
-        by_test_findings = [_finding(finding, "Ours, rates by the test split") for finding in judged.by_test_findings]
-        parts.append(fold("The numbers", *ours, *by_test_findings, *theirs))
-    return tag("li", *parts)
-
-
-def _finding(finding: Finding, whose: str) -> Markup:
-    ordered = sorted(finding.steps, key=lambda step: step.holds is not False)  # what decides a check comes first
-    words = [("✗ " if step.holds is False else "") + step.text for step in ordered[:STEPS_SHOWN]]
-    if len(ordered) > STEPS_SHOWN:
-        words.append(f"and {len(ordered) - STEPS_SHOWN} more")
-    test = f" Test: {finding.test}." if finding.test else ""
-    return join([tag("p", tag("strong", f"{whose}: {finding.verdict}"), f", {finding.rule}.{test}"), bullets(words)])
 
 
 def missing(report: Report) -> Markup:

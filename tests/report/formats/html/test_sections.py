@@ -1,4 +1,4 @@
-"""The page's parts beside table and figures: differences equal scipy's, what is incomplete shows, claims have numbers."""
+"""The page's parts beside table and figures: differences equal scipy's, what is incomplete shows."""
 
 import re
 from pathlib import Path
@@ -101,15 +101,6 @@ def test_what_is_incomplete_shows(page: str) -> None:
     assert "sst2 random" in words
     assert "runs that collapsed to one answer" in words
     assert "Fewer values than runs" in words
-
-
-def test_claims_have_verdicts_and_numbers(page: str) -> None:
-    words = Outline(page).words
-    report = recipes.load(recipes.find("freezing/table1"))
-    for claim in report.claims:
-        assert claim["claim"] in words
-    assert page.count('class="badge ') == len(report.claims)
-    assert "On the paper's printed numbers: does not hold." in words
 
 
 def test_a_recipe_without_a_protocol_shows_none(tmp_path: Path) -> None:
