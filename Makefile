@@ -73,6 +73,7 @@ lint: $(VENV)/ready
 # The reference of recipes and the schema that editors read, from the models that check recipes.
 docs: $(VENV)/ready
 	$(BIN)/python docs/make.py
+	$(BIN)/python docs/tested.py
 
 # The page about the study of minilm and its figure, from the records in results/minilm.
 study: $(VENV)/ready

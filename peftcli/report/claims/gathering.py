@@ -45,7 +45,9 @@ def _of_table(table: Table, index: int, printed: bool, by_test: bool) -> Iterabl
         if row.average is not None:
             common = _average(row, table, index, row_index)
             if printed:
-                yield Number(**common, **_printed_average(row), **sampling.printed_average(row))
+                yield Number(
+                    **common, **_printed_average(row), **sampling.printed_average(row, table.view, common["label"])
+                )
             else:
                 samples = sampling.our_average(row, table.view, common["label"], by_test)
                 yield Number(**common, **_our_average(row), **samples)

@@ -4,6 +4,7 @@ A strategy's best learning rate is the one that held-out examples choose, where 
 candidate, and "best" means that any of them is. Where only the best of several is known, it says of how many.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from peftcli.report.table.spec import View
 from peftcli.report.table.table import AtRate, Cell, Row
 
 MISSING, MAXIMA, NOTHING = "runs are missing", "maxima", "no number"
-AVERAGED = "an average's deviation"
+AVERAGED = "an average's deviation"  # none can be made
 
 
 def ours(cell: Cell, view: View, label: str, by_test: bool) -> dict[str, Any]:
@@ -113,7 +114,28 @@ def _mean_of_all(values: Sequence[float | None]) -> float | None:
     return describe.mean(values) if len(describe.finite(values)) == len(values) else None
 
 
-def printed_average(row: Row) -> dict[str, Any]:
-    """Say why a printed average is not tested: the deviation beside it, if any, is not that of averages."""
+def printed_average(row: Row, view: View, label: str) -> dict[str, Any]:
+    """Return the one candidate of a printed average, or why it has none.
+
+    The deviation beside it, if any, is a mean of deviations and not that of averages, so its error comes from its columns:
+    tasks are trained apart, and columns of one task, which are scored on the same runs, are taken to move together.
+    """
     theirs = row.average.published if row.average else None
-    return {"untestable": NOTHING if theirs is None or theirs.shown is None else AVERAGED}
+    if theirs is None or theirs.shown is None:
+        return {"untestable": NOTHING}
+    samples: dict[int, list[Sample]] = {}
+    for cell in row.cells:
+        (candidate,) = ({} if cell is None else printed(cell, view, label)).get("candidates", (None,))
+        if cell is None or candidate is None or candidate.sample.deviation is None:
+            return {"untestable": AVERAGED}
+        samples.setdefault(cell.task_entry, []).append(candidate.sample)
+    error = math.hypot(*(math.fsum(each.error for each in of) for of in samples.values())) / len(row.cells)
+    n = min(each.n for of in samples.values() for each in of)
+    choices = max(len(cell.by_rate) for cell in row.cells if cell is not None)
+    # As many degrees of freedom as one column has: fewer than the average has, which errs on the safe side.
+    sample = Sample(theirs.shown, error * math.sqrt(n), n)
+    return {
+        "candidates": (
+            Candidate(label, sample, choices=max(choices, 1) if view.select == "best learning rate by mean" else 1),
+        )
+    }

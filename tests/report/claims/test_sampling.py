@@ -97,5 +97,26 @@ def test_printed_cells_have_their_deviation_their_n_and_the_rates_that_were_trie
     assert (candidate.sample.n, candidate.choices, candidate.pairs) == (3, 7, None)
     maxima = gather([empty("spafit/table2")], printed=True).numbers
     assert {number.untestable for number in maxima} == {"maxima"}
-    averages = [n for n in gather([empty("effectiveness/table1")], printed=True).numbers if n.key == AVERAGE]
-    assert {(n.candidates, n.untestable) for n in averages} == {((), "an average's deviation")}
+
+
+def test_a_printed_average_has_the_error_of_its_columns_and_not_the_deviation_beside_it() -> None:
+    table = empty("effectiveness/table1")
+    average = next(n for n in gather([table], printed=True).numbers if n.key == AVERAGE and n.label == "FullTuning")
+    (candidate,) = average.candidates
+    stds = [cell.published.std for cell in table.rows[0].cells if cell is not None and cell.published is not None]
+    # Seven tasks apart, their deviations of ten runs with the divisor n.
+    error = sum((std or 0) ** 2 / 9 for std in stds) ** 0.5 / 7
+    assert (candidate.sample.mean, candidate.sample.n) == (average.mean, 10)
+    assert candidate.sample.error == pytest.approx(error)
+    assert candidate.sample.deviation is not None
+    assert average.std is not None
+    assert candidate.sample.deviation < average.std / 2
+    glue = empty("transferability/table1")
+    full = next(n for n in gather([glue], printed=True).numbers if n.key == AVERAGE and n.label == "Full-FT")
+    by_column = {
+        cell.column: (cell.published.std or 0) / 2**0.5 for cell in glue.rows[0].cells if cell and cell.published
+    }
+    # MNLI's two columns are the same runs.
+    together = by_column.pop("mnli_matched") + by_column.pop("mnli_mismatched")
+    wanted = (sum(each**2 for each in by_column.values()) + together**2) ** 0.5 / 9
+    assert full.candidates[0].sample.error == pytest.approx(wanted)

@@ -1,0 +1,48 @@
+"""What the papers' claims come to when their printed cells are tested is as it was committed, and as the READMEs say."""
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peftcli.experiment import recipe as recipes
+
+ROOT = Path(__file__).parents[1]
+ANSWERS: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "recipes/tested_answers.json").read_text(encoding="utf-8"))
+AGREE = {"holds": "supported", "does not hold": "contradicted"}
+
+
+def test_the_committed_answers_are_those_that_the_program_gives() -> None:
+    made = runpy.run_path(str(ROOT / "docs/tested.py"))["made"]()
+    assert json.loads(made) == ANSWERS, "run `make docs`"
+
+
+def test_every_claim_of_a_paper_is_there() -> None:
+    claims = {name: recipes.load(recipes.find(name)).claims for name in recipes.shipped()}
+    papers = {name: [claim["claim"] for claim in of] for name, of in claims.items() if of and "/" in name}
+    assert {name: [each["claim"] for each in of] for name, of in ANSWERS.items()} == papers
+
+
+@pytest.mark.parametrize("paper", ["transferability", "effectiveness", "spafit"])
+def test_the_readme_says_which_tested_answers_differ(paper: str) -> None:
+    readme = (ROOT / "recipes" / paper / "README.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in readme.splitlines() if line.startswith("| ")]
+    differ = [
+        [name.partition("/")[2], each["claim"], each["as printed"], each["tested"]]
+        for name, of in ANSWERS.items()
+        if name.startswith(f"{paper}/")
+        for each in of
+        if AGREE.get(each["as printed"]) != each["tested"]
+    ]
+    assert [row[:4] for row in rows[2:]] == differ
+    claims = sum(len(of) for name, of in ANSWERS.items() if name.startswith(f"{paper}/"))
+    assert f"{claims - len(differ)} of {claims} claims" in readme
+
+
+def test_no_answer_below_three_seeds_has_a_p_value() -> None:
+    for of in ANSWERS.values():
+        for claim in of:
+            for each in claim["comparisons"]:
+                assert (each["p"] is None) == (each["interval"] is None), each
