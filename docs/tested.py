@@ -1,4 +1,4 @@
-"""Make `recipes/tested_answers.json`: what each shipped claim comes to on the printed cells, as printed and tested: `make docs`."""
+"""Make `recipes/tested_answers.json`, the papers' claims on their printed cells, as printed and tested: `make docs`."""
 
 import json
 from pathlib import Path
@@ -17,12 +17,16 @@ NOWHERE = Path("no-records")  # of our own runs nothing is said
 def made() -> str:
     """What the file should hold."""
     shipped = {name: recipes.load(recipes.find(name)) for name in recipes.shipped()}
-    judged = {name: summary.summarise(recipe, NOWHERE, False).claims for name, recipe in shipped.items() if recipe.claims}
+    judged = {
+        name: summary.summarise(recipe, NOWHERE, False).claims for name, recipe in shipped.items() if recipe.claims
+    }
     document = {
         name: [_claim(claim, claim.printed_tested) for claim in claims if claim.printed_tested is not None]
         for name, claims in judged.items()
     }
-    return json.dumps({name: claims for name, claims in document.items() if claims}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({name: claims for name, claims in document.items() if claims}, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def _claim(judged: Judged, tested: ClaimAnswer) -> dict[str, Any]:

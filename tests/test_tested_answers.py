@@ -10,7 +10,9 @@ import pytest
 from peftcli.experiment import recipe as recipes
 
 ROOT = Path(__file__).parents[1]
-ANSWERS: dict[str, list[dict[str, Any]]] = json.loads((ROOT / "recipes/tested_answers.json").read_text(encoding="utf-8"))
+ANSWERS: dict[str, list[dict[str, Any]]] = json.loads(
+    (ROOT / "recipes/tested_answers.json").read_text(encoding="utf-8")
+)
 AGREE = {"holds": "supported", "does not hold": "contradicted"}
 
 
@@ -28,7 +30,9 @@ def test_every_claim_of_a_paper_is_there() -> None:
 @pytest.mark.parametrize("paper", ["transferability", "effectiveness", "spafit"])
 def test_the_readme_says_which_tested_answers_differ(paper: str) -> None:
     readme = (ROOT / "recipes" / paper / "README.md").read_text(encoding="utf-8")
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in readme.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in readme.splitlines() if line.startswith("| ")
+    ]
     differ = [
         [name.partition("/")[2], each["claim"], each["as printed"], each["tested"]]
         for name, of in ANSWERS.items()
