@@ -19,6 +19,7 @@ class Tie:
     p_value: float | None
 
 
+@dataclass(frozen=True)
 class AtRate:
     """What a cell's runs at one learning rate came to: values by seed, every planned one, None for a run that left none.
 

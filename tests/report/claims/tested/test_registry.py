@@ -1,6 +1,5 @@
 """Which kinds have a tested answer, and that the others say that there is no valid test."""
 
-
 from peftcli.report.claims import spec
 from peftcli.report.claims.tested import registry
 from tests.report.claims.samples import A, B, answered, of
