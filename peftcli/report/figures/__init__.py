@@ -9,7 +9,18 @@ from dataclasses import dataclass
 
 # Messages list the kinds in this order.
 # isort: off
-from peftcli.report.figures import bars, curves, low_data, mask_change, ranks, sparsity, layers, density, pareto
+from peftcli.report.figures import (
+    bars,
+    curves,
+    low_data,
+    mask_change,
+    ranks,
+    sparsity,
+    layers,
+    density,
+    pareto,
+    critical_difference,
+)
 
 # isort: on
 from peftcli.report.figures import style
@@ -18,6 +29,7 @@ from peftcli.report.figures.study import Study, study
 
 __all__ = ["Drawing", "FigureSpec", "Study", "draw", "draw_all", "parse", "parse_all", "study"]
 __all__ += ["bars", "curves", "density", "layers", "low_data", "mask_change", "pareto", "ranks", "sparsity"]
+__all__ += ["critical_difference"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from peftcli.experiment import shipped
-from peftcli.report.formats import answers
+from peftcli.report.formats import answers, over_tasks_table
 from peftcli.report.statistics import describe
 from peftcli.report.statistics.contrast import LEVEL
 from peftcli.report.summary import Report
@@ -56,6 +56,7 @@ def to_json(report: Report) -> str:
         ],
         "cells": list(cells(report.table)),
         "differences": list(differences(report)),
+        "over_tasks": over_tasks_table.to_json(report.table),
         "notes": report.table.notes,
         "about_claims": answers.ABOUT,
         "claims": [asdict(judged) for judged in report.claims],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from peftcli.report.formats import answers, difference_table, text_table
+from peftcli.report.formats import answers, difference_table, over_tasks_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -45,15 +45,15 @@ SIGNS = {
 
 def render(report: Report) -> str:
     """Write the report; it needs \\usepackage{booktabs} and nothing else."""
-    sheet, differences = text_table.make(report.table, report.against), difference_table.make(report.table)
+    sheet = text_table.make(report.table, report.against)
     below = [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])]
     said = words.imported(report)
     # Once for who reads the source, once for who reads the page.
     head = [f"% {escape(said)}"] if said else []
     below = [*([said] if said else []), *below]
     lines = [*head, r"% needs \usepackage{booktabs}", *_float(sheet, below)]
-    if differences is not None:
-        lines += _float(differences, differences.notes)
+    for further in filter(None, (difference_table.make(report.table), over_tasks_table.make(report.table))):
+        lines += _float(further, further.notes)
     return "\n".join([*lines, *_claims(report)]) + "\n"
 
 

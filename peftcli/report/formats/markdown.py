@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from peftcli.report.formats import answers, cost_table, difference_table, text_table
+from peftcli.report.formats import answers, cost_table, difference_table, over_tasks_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -25,7 +25,12 @@ def render(report: Report) -> str:
         "",
         *(f"- {escape(line)}" for line in below if line),
     ]
-    for further in (difference_table.make(report.table), cost_table.make(report.costs_by_task)):
+    sheets = (
+        difference_table.make(report.table),
+        over_tasks_table.make(report.table),
+        cost_table.make(report.costs_by_task),
+    )
+    for further in sheets:
         if further is not None:
             notes = (f"- {escape(line)}" for line in further.notes)
             lines += ["", f"#### {escape(further.title)}", "", *table(further), "", *notes]

@@ -10,7 +10,7 @@ from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text as Styled
 
-from peftcli.report.formats import answers, cost_table, difference_table, text_table
+from peftcli.report.formats import answers, cost_table, difference_table, over_tasks_table, text_table
 from peftcli.report.formats import lines as words
 from peftcli.report.formats.text_table import Line, Sheet, Text
 from peftcli.report.summary import Report
@@ -29,13 +29,14 @@ def render(report: Report, styled: bool) -> str:
     sheet = text_table.make(report.table, report.against)
     _print_table(console, sheet)
     _print_list(console, [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])])
-    differences = difference_table.make(report.table)
-    if differences is not None:
-        _print_table(console, differences)
-        _print_list(console, differences.notes)
-    if (costs := cost_table.make(report.costs)) is not None:
-        _print_table(console, costs)
-        _print_list(console, costs.notes)
+    further = (
+        difference_table.make(report.table),
+        over_tasks_table.make(report.table),
+        cost_table.make(report.costs),
+    )
+    for each in filter(None, further):
+        _print_table(console, each)
+        _print_list(console, each.notes)
     if report.claims:
         console.print(Styled("\nClaims", style="bold"))
         console.print(Styled(answers.ABOUT, style="dim"))

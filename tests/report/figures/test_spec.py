@@ -50,6 +50,7 @@ def test_two_figures_of_one_name_are_refused() -> None:
 
 def test_every_option_of_every_kind_is_described() -> None:
     words = ["bars", "curves", "low_data", "mask_change", "ranks", "sparsity", "layers", "density", "pareto"]
+    words += ["critical_difference"]
     assert list(spec.KINDS) == words  # the order in which messages list them
     for word, kind in spec.KINDS.items():
         for name, field in kind.options.model_fields.items():

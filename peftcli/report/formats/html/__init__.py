@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from peftcli.report.figures import Drawing
 from peftcli.report.formats import lines
-from peftcli.report.formats.html import claims, pictures, sections, tables
+from peftcli.report.formats.html import claims, over_tasks, pictures, sections, tables
 from peftcli.report.formats.html.elements import Markup, escape
 from peftcli.report.summary import Report
 
@@ -29,13 +29,14 @@ class Section:
 
 
 def render(report: Report, drawings: Sequence[Drawing]) -> str:
-    """Write the page, under 3 MB: table, differences, figures, claims, what is missing, cost, recipe, environment.
+    """Write the page, under 3 MB: table, differences, over tasks, figures, claims, what is missing, cost, recipe, environment.
 
     The same report gives the same bytes. Raises UserError where the recipe's file cannot be read.
     """
     parts = [
         Section("table", "Table", tables.render(report.table)),
         Section("differences", "Differences", sections.differences(report)),
+        Section("over-tasks", "Over tasks", over_tasks.render(report.table)),
         Section("figures", "Figures", pictures.render(drawings)),
         Section("claims", "Claims", claims.render(report.claims)),
         Section("missing", "What is missing", sections.missing(report)),
