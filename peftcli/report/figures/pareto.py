@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from peftcli.report.figures import expenses, points, style, trade_offs
 from peftcli.report.figures.expenses import Against
-from peftcli.report.figures.pareto_panels import Panel, paint
+from peftcli.report.figures.pareto_panels import Panel, Step, paint
 from peftcli.report.figures.spec import PUBLISHED, RATE, BestOrRate, FigureSpec, draws
 from peftcli.report.figures.study import Study
 from peftcli.report.figures.trade_offs import TradeOff
@@ -89,13 +89,14 @@ def make_panels(spec: Pareto, study: Study, all_of_them: Sequence[TradeOff]) -> 
     return panels
 
 
-def steps(drawn: Sequence[TradeOff]) -> list[TradeOff]:
-    """Return the trade-offs on the frontier, cheapest first; those without three seeds take no part in it."""
+def steps(drawn: Sequence[TradeOff]) -> list[Step]:
+    """Return the steps of the frontier, cheapest first; trade-offs without three seeds take no part in it."""
     testable = [each for each in drawn if is_testable(each.score)]
     scores = [each.score for each in testable if each.score is not None]
     costs = [each.cost.mean for each in testable if each.cost is not None]
-    on = frontier.frontier(costs, [score.mean for score in scores], frontier.shown_better(scores))
-    return [testable[at] for at in on]
+    better = frontier.shown_better(scores)
+    on = frontier.frontier(costs, [score.mean for score in scores], better)
+    return [Step(testable[at], until) for at, until in zip(on, frontier.treads(costs, on, better), strict=True)]
 
 
 def is_testable(score: Sample | None) -> bool:
@@ -113,12 +114,14 @@ def untested(panel: Panel) -> list[str]:
 
 
 def legend_of_bars(panels: Sequence[Panel]) -> str:
-    """Say what bars and frontier are; "" where there are none."""
+    """Say what bars and frontier are, and why it breaks off where it does; "" where there are none."""
     if not any(is_testable(each.score) for panel in panels for each in panel.points):
         return ""
+    ends = [of[-1].until for panel in panels for of in (panel.frontier, panel.printed_frontier) if of]
+    breaks = " It breaks off where something better is shown, but not to be better than every cheaper point."
     return (
         "Bars: 95 % intervals by Student's t. Each step of the frontier is shown to be better than every cheaper point "
-        "(Games–Howell over the panel, two-sided 5 %)."
+        f"(Games–Howell over the panel, two-sided 5 %).{breaks if any(end is not None for end in ends) else ''}"
     )
 
 
@@ -128,14 +131,22 @@ def describe(spec: Pareto, panel: Panel) -> list[str]:
     said = [f"{panel.title}: {'; '.join(_in_words(spec, each) for each in ordered) or 'no point'}."]
     for whose, on in (("frontier", panel.frontier), ("printed frontier", panel.printed_frontier)):
         if on:
-            drawn = [each for each in panel.points if each.is_printed == on[0].is_printed and is_testable(each.score)]
-            alone = frontier.by_scores_alone(
-                [each.cost.mean for each in drawn if each.cost], [each.score.mean for each in drawn if each.score]
-            )
-            more = [drawn[at].label for at in alone if drawn[at] not in on]
-            also = f"; by the mean alone also {', '.join(more)}, not shown to be better" if more else ""
-            said.append(f"On the {whose}: {', '.join(each.label for each in on)}{also}.")
+            said += [f"On the {whose}: {', '.join(step.point.label for step in on)}{_beyond(panel, on)}."]
     return said
+
+
+def _beyond(panel: Panel, on: Sequence[Step]) -> str:
+    """Say what is on the frontier by its mean alone, and where it breaks off."""
+    whose = [each for each in panel.points if each.is_printed == on[0].point.is_printed and is_testable(each.score)]
+    alone = frontier.by_scores_alone(
+        [each.cost.mean for each in whose if each.cost], [each.score.mean for each in whose if each.score]
+    )
+    shown = [step.point for step in on]
+    more = [whose[at].label for at in alone if whose[at] not in shown]
+    also = (
+        f"; by the mean alone also {', '.join(more)}, not shown to be better than every cheaper point" if more else ""
+    )
+    return also if on[-1].until is None else f"{also}; dearer ones are shown to be better than {shown[-1].label}"
 
 
 def _in_words(spec: Pareto, each: TradeOff) -> str:

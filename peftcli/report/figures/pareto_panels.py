@@ -21,14 +21,22 @@ ON, OFF = "#0072b2", "#a8b6c4"  # on the frontier, and off it
 
 
 @dataclass(frozen=True)
+class Step:
+    """A point on a frontier; `until` is the cost of the cheapest point shown to be better, None where there is none."""
+
+    point: TradeOff
+    until: float | None
+
+
+@dataclass(frozen=True)
 class Panel:
-    """One panel: its title, the name of its vertical axis, its points, and those on the frontiers, cheapest first."""
+    """One panel: its title, the name of its vertical axis, its points, and the steps of its frontiers, cheapest first."""
 
     title: str
     axis: str
     points: tuple[TradeOff, ...]
-    frontier: tuple[TradeOff, ...]
-    printed_frontier: tuple[TradeOff, ...] = ()
+    frontier: tuple[Step, ...]
+    printed_frontier: tuple[Step, ...] = ()
 
 
 def paint(against: Against, panels: Sequence[Panel], notes: Sequence[str]) -> "Figure":
@@ -60,7 +68,7 @@ def named(panel: Panel) -> list[Label]:
     """Return the names to write in a panel, the most important first: the frontier's, the extremes', then the others'."""
     drawn = [each for each in panel.points if each.score and each.cost]
     at = {each: (each.cost.mean, each.score.mean) for each in drawn if each.score and each.cost}
-    first = [*panel.frontier, *panel.printed_frontier]
+    first = [step.point for step in (*panel.frontier, *panel.printed_frontier)]
     for axis in (1, 0) if drawn else ():
         first += [max(drawn, key=lambda each: at[each][axis]), min(drawn, key=lambda each: at[each][axis])]
     others = drawn if len(drawn) <= NAMED else []
@@ -98,8 +106,9 @@ def _paint_panel(ax: "Axes", against: Against, panel: Panel, looks: dict[str, di
     ax.set_ylabel(panel.axis)
     ax.set_xlabel(expenses.MEASURES[against].axis)
     scale(ax, against, [each.cost.mean for each in panel.points if each.cost])
+    on = [step.point for step in (*panel.frontier, *panel.printed_frontier)]
     for each in panel.points:
-        _paint_point(ax, each, each in panel.frontier or each in panel.printed_frontier, looks.get(each.label))
+        _paint_point(ax, each, each in on, looks.get(each.label))
     if not panel.points:
         ax.tick_params(labelbottom=False, labelleft=False)
         ax.text(0.5, 0.5, "no point yet", transform=ax.transAxes, ha="center", va="center")
@@ -107,11 +116,19 @@ def _paint_panel(ax: "Axes", against: Against, panel: Panel, looks: dict[str, di
     ax.margins(0.08, 0.1)
     ax.autoscale_view()
     ax.set_xlim(ax.get_xlim())  # stairs go on to the edge, and must not move it
-    for on, line, colour in ((panel.frontier, "solid", ON), (panel.printed_frontier, style.LINES[2], "black")):
-        corners = [(each.cost.mean, each.score.mean) for each in on if each.cost and each.score]
-        if corners:
-            xs, ys = zip(*corners, (ax.get_xlim()[1], corners[-1][1]), strict=True)
-            ax.plot(xs, ys, drawstyle="steps-post", color=colour, linestyle=line, linewidth=1.3, alpha=0.6, zorder=1.5)
+    _paint_stairs(ax, panel.frontier, color=ON, linestyle="solid")
+    _paint_stairs(ax, panel.printed_frontier, color="black", linestyle=style.LINES[2])
+
+
+def _paint_stairs(ax: "Axes", steps: Sequence[Step], **look: Any) -> None:
+    """Draw a frontier as stairs, which break off where something better is shown, but not what it is."""
+    at = [(s.point.cost.mean, s.point.score.mean) for s in steps if s.point.cost and s.point.score]
+    for number, ((x, y), step) in enumerate(zip(at, steps, strict=True)):
+        end = ax.get_xlim()[1] if step.until is None else step.until
+        corners = [(x, y), (end, y)]
+        if number + 1 < len(at) and end == at[number + 1][0]:
+            corners.append(at[number + 1])
+        ax.plot(*zip(*corners, strict=True), linewidth=1.3, alpha=0.6, zorder=1.5, **look)
 
 
 def _paint_point(ax: "Axes", each: TradeOff, is_on: bool, look: dict[str, Any] | None) -> None:

@@ -24,6 +24,15 @@ def frontier(costs: Sequence[float], scores: Sequence[float], better: Better) ->
     return [at for step, at in enumerate(order) if all(better(at, passed) for passed in order[:step])]
 
 
+def treads(costs: Sequence[float], on: Sequence[int], better: Better) -> list[float | None]:
+    """Return up to which cost each point on the frontier is the best that is shown; None: there is nothing better.
+
+    That is the cost of the cheapest point shown to be better. Where it lies before the frontier's next point, or behind
+    its last, something is better there, but not than every cheaper one: which it is nobody can say.
+    """
+    return [min((cost for at, cost in enumerate(costs) if better(at, step)), default=None) for step in on]
+
+
 def by_scores_alone(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
     """Return the points on the frontier of the estimates, cheapest first: what a step needs besides a test."""
     return frontier(costs, scores, lambda one, other: scores[one] > scores[other])

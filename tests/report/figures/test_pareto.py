@@ -26,10 +26,14 @@ def panels(study: Study, **options: object) -> list[pareto.Panel]:
 def test_the_frontier_steps_where_seeds_show_a_difference(tmp_path: Path) -> None:
     (panel,) = panels(costly.study(tmp_path))
     assert [each.label for each in panel.points] == list(costly.STRATEGIES)
-    assert [each.label for each in panel.frontier] == ["layernorm", "bitfit"]  # full is 0.2 points above, seeds 0.4
+    assert [step.point.label for step in panel.frontier] == [
+        "layernorm",
+        "bitfit",
+    ]  # full is 0.2 points above, seeds 0.4
     drawing = figures.draw(entry("pareto"), costly.study(tmp_path))
-    assert "On the frontier: layernorm, bitfit; by the mean alone also full, not shown to be better." in (
-        drawing.description
+    assert (
+        "On the frontier: layernorm, bitfit; by the mean alone also full, not shown to be better than every cheaper point."
+        in (drawing.description)
     )
     assert "bitfit 65.0 (64.1 to 65.9) at 30,000 trained parameters" in drawing.description
     assert ElementTree.fromstring(drawing.svg).tag.endswith("svg")
@@ -41,8 +45,8 @@ def test_every_cost_has_its_order(tmp_path: Path) -> None:
 
     study = costly.study(tmp_path, cost=cost)
     ((by_seconds,), (by_bytes,)) = panels(study, against="seconds"), panels(study, against="bytes")
-    assert [each.label for each in by_seconds.frontier] == ["full"]  # the cheapest, and nothing is above it
-    assert [each.label for each in by_bytes.frontier] == ["layernorm", "bitfit"]
+    assert [step.point.label for step in by_seconds.frontier] == ["full"]  # the cheapest, and nothing is above it
+    assert [step.point.label for step in by_bytes.frontier] == ["layernorm", "bitfit"]
 
 
 def test_a_panel_a_column_or_one_for_their_average(tmp_path: Path) -> None:
@@ -62,7 +66,7 @@ def test_points_without_three_seeds_are_drawn_but_no_part_of_the_frontier(tmp_pa
     study = costly.study(tmp_path, score=score)
     (panel,) = panels(study)
     assert len(panel.points) == 3
-    assert [each.label for each in panel.frontier] == ["bitfit"]
+    assert [step.point.label for step in panel.frontier] == ["bitfit"]
     assert pareto.untested(panel) == ["rte: no part of the frontier, without 3 seeds: layernorm."]
     (of_one,) = panels(costly.study(tmp_path / "one", seeds=1))
     assert of_one.frontier == ()
@@ -86,7 +90,7 @@ def test_one_run_a_point_is_over_examples_where_the_recipe_says_how_many(tmp_pat
         study = figures.study(recipe, tmp_path / "out")
         all_of_them, notes = pareto.collect(entry("pareto"), study)
         (panel,) = pareto.make_panels(entry("pareto"), study, all_of_them)
-        frontiers[said] = [each.label for each in panel.frontier], notes
+        frontiers[said] = [step.point.label for step in panel.frontier], notes
     assert frontiers == {
         1319: (
             ["layernorm", "bitfit"],
@@ -110,8 +114,8 @@ def test_printed_points_have_their_own_frontier(tmp_path: Path) -> None:
     written_records.from_published(recipe, tmp_path)
     both = panels(figures.study(recipe, tmp_path), published=True, tasks=["cola"])[0]
     assert {each.is_printed for each in both.points} == {True, False}
-    assert [e.label for e in both.printed_frontier] == [e.label for e in drawn.printed_frontier]
-    assert not any(each.is_printed for each in both.frontier)
+    assert [s.point.label for s in both.printed_frontier] == [s.point.label for s in drawn.printed_frontier]
+    assert not any(step.point.is_printed for step in both.frontier)
 
 
 def test_printed_cells_have_no_other_cost() -> None:
@@ -130,4 +134,21 @@ def test_without_any_record_it_is_drawn_and_says_so(tmp_path: Path) -> None:
 
 def test_those_with_equal_numbers_are_each_their_own() -> None:
     twins = [TradeOff(name, "rte", Sample(50.0, 1.0, 3), Sample(10.0, None, 0)) for name in ("a", "b")]
-    assert [each.label for each in pareto.steps(twins)] == ["a"]  # of equals the first stands for both
+    assert [step.point.label for step in pareto.steps(twins)] == ["a"]  # of equals the first stands for both
+
+
+def test_it_breaks_off_where_something_is_better_but_nobody_can_say_what() -> None:
+    """The noisy one is not shown to differ from any; the last is better than the first, but not than the noisy one."""
+    scores = {"first": (60.0, 0.2), "noisy": (64.0, 6.0), "last": (66.0, 0.2), "worst": (50.0, 0.2)}
+    drawn = [
+        TradeOff(name, "rte", Sample(mean, deviation, 5), Sample(cost, None, 0))
+        for (name, (mean, deviation)), cost in zip(scores.items(), (1.0, 10.0, 100.0, 1000.0), strict=True)
+    ]
+    (step,) = pareto.steps(drawn)
+    assert (step.point.label, step.until) == ("first", 100.0)
+    panel = pareto.Panel("rte", "accuracy (%)", tuple(drawn), (step,))
+    said = pareto.describe(entry("pareto"), panel)[1]
+    assert said == (
+        "On the frontier: first; by the mean alone also noisy, last, not shown to be better than every cheaper point; "
+        "dearer ones are shown to be better than first."
+    )

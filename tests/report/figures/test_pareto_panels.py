@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from peftcli.report.figures import pareto_panels, style
-from peftcli.report.figures.pareto_panels import Panel
+from peftcli.report.figures.pareto_panels import Panel, Step
 from peftcli.report.figures.trade_offs import TradeOff
 from peftcli.report.statistics import intervals
 from peftcli.report.statistics.contrast import Sample
@@ -21,7 +21,7 @@ def point(name: str, cost: float, score: float, panel: str = "RTE", is_printed: 
 
 def panel(count: int, title: str = "RTE") -> Panel:
     points = tuple(point(f"strategy {at}", 10.0 ** (at % 7), 50.0 + at, title) for at in range(count))
-    return Panel(title, "accuracy (%)", points, points[:2])
+    return Panel(title, "accuracy (%)", points, (Step(points[0], 10.0), Step(points[1], None)))
 
 
 def drawn(*panels: Panel, notes: tuple[str, ...] = ()) -> "Figure":
@@ -38,8 +38,18 @@ def test_bars_and_stairs_stand_where_their_numbers_are() -> None:
     cost = intervals.student(point("", 10.0, 0.0).cost or Sample(0.0, None, 0))
     assert cost is not None
     assert [[pytest.approx(cost[0]), 51.0], [pytest.approx(cost[1]), 51.0]] in lines
-    (stairs,) = [line for line in ax.lines if line.get_drawstyle() == "steps-post"]
-    assert stairs.get_xydata().tolist() == [[1.0, 50.0], [10.0, 51.0], [ax.get_xlim()[1], 51.0]]
+    right = ax.get_xlim()[1]
+    assert [[1.0, 50.0], [10.0, 50.0], [10.0, 51.0]] in lines
+    assert [[10.0, 51.0], [right, 51.0]] in lines
+
+
+def test_stairs_break_off_where_something_better_is_shown() -> None:
+    points = tuple(point(f"{at}", 10.0**at, 50.0 + at) for at in range(4))
+    broken = (Step(points[0], 10.0), Step(points[2], 1000.0))
+    (ax,) = drawn(Panel("RTE", "", points, broken)).axes
+    lines = [line.get_xydata().tolist() for line in ax.lines]
+    assert [[1.0, 50.0], [10.0, 50.0]] in lines  # no riser: at 10 it is not the next step that is better
+    assert [[100.0, 52.0], [1000.0, 52.0]] in lines
 
 
 def test_a_bar_that_a_logarithmic_axis_cannot_show_ends_at_a_tenth() -> None:
@@ -97,11 +107,11 @@ def test_of_many_points_the_frontier_and_the_extremes_are_named() -> None:
 
 def test_printed_points_are_hollow_diamonds_with_dotted_stairs() -> None:
     theirs = point("a", 10.0, 60.0, is_printed=True)
-    figure = drawn(Panel("RTE", "", (point("a", 9.0, 61.0), theirs), (), (theirs,)))
+    figure = drawn(Panel("RTE", "", (point("a", 9.0, 61.0), theirs), (), (Step(theirs, None),)))
     (ax,) = figure.axes
     (diamond,) = [line for line in ax.lines if line.get_marker() == "D"]
     assert diamond.get_markerfacecolor() == "white"
-    (stairs,) = [line for line in ax.lines if line.get_drawstyle() == "steps-post"]
+    (stairs,) = [line for line in ax.lines if line.get_xydata().tolist() == [[10.0, 60.0], [ax.get_xlim()[1], 60.0]]]
     assert stairs.get_color() == "black"
     assert "printed in the paper" in {text.get_text() for text in figure.legends[0].get_texts()}
 

@@ -23,7 +23,7 @@ def points_of(study: Study, *strategies: str) -> list[points.Point]:
 
 def test_a_score_is_in_percent_over_seeds_whatever_the_table_shows(tmp_path: Path) -> None:
     study = costly.study(tmp_path, table={"scale": "fraction"})
-    each = trade_offs.of_runs(study, points_of(study)[1], "parameters", None)
+    each = trade_offs.of_runs(study, points_of(study)[1], "parameters")
     values = [100 * (0.65 + spread) for spread in costly.SPREAD]
     assert each.score is not None
     assert each.score.mean == pytest.approx(numpy.mean(values))
@@ -32,12 +32,13 @@ def test_a_score_is_in_percent_over_seeds_whatever_the_table_shows(tmp_path: Pat
     assert each.is_whole
 
 
-def test_one_run_varies_as_its_examples_do(tmp_path: Path) -> None:
+def test_one_run_varies_as_its_examples_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = costly.study(tmp_path, seeds=1)
-    alone = trade_offs.of_runs(study, points_of(study)[0], "parameters", None)
+    alone = trade_offs.of_runs(study, points_of(study)[0], "parameters")
     assert alone.score is not None
     assert alone.score.deviation is None
-    over = trade_offs.of_runs(study, points_of(study)[0], "parameters", 250).score
+    monkeypatch.setattr(trade_offs, "_examples", lambda study, point: 250)
+    over = trade_offs.of_runs(study, points_of(study)[0], "parameters").score
     assert over is not None
     right = round(250 * (over.mean / 100))  # 59.6 % of 250 is 149 examples
     answers = [100.0] * right + [0.0] * (250 - right)
@@ -45,7 +46,7 @@ def test_one_run_varies_as_its_examples_do(tmp_path: Path) -> None:
     assert intervals.student(over) == pytest.approx((wanted.low, wanted.high), rel=1e-9)
     # With seeds it is their variance that counts, whatever the number of examples.
     several = costly.study(tmp_path / "several")
-    assert (trade_offs.of_runs(several, points_of(several)[0], "parameters", 250).score or Sample(0, None, 0)).n == 3
+    assert (trade_offs.of_runs(several, points_of(several)[0], "parameters").score or Sample(0, None, 0)).n == 3
 
 
 def test_only_an_accuracy_is_over_examples() -> None:
@@ -97,7 +98,7 @@ def test_averages_need_every_column_and_vary_as_the_seeds_averages_do(tmp_path: 
         return None if missing else costly.score(planned) + 0.002 * planned.task * planned.run.seed
 
     study = costly.study(tmp_path, score=score, tasks=["rte", "cola"])
-    separate = [trade_offs.of_runs(study, point, "seconds", None) for point in points_of(study)]
+    separate = [trade_offs.of_runs(study, point, "seconds") for point in points_of(study)]
     averages = trade_offs.over_columns(separate, 2)
     assert [each.label for each in averages] == list(costly.STRATEGIES)
     assert [each.is_whole for each in averages] == [True, True, False]
@@ -115,7 +116,7 @@ def test_those_without_a_cost_are_counted(tmp_path: Path) -> None:
     study = costly.study(
         tmp_path, cost=lambda planned: None if planned.strategy else costly.cost(planned), tasks=["rte", "cola"]
     )
-    separate = [trade_offs.of_runs(study, point, "seconds", None) for point in points_of(study)]
+    separate = [trade_offs.of_runs(study, point, "seconds") for point in points_of(study)]
     assert [each.is_whole for each in separate] == [True, False, False] * 2
     assert trade_offs.notes("seconds", separate, 2) == [
         "Left out, no time recorded, 4 of 6: bitfit on rte; full on rte; bitfit on cola; full on cola."

@@ -51,6 +51,13 @@ def test_on_the_frontier_no_cheaper_point_is_better_or_not_shown_to_be_worse() -
     assert len(lengths) > 2
 
 
+def test_a_tread_goes_on_to_the_cheapest_that_is_better() -> None:
+    samples = _samples(CHEAP, NOISE, HIGH, SAME)
+    better = frontier.shown_better(samples)
+    assert frontier.treads([1.0, 2.0, 3.0, 4.0], [0], better) == [3.0]  # HIGH is better, but NOISE may be as good
+    assert frontier.treads([1.0, 5.0, 3.0, 4.0], [0, 2], better) == [3.0, None]
+
+
 def test_better_is_games_howell_s_at_five_percent() -> None:
     samples = [[1.0, 2.0, 3.0, 4.0], [2.0, 3.0, 4.0, 5.0], [6.0, 7.0, 6.5, 7.5], [9.0, 9.1, 9.2, 9.3]]
     better = frontier.shown_better(_samples(*samples))
