@@ -63,13 +63,13 @@ def _binary_f1(predictions: ndarray, references: ndarray) -> float:
 
 def _entity_f1(predictions: list[ndarray], references: list[ndarray], label_names: Sequence[str]) -> float:
     """F1 over whole entities, by the rules of seqeval's default mode: type, first and last token must all be right."""
-    predicted, true = _entities(predictions, label_names), _entities(references, label_names)
+    predicted, true = entities(predictions, label_names), entities(references, label_names)
     if not predicted and not true:
         return 0.0
     return 2 * len(predicted & true) / (len(predicted) + len(true))
 
 
-def _entities(sentences: list[ndarray], label_names: Sequence[str]) -> set[tuple[str, int, int]]:
+def entities(sentences: list[ndarray], label_names: Sequence[str]) -> set[tuple[str, int, int]]:
     """Return type, first and last token of every entity, the tokens counted through all sentences.
 
     The rules are conlleval's: an I that does not continue an entity of its type begins one. IOBES (E ends an entity, S
