@@ -1,6 +1,7 @@
 """`peftcli report`: a recipe's table, claims and notes from the records in a folder, in any format. No torch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from peftcli.errors import unknown
@@ -8,7 +9,8 @@ from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.formats import data, latex, markdown, terminal
 from peftcli.report.summary import Report, of_outcomes, summarise
-from peftcli.report.table import selection
+from peftcli.report.table import over_examples, selection
+from peftcli.report.table.differences import from_reference
 
 # What is plain text of a summary alone: HTML needs the records again, for its figures.
 TEXTS: dict[str, Callable[[Report], str]] = {
@@ -31,6 +33,9 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
         raise unknown("format", form, FORMATS)
     outcomes = selection.outcomes(plan.expand(recipe), output)
     summary = of_outcomes(recipe, outcomes, output, against)
+    # A CSV has a line a cell, and no differences.
+    if form != "csv" and (differences := from_reference(summary.table)) is not None:
+        summary = replace(summary, over_examples=over_examples.of(summary.table, differences, output))
     if form == "terminal":
         return terminal.render(summary, styled)
     if form in TEXTS:

@@ -18,6 +18,7 @@ from peftcli.report.claims.tested import answering
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.costs import Cost, RunCost
 from peftcli.report.table import build, notes, selection
+from peftcli.report.table.over_examples import Grid
 from peftcli.report.table.selection import Outcome
 from peftcli.report.table.table import Table
 
@@ -33,7 +34,8 @@ class Report:
     `imported`: where runs come from that were not trained here -> how many.
     `environments`: what the records were made with, each distinct one once. `against`: whether published numbers stand
     beside ours. `output`: the results folder. `otherwise`: how the runs differ from those of the recipe as shipped.
-    `costs`: what a run of each strategy took, and `costs_by_task` on each task.
+    `costs`: what a run of each strategy took, and `costs_by_task` on each task. `over_examples`: the differences from the
+    reference over seeds and examples together, None where they were not asked for.
     """
 
     recipe: Recipe
@@ -47,6 +49,7 @@ class Report:
     output: Path = Path("results")
     imported: Mapping[str, int] = field(default_factory=dict)
     otherwise: Departures = departures.NONE
+    over_examples: Grid | None = None
     costs: tuple[RunCost, ...] = ()
     costs_by_task: tuple[RunCost, ...] = ()
 

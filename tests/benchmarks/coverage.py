@@ -130,9 +130,7 @@ def covered(world: World, count: int) -> float:
     """The share of tables whose interval holds the true difference; without an interval a table does not count."""
     difference = truth(world)
     intervals = [examples.joint(one, other, world.paired) for one, other in tables(world, count)]
-    return float(
-        np.mean([i.low <= difference <= i.high for i in intervals if i.low is not None and i.high is not None])
-    )
+    return float(np.mean([each.low <= difference <= each.high for each in intervals if each is not None]))
 
 
 def coverage(world: World, count: int) -> dict[str, float]:
@@ -147,7 +145,7 @@ def coverage(world: World, count: int) -> dict[str, float]:
         ours = examples.joint(one, other, world.paired)
         samples = [Sample.of(side.values) for side in (one, other)]
         over_seeds = contrast(samples[0], samples[1], world.paired).interval()  # type: ignore[arg-type]
-        if ours.low is None or ours.high is None or over_seeds is None:
+        if ours is None or over_seeds is None:
             continue
         widths.append(100 * (ours.high - ours.low))
         ways = (ours.low, ours.high), over_seeds, percentiles(one, other, world.paired, source)

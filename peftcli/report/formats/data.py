@@ -84,9 +84,10 @@ def cells(table: Table) -> Iterator[dict[str, Any]]:
 
 def differences(report: Report) -> Iterator[dict[str, Any]]:
     """Yield every cell's difference from the reference strategy with its test, and McNemar's by seed on the examples."""
-    grid = from_reference(report.table)
-    for row, differences_of_row in zip(report.table.rows, grid or (), strict=False):  # without a reference: none
-        for cell, difference in zip(row.cells, differences_of_row, strict=True):
+    grid = from_reference(report.table) or ()
+    together = report.over_examples or [[None] * len(report.table.columns)] * len(grid)
+    for row, differences_of_row, with_examples in zip(report.table.rows, grid, together, strict=False):
+        for cell, difference, over in zip(row.cells, differences_of_row, with_examples, strict=True):
             if cell is not None and difference is not None:
                 tested, low_high = difference.contrast, difference.contrast.interval()
                 by_seed = agreement.compare(cell, difference.reference, report.output)
@@ -105,6 +106,7 @@ def differences(report: Report) -> Iterator[dict[str, Any]]:
                     "n": tested.n,
                     "why_not": tested.why_not,
                     "flattered": difference.flattered,
+                    "over_examples": over and {**(asdict(over.joint) if over.joint else {}), "why_not": over.why_not},
                     "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
                 }
 

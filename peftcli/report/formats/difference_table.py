@@ -5,17 +5,24 @@ from collections.abc import Iterator, Sequence
 from peftcli.report.formats.text_table import Line, Sheet, Text, clean, signed
 from peftcli.report.table import differences
 from peftcli.report.table.differences import Difference
+from peftcli.report.table.over_examples import Grid, OverExamples, notes
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Row, Table
 
 
-def make(table: Table) -> Sheet | None:
-    """Put the differences from the table's reference into words, each with its p-value; None where there are none."""
+def make(table: Table, over_examples: Grid | None = None) -> Sheet | None:
+    """Put the differences from the table's reference into words, each with its p-value; None where there are none.
+
+    `over_examples`: the same over seeds and examples together, whose intervals stand below those over seeds.
+    """
     grid = differences.from_reference(table)
     if grid is None:
         return None
+    together = over_examples or [[None] * len(table.columns)] * len(grid)
     lines = [
-        line for row, compared in zip(table.rows, grid, strict=True) for line in _compared(row, compared, table.view)
+        line
+        for row, compared, with_examples in zip(table.rows, grid, together, strict=True)
+        for line in _compared(row, compared, with_examples, table.view)
     ]
     if not lines:
         return None
@@ -26,11 +33,13 @@ def make(table: Table) -> Sheet | None:
         heads=tuple(tuple(map(clean, column.path)) for column in table.columns),
         lines=tuple(lines),
         legend=(),
-        notes=tuple(differences.notes(table, grid)),
+        notes=(*differences.notes(table, grid), *(notes(over_examples, grid) if over_examples else ())),
     )
 
 
-def _compared(row: Row, compared: Sequence[Difference | None], view: View) -> Iterator[Line]:
+def _compared(
+    row: Row, compared: Sequence[Difference | None], together: Sequence[OverExamples | None], view: View
+) -> Iterator[Line]:
     """Yield a row's differences with their p-values, and below it their intervals; nothing for the reference's rows."""
     if not any(compared):
         return
@@ -40,7 +49,16 @@ def _compared(row: Row, compared: Sequence[Difference | None], view: View) -> It
         p_value, interval = (tested.p_value(), tested.interval()) if tested else (None, None)
         tail = "" if p_value is None else f" ({p_value:.2g})"
         words.append(Text(signed(tested.estimate, view) + tail if tested else ""))
-        intervals.append(Text(f"[{', '.join(signed(end, view) for end in interval)}]" if interval else ""))
+        intervals.append(_interval(interval, view))
     yield Line("ours", (*(Text(clean(word)) for word in row.path), *words))
-    if any(each.text for each in intervals):
-        yield Line("interval", (Text("  95 % interval"), *[Text("")] * (len(row.path) - 1), *intervals))
+    with_examples = [_interval(each.joint.interval if each and each.joint else None, view) for each in together]
+    for kind, words_of_row, ends in (
+        ("interval", "  95 % interval", intervals),
+        ("examples", "  and examples", with_examples),
+    ):
+        if any(each.text for each in ends):
+            yield Line(kind, (Text(words_of_row), *[Text("")] * (len(row.path) - 1), *ends))
+
+
+def _interval(ends: tuple[float, float] | None, view: View) -> Text:
+    return Text(f"[{', '.join(signed(end, view) for end in ends)}]" if ends else "")

@@ -52,7 +52,9 @@ def render(report: Report) -> str:
     head = [f"% {escape(said)}"] if said else []
     below = [*([said] if said else []), *below]
     lines = [*head, r"% needs \usepackage{booktabs}", *_float(sheet, below)]
-    for further in filter(None, (difference_table.make(report.table), over_tasks_table.make(report.table))):
+    for further in filter(
+        None, (difference_table.make(report.table, report.over_examples), over_tasks_table.make(report.table))
+    ):
         lines += _float(further, further.notes)
     return "\n".join([*lines, *_claims(report)]) + "\n"
 

@@ -26,7 +26,7 @@ def render(report: Report) -> str:
         *(f"- {escape(line)}" for line in below if line),
     ]
     sheets = (
-        difference_table.make(report.table),
+        difference_table.make(report.table, report.over_examples),
         over_tasks_table.make(report.table),
         cost_table.make(report.costs_by_task),
     )

@@ -30,7 +30,7 @@ def render(report: Report, styled: bool) -> str:
     _print_table(console, sheet)
     _print_list(console, [*sheet.legend, *sheet.notes, *filter(None, [words.runs(report), words.cost(report)])])
     further = (
-        difference_table.make(report.table),
+        difference_table.make(report.table, report.over_examples),
         over_tasks_table.make(report.table),
         cost_table.make(report.costs),
     )

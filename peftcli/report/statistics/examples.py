@@ -40,35 +40,34 @@ class Resampled:
 class Joint:
     """A difference over seeds and examples together: the estimate, its interval, t's degrees of freedom.
 
-    `seeds_share` is how much of the variance is the seeds'. Where there is no interval `note` says why, and numbers are None.
+    `seeds_share` is how much of the variance is the seeds', and `examples` how many there are.
     """
 
-    estimate: float | None
-    low: float | None
-    high: float | None
+    estimate: float
+    low: float
+    high: float
     level: float
-    freedom: float | None
-    seeds_share: float | None
+    freedom: float
+    seeds_share: float
     examples: int
-    note: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its lower and its upper end."""
+        return self.low, self.high
 
 
-def without(note: str, examples: int = 0) -> Joint:
-    """Return what stands where there is no interval, and why."""
-    return Joint(None, None, None, LEVEL, None, None, examples, note)
-
-
-def joint(one: Resampled, other: Resampled, paired: bool) -> Joint:
+def joint(one: Resampled, other: Resampled, paired: bool) -> Joint | None:
     """Return how far one strategy's mean is above another's; `paired` says that the same seed controls the same thing.
 
-    All in one unit. No interval below three seeds, and none where seeds do not vary.
+    All in one unit. None where there is no test over seeds: below three of them, and where they do not vary.
     """
     samples = [Sample.of(side.values) for side in (one, other)]
     assert samples[0] is not None
     assert samples[1] is not None
     over_seeds = contrast(samples[0], samples[1], paired)
     if over_seeds.why_not:
-        return without(over_seeds.why_not, one.examples)
+        return None
     drawn, twice = _paired(one, other) if paired else _apart(one, other)
     # A bootstrap divides by the number of examples, where a sample's variance takes one less.
     scale = one.examples / (one.examples - 1)

@@ -20,12 +20,14 @@ def differences(report: Report) -> Markup:
 
     Nothing where the table names no reference or has no values to compare. Raises UserError for damaged predictions.
     """
-    table = difference_table.make(report.table)
+    table = difference_table.make(report.table, report.over_examples)
     if table is None:
         return Markup("")
     words = f"In each cell: ours minus {report.table.view.reference}."
     if any(line.kind == "interval" for line in table.lines):
         words += " In brackets the two-sided p over seeds, below it the 95 % interval of the difference."
+    if any(line.kind == "examples" for line in table.lines):
+        words += " Below that, the interval over seeds and examples together."
     return join(
         [
             tag("p", words, class_="where"),
