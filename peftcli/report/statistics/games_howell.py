@@ -27,7 +27,7 @@ def studentized_range(q: "ndarray", groups: int, freedom: "ndarray") -> "ndarray
     import numpy
     from scipy import special
 
-    nodes, weights = numpy.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _nodes()
     # Over the logarithm y of the estimated deviation in true ones, as wide as its density is at these degrees of freedom.
     df = freedom[:, None]
     low, high = -18 / df - 5 / numpy.sqrt(df), numpy.log1p(12 / numpy.sqrt(df) + 40 / df) / 2
@@ -39,13 +39,21 @@ def studentized_range(q: "ndarray", groups: int, freedom: "ndarray") -> "ndarray
     return p_values.clip(0.0, 1.0)
 
 
+@functools.cache  # finding them takes longer than a table's p-values
+def _nodes() -> tuple["ndarray", "ndarray"]:
+    """Return the nodes and weights of a Gauss-Legendre integral on [-1, 1]."""
+    import numpy
+
+    return numpy.polynomial.legendre.leggauss(NODES)
+
+
 @functools.lru_cache(maxsize=128)
 def _range_of_normals(groups: int) -> tuple["ndarray", "ndarray"]:
     """Tabulate the probability that the range of `groups` standard normal values exceeds a width: widths, probabilities."""
     import numpy
     from scipy import special
 
-    nodes, weights = numpy.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _nodes()
     widths, smallest = numpy.linspace(0, WIDEST, WIDTHS), 8 * nodes  # the smallest of the values, on [-8, 8]
     density = numpy.exp(-(smallest**2) / 2) / math.sqrt(2 * math.pi)
     # The range is within a width where all other values lie between the smallest and it plus the width. [widths, nodes]
