@@ -2,9 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from peftcli.records import merge
 from peftcli.runner import grouping, work
 from peftcli.runner.work import SweepSettings
 from tests import folders
+from tests.chaos import disturbed
 
 SHORT = {
     "strategies": ["layernorm", "bitfit"],
@@ -36,12 +36,22 @@ def contents(output: Path) -> dict[str, Any]:
     return {record.id: merge.content(record.body) for record in sound}
 
 
-def sweep(environment: dict[str, str], recipe: Path, output: Path, *options: str) -> "subprocess.Popen[str]":
-    started = [sys.executable, "-m", "peftcli", "sweep", str(recipe), "--output", str(output), *options]
-    return subprocess.Popen(started, env=environment, stderr=subprocess.PIPE, text=True)
+def sweep(recipe: Path, output: Path, *options: str) -> BaseProcess:
+    """A sweep begun in a fork of this process, which need not import anything; the processes that it starts are new ones."""
+    return disturbed.forked(["sweep", str(recipe), "--output", str(output), *options], 600.0, said_of(output))
 
 
-def children(process: "subprocess.Popen[str]", count: int) -> list[int]:
+def said_of(output: Path) -> Path:
+    """What a sweep into a folder wrote on its stderr, and its processes on theirs."""
+    return output.with_name(f"{output.name}.said")
+
+
+def exit_code(process: BaseProcess, seconds: float) -> int | None:
+    process.join(seconds)
+    return process.exitcode
+
+
+def children(process: BaseProcess, count: int) -> list[int]:
     """The processes that a process started, once there are so many."""
     file = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     limit = time.monotonic() + 90
@@ -102,13 +112,20 @@ def test_the_same_records_by_any_number_of_processes(
     assert capfd.readouterr().err == ""
 
 
+@pytest.fixture
+def settled(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, alone: object) -> None:
+    """The environment of a command line of its own; and all that a sweep needs is imported, so that forks start at once."""
+    settle(monkeypatch, environment)
+
+
 @pytest.mark.chaos
-def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, recipe, environment, tmp_path):
+@pytest.mark.usefixtures("settled")
+def test_a_process_that_is_killed_is_reported_and_the_others_finish(alone, recipe, tmp_path):
     options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
-    process = sweep(environment, recipe, tmp_path / "out", *options)
+    process = sweep(recipe, tmp_path / "out", *options)
     os.kill(children(process, 2)[0], signal.SIGKILL)
-    said = process.communicate(timeout=120)[1]
-    assert process.returncode == 1
+    assert exit_code(process, 240) == 1
+    said = said_of(tmp_path / "out").read_text()
     assert "process 1 ended early (killed by signal 9): 2 of its 2 runs are missing" in said
     assert said.count("missing: demo") == 2
     assert "2 of 4 runs completed" in said
@@ -137,38 +154,40 @@ def test_two_processes_that_train_each_run_together_find_the_same(environment, t
 
 
 @pytest.mark.chaos
-def test_a_signal_reaches_every_process_and_nothing_is_lost(environment, tiny_folder, tmp_path):
+@pytest.mark.usefixtures("settled")
+def test_a_signal_reaches_every_process_and_nothing_is_lost(tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
-    assert sweep(environment, recipe, tmp_path / "alone", "--cohort", "1").wait(300) == 0
+    assert exit_code(sweep(recipe, tmp_path / "alone", "--cohort", "1"), 300) == 0
     options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2"]
-    process = sweep(environment, recipe, tmp_path / "out", *options)
+    process = sweep(recipe, tmp_path / "out", *options)
     workers = children(process, 2)
     while not contents(tmp_path / "out"):
         time.sleep(0.05)
     time.sleep(1)
     before, asked = contents(tmp_path / "out"), time.monotonic()
     process.terminate()
-    said = process.communicate(timeout=30)[1]
+    code, said = exit_code(process, 30), said_of(tmp_path / "out").read_text()
     assert time.monotonic() - asked < 5
-    assert process.returncode == stopping.STOPPED, said
+    assert code == stopping.STOPPED, said
     assert all(map(gone, workers))
     assert before.items() <= contents(tmp_path / "out").items()
     assert "progress saved" in said
     assert list((tmp_path / "out").glob(".checkpoints/*.safetensors"))
-    assert sweep(environment, recipe, tmp_path / "out", *options).wait(300) == 0
+    assert exit_code(sweep(recipe, tmp_path / "out", *options), 300) == 0
     assert contents(tmp_path / "out") == contents(tmp_path / "alone")
 
 
 @pytest.mark.chaos
+@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.whole)])
-def test_no_process_outlives_its_launcher(number, environment, tiny_folder, tmp_path):
+def test_no_process_outlives_its_launcher(number, tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
     options = ["--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
-    process = sweep(environment, recipe, tmp_path / "out", *options)
+    process = sweep(recipe, tmp_path / "out", *options)
     workers = children(process, 2)
     time.sleep(8)
-    process.send_signal(number)
-    process.wait(30)
+    os.kill(process.pid, number)
+    assert exit_code(process, 30) is not None
     limit = time.monotonic() + 5
     while not all(map(gone, workers)):
         assert time.monotonic() < limit
@@ -176,21 +195,21 @@ def test_no_process_outlives_its_launcher(number, environment, tiny_folder, tmp_
 
 
 @pytest.mark.chaos
-def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(environment, tiny_folder, tmp_path):
+@pytest.mark.usefixtures("settled")
+def test_a_group_that_loses_a_process_ends_and_writes_nothing_wrong(tiny_folder, tmp_path):
     recipe = folders.recipe(tmp_path / "r.yaml", tiny_folder, **LONG)
     options = ["--cohort", "1", "--launcher", "accelerate", "--processes", "2", "--processes-per-run", "2"]
-    process = sweep(environment, recipe, tmp_path / "out", *options)
+    process = sweep(recipe, tmp_path / "out", *options)
     workers = children(process, 2)
     while not contents(tmp_path / "out"):
         time.sleep(0.05)
     os.kill(workers[1], signal.SIGKILL)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 1
-    assert "killed by signal 9" in said
+    assert exit_code(process, 60) == 1
+    assert "killed by signal 9" in said_of(tmp_path / "out").read_text()
     found = contents(tmp_path / "out")
     assert 1 <= len(found) < 4
     assert {body["status"] for body in found.values()} == {"completed"}
-    assert sweep(environment, recipe, tmp_path / "out", *options).wait(300) == 0
+    assert exit_code(sweep(recipe, tmp_path / "out", *options), 300) == 0
     assert len(contents(tmp_path / "out")) == 4
 
 
