@@ -7,9 +7,10 @@ from pathlib import Path
 from peftcli.errors import unknown
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
+from peftcli.report.claims import with_examples
 from peftcli.report.formats import data, latex, markdown, terminal
 from peftcli.report.summary import Report, of_outcomes, summarise
-from peftcli.report.table import over_examples, selection
+from peftcli.report.table import over_examples, resampling, selection
 from peftcli.report.table.differences import from_reference
 
 # What is plain text of a summary alone: HTML needs the records again, for its figures.
@@ -33,9 +34,9 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
         raise unknown("format", form, FORMATS)
     outcomes = selection.outcomes(plan.expand(recipe), output)
     summary = of_outcomes(recipe, outcomes, output, against)
-    # A CSV has a line a cell, and no differences.
-    if form != "csv" and (differences := from_reference(summary.table)) is not None:
-        summary = replace(summary, over_examples=over_examples.of(summary.table, differences, output))
+    # A CSV has a line a cell: no differences and no claims.
+    if form != "csv":
+        summary = _with_examples(summary)
     if form == "terminal":
         return terminal.render(summary, styled)
     if form in TEXTS:
@@ -45,6 +46,18 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
     from peftcli.report.formats import html
 
     return html.render(summary, figures.draw_all(figures.Study(recipe, outcomes, output)))
+
+
+def _with_examples(summary: Report) -> Report:
+    """Add the differences and the claims' comparisons over seeds and examples together; each run is resampled once for both."""
+    differences = from_reference(summary.table)
+    of_table = over_examples.pairs(summary.table, differences) if differences else []
+    compared = resampling.compare([*of_table, *with_examples.pairs(summary.claims)], summary.output)
+    return replace(
+        summary,
+        over_examples=over_examples.lay_out(differences, compared[: len(of_table)]) if differences else None,
+        claims=with_examples.put(summary.claims, compared[len(of_table) :]),
+    )
 
 
 def notes(recipe: Recipe, output: Path) -> tuple[str, ...]:

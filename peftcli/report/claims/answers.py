@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from peftcli.report.statistics.combining import Answer, Statement
+from peftcli.report.table.resampling import OverExamples, Pair
 
 Interval = tuple[float, float]
 
@@ -28,6 +29,9 @@ class Comparison:
     learning rates on a side widen both (Holm). `p_value` is two-sided, of the whole comparison. What has no test has
     none of these, and `why_not` says why; it also says why one leans at most. `notes` are what else to know, and
     `caution` what nothing corrects for. `decimals` are the table's and one more.
+    `leading` are the two numbers in the lead, where both are of runs of ours on one test set and tested by Student's t;
+    `over_examples` is their difference over seeds and examples together, None where it was not asked for. The answer is
+    about seeds alone.
     """
 
     column: str
@@ -46,6 +50,8 @@ class Comparison:
     plan: Plan | None = None
     decimals: int = 2
     caution: str = ""
+    leading: Pair | None = None
+    over_examples: OverExamples | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from peftcli.errors import UserError, unknown
 from peftcli.report.claims.verdicts import Verdict
 from peftcli.report.statistics.contrast import Sample
+from peftcli.report.table.resampling import Runs
 from peftcli.report.table.selectors import Selector
 
 Measure = Literal["mean", "std"]
@@ -22,6 +23,7 @@ class Candidate:
     `label` is its strategy in words, with the rate where there are several. `pairs` are the seeds that were planned,
     where each controls the same things in every strategy, else None. `collapsed` and `diverged` count runs.
     `choices`: of how many learning rates it is the best on the numbers that are judged, where the others are not known.
+    `runs`: what it is over, where that is runs of ours on one test set, so that their predictions can be read.
     """
 
     label: str
@@ -30,6 +32,7 @@ class Candidate:
     collapsed: int = 0
     diverged: int = 0
     choices: int = 1
+    runs: Runs | None = None
 
 
 @dataclass(frozen=True)

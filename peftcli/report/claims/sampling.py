@@ -11,6 +11,7 @@ from typing import Any
 from peftcli.report.claims.evidence import Candidate
 from peftcli.report.statistics import describe
 from peftcli.report.statistics.contrast import Sample
+from peftcli.report.table import over_examples
 from peftcli.report.table.layout import rate_text
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import AtRate, Cell, Row
@@ -33,6 +34,7 @@ def ours(cell: Cell, view: View, label: str, by_test: bool) -> dict[str, Any]:
                 pairs=cell.seeds and frozenset(at.values),
                 collapsed=at.collapsed,
                 diverged=at.diverged,
+                runs=over_examples.runs(cell, view, at),
             )
             for rate, at in rates.items()
             if (sample := Sample.of(at.values)) is not None

@@ -1,18 +1,36 @@
 """A claim's tested answer in words: the same in every format."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from peftcli.report.claims.answers import ClaimAnswer, Comparison, Interval
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.statistics.combining import Answer
+from peftcli.report.table.resampling import NOT_KEPT
 
 ABOUT = (
     "Verdicts are about seeds on this test set: as printed they compare the numbers of the table; tested, by Student's t at 5 %, "
     "two-sided. Holm: p adjusted for the recipe's claims."
 )
+WITH_EXAMPLES = (
+    '"and examples": the 95 % interval over seeds and as many other examples together, of the two in the lead, not widened for '
+    "several learning rates; no verdict rests on it."
+)
 # Of comparisons that must all come out as claimed, those that decide come first.
 AGAINST: tuple[Answer, ...] = ("contradicted", "leans against", "cannot be judged", "leans for", "supported")
 OPEN: tuple[Answer, ...] = ("cannot be judged", "leans against", "contradicted", "leans for", "supported")
+
+
+def about(claims: Sequence[Judged]) -> str:
+    """Say what verdicts are about, and what the second interval is where a comparison has one."""
+    compared = (
+        each
+        for claim in claims
+        for _, tested in answers(claim)
+        for check in tested.checks
+        for each in check.comparisons
+    )
+    some = any(each.over_examples and each.over_examples.joint for each in compared)
+    return f"{ABOUT} {WITH_EXAMPLES}" if some else ABOUT
 
 
 def answers(judged: Judged) -> Iterator[tuple[str, ClaimAnswer]]:
@@ -66,6 +84,9 @@ def comparison(each: Comparison) -> str:
         words += f" {each.estimate:+.{each.decimals}f}"
     if each.interval:
         words += f" {_interval(each.interval, each.decimals)}"
+    together = each.over_examples
+    if together and together.joint:
+        words += f", and examples {_interval(together.joint.interval, each.decimals)}"
     if each.near:
         words += f", 90 % {_interval(each.near, each.decimals)}, margin {each.boundary:g}"
     elif each.boundary:
@@ -74,7 +95,11 @@ def comparison(each: Comparison) -> str:
         words += f", {each.test}, n = {each.n}"
     if each.p_value is not None:
         words += f", {p(each.p_value)}"
-    reasons = dict.fromkeys(filter(None, (each.why_not, *each.notes)))
+    # Of a run without predictions nothing is said: most sweeps keep none.
+    none = (
+        f"no interval over examples: {together.why_not}" if together and together.why_not not in ("", NOT_KEPT) else ""
+    )
+    reasons = dict.fromkeys(filter(None, (each.why_not, *each.notes, none)))
     return f"{words}: {each.answer}" + (f" ({'; '.join(reasons)})" if reasons else "")
 
 

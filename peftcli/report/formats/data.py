@@ -58,8 +58,8 @@ def to_json(report: Report) -> str:
         "differences": list(differences(report)),
         "over_tasks": over_tasks_table.to_json(report.table),
         "notes": report.table.notes,
-        "about_claims": answers.ABOUT,
-        "claims": [asdict(judged) for judged in report.claims],
+        "about_claims": answers.about(report.claims),
+        "claims": [asdict(judged, dict_factory=_flat) for judged in report.claims],
         "runs": report.counts,
         "troubles": report.troubles,
         "cost": asdict(report.cost),
@@ -106,9 +106,15 @@ def differences(report: Report) -> Iterator[dict[str, Any]]:
                     "n": tested.n,
                     "why_not": tested.why_not,
                     "flattered": difference.flattered,
-                    "over_examples": over and {**(asdict(over.joint) if over.joint else {}), "why_not": over.why_not},
+                    "over_examples": over and asdict(over, dict_factory=_flat),
                     "mcnemar": {str(seed): asdict(test) for seed, test in by_seed.items()},
                 }
+
+
+def _flat(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A dataclass as JSON holds it: an interval over seeds and examples beside its reason, and not where its runs lie."""
+    named = {name: value for name, value in fields if name != "leading"}
+    return (named.pop("joint") or {}) | named if "joint" in named else named
 
 
 def _common(table: Table, row: Row) -> dict[str, Any]:
@@ -129,7 +135,11 @@ def _cell(cell: Cell, theirs_tied: Tie | None) -> dict[str, Any]:
         "values": {str(seed): value for seed, value in cell.values.items()},
         "by_rate": {str(rate): value for rate, value in cell.by_rate.items()},
         "at_rates": {
-            str(rate): asdict(at) | {"values": {str(seed): value for seed, value in at.values.items()}}
+            str(rate): asdict(at)
+            | {
+                "values": {str(seed): value for seed, value in at.values.items()},
+                "files": {str(seed): file for seed, file in at.files.items()},
+            }
             for rate, at in cell.at_rates.items()
         },
         "published_mean": theirs.mean if theirs else None,

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from peftcli.report.formats.text_table import Line, Sheet, Text, clean, signed
 from peftcli.report.table import differences
 from peftcli.report.table.differences import Difference
-from peftcli.report.table.over_examples import Grid, OverExamples, notes
+from peftcli.report.table.over_examples import Grid, notes
+from peftcli.report.table.resampling import OverExamples
 from peftcli.report.table.spec import View
 from peftcli.report.table.table import Row, Table
 

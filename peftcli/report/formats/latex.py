@@ -124,7 +124,7 @@ def _dress(text: Text, line: Line) -> str:
 def _claims(report: Report) -> Iterator[str]:
     if not report.claims:
         return
-    yield rf"{escape(answers.ABOUT)}"
+    yield rf"{escape(answers.about(report.claims))}"
     yield r"\begin{itemize}\footnotesize"
     for judged in report.claims:
         first, *rest = words.claim(judged)

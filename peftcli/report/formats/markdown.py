@@ -35,7 +35,7 @@ def render(report: Report) -> str:
             notes = (f"- {escape(line)}" for line in further.notes)
             lines += ["", f"#### {escape(further.title)}", "", *table(further), "", *notes]
     if report.claims:
-        lines += ["", "#### Claims", "", escape(answers.ABOUT), "", *_claims(report)]
+        lines += ["", "#### Claims", "", escape(answers.about(report.claims)), "", *_claims(report)]
     return "\n".join(lines) + "\n"
 
 

@@ -39,7 +39,7 @@ def render(report: Report, styled: bool) -> str:
         _print_list(console, each.notes)
     if report.claims:
         console.print(Styled("\nClaims", style="bold"))
-        console.print(Styled(answers.ABOUT, style="dim"))
+        console.print(Styled(answers.about(report.claims), style="dim"))
     for judged in report.claims:
         first, *rest = words.claim(judged)
         console.print(Styled(first, style=STYLES[judged.verdict]))

@@ -43,7 +43,7 @@ def make(runs: CellRuns, view: View, printed: Sequence[Published]) -> Cell:
         # A diverged run ended: it left no number, but there is nothing to wait for.
         runs=sum(o.state in ("completed", "diverged") for o in runs.outcomes),
         runs_planned=len(runs.outcomes),
-        files={o.run.seed: str(o.file) for o in chosen if o.state == "completed"},
+        files=_files(chosen),
         held_out=_held_out(chosen, view),
         by_rate=by_rate,
         at_rates={}
@@ -105,7 +105,13 @@ def _at_rate(outcomes: Sequence[Outcome], split: str, metric: str, view: View) -
         held_out=_held_out(outcomes, view),
         collapsed=sum(split in outcome.collapsed for outcome in outcomes),
         diverged=sum(outcome.state == "diverged" for outcome in outcomes),
+        files=_files(outcomes),
     )
+
+
+def _files(outcomes: Sequence[Outcome]) -> dict[int, str]:
+    """Return the records of the runs that ended with a value, by seed."""
+    return {outcome.run.seed: str(outcome.file) for outcome in outcomes if outcome.state == "completed"}
 
 
 def _by_seed(chosen: Sequence[Outcome], scores: Sequence[float | None]) -> dict[int, float | None]:

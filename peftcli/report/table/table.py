@@ -24,12 +24,14 @@ class AtRate:
     """What a cell's runs at one learning rate came to: values by seed, every planned one, None for a run that left none.
 
     `held_out`: their mean on the held-out part of the training set, None without one. `collapsed` and `diverged` count runs.
+    `files` are their records by seed, below the results folder.
     """
 
     values: Mapping[int, float | None]
     held_out: float | None
     collapsed: int
     diverged: int
+    files: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

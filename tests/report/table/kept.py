@@ -11,10 +11,14 @@ from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
 from peftcli.records import beside
 from peftcli.report.statistics import weighted
-from peftcli.report.table import selection
+from peftcli.report.table import differences, over_examples, resampling, selection
+from peftcli.report.table.resampling import OverExamples
 from peftcli.tasks import registry as tasks
-from tests.written_records import runs, unsynced, write
+from tests.written_records import runs, tabulate, unsynced, write
 
+ONE = {"learning_rates": [1e-3], "table": {"reference": "full"}}
+LABELS = np.arange(120) % 2
+QUALITY = {"full": 0.85, "layernorm": 0.7}
 Array = Any
 Answers = Callable[[Run, np.random.Generator], Array]  # a run's predictions: classes, or numbers
 
@@ -42,3 +46,24 @@ def keep(
             record = write(output, run, dict.fromkeys(splits, scores))
             kept = {f"{split}.{name}": part for split in splits for name, part in parts.items()}
             save_file(kept, beside.predictions(record))
+
+
+def answers(run: Any, source: np.random.Generator) -> Any:
+    """Each seed answers well or a little better, and errs where the others of its strategy do."""
+    hard = np.random.default_rng(len(run.strategy)).random(120)
+    return np.where(hard + source.normal(0, 0.1, 120) < QUALITY[run.strategy] + run.seed / 50, LABELS, 1 - LABELS)
+
+
+def compare(recipe: Recipe, output: Path) -> list[OverExamples]:
+    """The differences of a recipe's table from its reference, row by row."""
+    table = tabulate(recipe, output)
+    grid = differences.from_reference(table)
+    assert grid is not None
+    compared = over_examples.lay_out(grid, resampling.compare(over_examples.pairs(table, grid), output))
+    return [each for row in compared for each in row if each is not None]
+
+
+def kept_file(recipe: Recipe, output: Path, strategy: str, seed: int) -> Path:
+    """The file with a run's predictions."""
+    run = runs(recipe, strategy=strategy, seed=seed)[0]
+    return next(output.glob(f"*/{strategy}-{run.id}{beside.PREDICTIONS}"))

@@ -15,6 +15,7 @@ from peftcli.report.claims.evidence import Candidate, Evidence, Number, at_chose
 from peftcli.report.statistics import combining
 from peftcli.report.statistics.combining import Statement
 from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, NO_VARIANCE, Contrast, contrast
+from peftcli.report.table import resampling
 
 FEW = 10  # seeds: below it one collapsed run makes a third of the false verdicts that a test claims to avoid
 COLLAPSED = f"a collapsed run and fewer than {FEW} seeds"
@@ -124,14 +125,14 @@ def comparison(
         )
     # What is uncertain of a candidate that is not in the lead may still keep the whole from an answer.
     decided = tested.supporting < 1 or tested.against < 1
-    estimate = lead.difference.estimate
+    estimate, bounds = lead.difference.estimate, interval(both, ALPHA)
     return Comparison(
         column=both.column,
         one=lead.one.label,
         other=lead.other.label,
         estimate=None if math.isnan(estimate) else estimate,
         boundary=boundary,
-        interval=interval(both, ALPHA),
+        interval=bounds,
         near=interval(both, 2 * ALPHA) if relation == "near" else None,
         test=lead.difference.test,
         n=lead.difference.n,
@@ -142,7 +143,17 @@ def comparison(
         plan=_plan(both, lead, margin or evidence.unit, relation),
         decimals=evidence.decimals + 1,
         caution=uncorrected(lead.one, lead.other),
+        leading=_with_runs(lead) if bounds else None,
     )
+
+
+def _with_runs(lead: Pair) -> resampling.Pair | None:
+    """Return what the lead's difference over seeds and examples is made of; None where it has none."""
+    one, other = lead.one, lead.other
+    # Few runs of which one collapsed are far from normal, so that Student's t does not hold: a table has none either.
+    if one.runs is None or other.runs is None or cap(one, other) == COLLAPSED:
+        return None
+    return resampling.Pair(one.runs, other.runs, lead.difference.test == "paired t")
 
 
 def _lead(both: Sides) -> Pair | None:

@@ -26,7 +26,7 @@ def render(judged: Sequence[Judged]) -> Markup:
     ours = [claim.tested.answer for claim in judged if claim.tested is not None]
     tested = "; ".join(f"{answer}: {ours.count(answer)}" for answer in TESTED_SIGNS if answer in ours)
     words = f"Of {len(judged)} claims, as printed: {summary}." + (f" Tested: {tested}." if tested else "")
-    return join([tag("p", answers.ABOUT), tag("p", words), tag("ol", *map(_claim, judged), class_="claims")])
+    return join([tag("p", answers.about(judged)), tag("p", words), tag("ol", *map(_claim, judged), class_="claims")])
 
 
 def _claim(judged: Judged) -> Markup:
