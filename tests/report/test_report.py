@@ -83,8 +83,11 @@ from pathlib import Path
 from peftcli.experiment import recipe as recipes
 from peftcli.experiment.run import Run
 from peftcli.report import report as reporting
-text = reporting.report(recipes.load(recipes.find("transferability/table1")), Path(sys.argv[1]), "terminal")
-assert "missing" in text
+folder = Path(sys.argv[1])
+assert "missing" in reporting.report(recipes.load(recipes.find("transferability/table1")), folder, "terminal")
+recorded = {form: reporting.report(recipes.load(folder / "ranked.yaml"), folder, form) for form in reporting.TEXTS}
+assert "Friedman" in recorded["markdown"], recorded["markdown"]
+assert '"low": 5' in recorded["json"]
 # The printed cells are tested, which takes scipy's special functions; its statistics start far slower.
 heavy = {"torch", "transformers", "pandas", "scipy.stats", "matplotlib"} & set(sys.modules)
 assert "scipy.special" in sys.modules
@@ -93,6 +96,11 @@ assert not heavy, heavy
 
 
 def test_a_report_imports_nothing_heavy(tmp_path: Path) -> None:
+    # Enough tasks and strategies for mean ranks, and seeds for intervals: both are tested without scipy's statistics.
+    strategies = ["full", "layernorm", "bitfit"]
+    ranked = {"tasks": ["rte", "cola", "sst2", "mrpc", "qnli"], "strategies": strategies, "learning_rates": [1e-3]}
+    (tmp_path / "ranked.yaml").write_text(json.dumps({**SMALL, **ranked, "table": {"average": {}}}))
+    fill(recipes.load(tmp_path / "ranked.yaml"), tmp_path, lambda run: 0.5 + score_of(run) / 20)
     subprocess.run([sys.executable, "-c", LIGHT, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Literal
 
+from peftcli.report.statistics import bootstrap
+
 if TYPE_CHECKING:
     from numpy.random import Generator
 
@@ -80,19 +82,9 @@ def bootstrap_interval(values: Sequence[Value], level: float = 0.95, seed: int =
         return Interval(None, None, level, n, f"n = {n}: no interval")
     if max(numbers) - min(numbers) < 10**-DECIMALS:
         return Interval(numbers[0], numbers[0], level, n, f"all {n} values are equal to nine decimals")
-    from scipy import stats
-
-    interval = stats.bootstrap(
-        (numbers,),
-        # Resamples in another order must tie with the sample itself, or the bias correction counts rounding.
-        lambda samples, axis: samples.mean(axis=axis).round(DECIMALS),
-        confidence_level=level,
-        n_resamples=RESAMPLES,
-        method="BCa",
-        rng=generator(seed, "bootstrap_interval"),
-    ).confidence_interval
+    low, high = bootstrap.of_mean(numbers, level, RESAMPLES, DECIMALS, generator(seed, "bootstrap_interval"))
     note = f"n = {n}: so few values make a bootstrap interval too narrow" if n < FEW else ""
-    return Interval(float(interval.low), float(interval.high), level, n, note)
+    return Interval(low, high, level, n, note)
 
 
 def rank(

@@ -51,15 +51,24 @@ def _nodes() -> tuple["ndarray", "ndarray"]:
 def _range_of_normals(groups: int) -> tuple["ndarray", "ndarray"]:
     """Tabulate the probability that the range of `groups` standard normal values exceeds a width: widths, probabilities."""
     import numpy
+
+    widths = numpy.linspace(0, WIDEST, WIDTHS)
+    return widths, _beyond(widths, groups)
+
+
+def _beyond(widths: "ndarray", groups: int) -> "ndarray":
+    """Return the probability that the range of `groups` standard normal values exceeds each width."""
+    import numpy
     from scipy import special
 
     nodes, weights = _nodes()
-    widths, smallest = numpy.linspace(0, WIDEST, WIDTHS), 8 * nodes  # the smallest of the values, on [-8, 8]
+    smallest = 8 * nodes  # of the values, on [-8, 8]
     density = numpy.exp(-(smallest**2) / 2) / math.sqrt(2 * math.pi)
     # The range is within a width where all other values lie between the smallest and it plus the width. [widths, nodes]
     between = special.ndtr(smallest + widths[:, None]) - special.ndtr(smallest)
     within = groups * 8 * (between ** (groups - 1) * density * weights).sum(-1)
-    return widths, (1 - within).clip(0.0, 1.0)
+    beyond: ndarray = (1 - within).clip(0.0, 1.0)
+    return beyond
 
 
 def pairs(samples: Sequence[Sample]) -> list[list[float | None]]:
@@ -112,15 +121,22 @@ def freedom(difference: Contrast, fewer: int) -> float:
 
 
 def critical(groups: int, degrees: float, alpha: float) -> float:
-    """Return how many standard errors two of `groups` means must be apart to be told apart, all pairs corrected."""
+    """Return how many standard errors two of `groups` means must be apart to be told apart, all pairs corrected.
+
+    `degrees` may be infinite, where the deviation is known: the result then has twelve digits, else as many as the p-values.
+    """
     import numpy
 
+    def exceeding(q: "ndarray") -> "ndarray":
+        if math.isinf(degrees):
+            return _beyond(q, groups)
+        return studentized_range(q, groups, numpy.full(len(q), degrees))
+
     low, high = 0.0, 8.0
-    while float(studentized_range(numpy.array([high]), groups, numpy.array([degrees]))[0]) > alpha:
+    while float(exceeding(numpy.array([high]))[0]) > alpha:
         low, high = high, 2 * high
-    for _ in range(4):  # each narrows the bounds 64-fold
+    for _ in range(8 if math.isinf(degrees) else 4):  # each narrows the bounds 64-fold
         grid = numpy.linspace(low, high, 65)
-        beyond = studentized_range(grid, groups, numpy.full(65, degrees))
-        at = int((beyond > alpha).sum())  # falls with the range, so these come first
+        at = int((exceeding(grid) > alpha).sum())  # falls with the range, so these come first
         low, high = float(grid[max(at - 1, 0)]), float(grid[min(at, 64)])
     return high / math.sqrt(2)

@@ -5,11 +5,12 @@ task counts by its rank there alone.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from peftcli.report.statistics import describe
-from peftcli.report.statistics.contrast import ALPHA, LEVEL
+from peftcli.report.statistics import describe, games_howell
+from peftcli.report.statistics.contrast import ALPHA
 from peftcli.report.statistics.describe import DECIMALS
 
 LEAST_TASKS = 5  # below, Friedman's chi-square is far from its distribution
@@ -63,15 +64,26 @@ def mean_ranks(scores: Sequence[Sequence[float]]) -> MeanRanks:
     tasks, strategies = len(scores), len(scores[0])
     if tasks < LEAST_TASKS or strategies < LEAST_STRATEGIES:
         raise ValueError(f"{tasks} tasks and {strategies} strategies: at least {LEAST_TASKS} and {LEAST_STRATEGIES}")
-    from scipy import stats
-
     # Fractions that are equal may differ in their last bits.
     rounded = [[round(score, DECIMALS) for score in of_task] for of_task in scores]
     by_task = [describe.finite(describe.rank(of_task, ties="average")) for of_task in rounded]
     ranks = tuple(math.fsum(of_strategy) / tasks for of_strategy in zip(*by_task, strict=True))
-    quantile = float(stats.studentized_range.ppf(LEVEL, strategies, math.inf))
-    critical = quantile / math.sqrt(2) * math.sqrt(strategies * (strategies + 1) / (6 * tasks))
+    critical = games_howell.critical(strategies, math.inf, ALPHA) * math.sqrt(
+        strategies * (strategies + 1) / (6 * tasks)
+    )
     if all(len(set(of_task)) == 1 for of_task in rounded):
         return MeanRanks(ranks, tasks, None, None, critical)
-    test = stats.friedmanchisquare(*zip(*rounded, strict=True))
-    return MeanRanks(ranks, tasks, float(test.statistic), float(test.pvalue), critical)
+    return MeanRanks(ranks, tasks, *_friedman(by_task), critical)
+
+
+def _friedman(by_task: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return Friedman's statistic, corrected for ties, of ranks [tasks, strategies], and its p-value by chi-square."""
+    # The special functions alone: `scipy.stats` takes most of a second to start.
+    from scipy import special
+
+    n, k = len(by_task), len(by_task[0])
+    tied = [count for ranks in by_task for count in Counter(ranks).values()]
+    correction = 1 - sum(count**3 - count for count in tied) / (k * (k * k - 1) * n)
+    squares = sum(sum(of_strategy) ** 2 for of_strategy in zip(*by_task, strict=True))
+    statistic = (12 / (k * n * (k + 1)) * squares - 3 * n * (k + 1)) / correction
+    return statistic, float(special.chdtrc(k - 1, statistic))

@@ -47,10 +47,13 @@ def _method(table: Table) -> Iterator[str]:
     if view.cell == "maximum":
         yield f"{unit}; a cell is the maximum over all learning rates and seeds."
         return
-    divisor = "n - 1, the sample's" if view.ddof else "n, the population's"
-    yield f"{unit}; a cell is the mean ± standard deviation over seeds (ddof {view.ddof}: divided by {divisor})."
     # Strategies and tasks may override a recipe's seeds.
     counts = sorted({cell.planned for cell in table.cells()})
+    if counts and counts[-1] == 1:
+        yield f"{unit}; a cell is one run: 1 seed a cell, so nothing says how much its number varies by chance."
+        return
+    divisor = "n - 1, the sample's" if view.ddof else "n, the population's"
+    yield f"{unit}; a cell is the mean ± standard deviation over seeds (ddof {view.ddof}: divided by {divisor})."
     small = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}" if counts else "0"
     few = ": few, so a deviation is itself uncertain" if counts and counts[0] < describe.FEW else ""
     yield f"{small} seeds a cell{few}; where fewer ended with a value, n is shown."

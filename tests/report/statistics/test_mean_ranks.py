@@ -26,7 +26,10 @@ def test_ranks_and_friedman_are_scipy_s(tasks: int, strategies: int) -> None:
 def test_the_critical_difference_is_the_printed_one(strategies: int) -> None:
     scores = numpy.random.default_rng(1).normal(size=(14, strategies))
     wanted = PRINTED[strategies - 2] * math.sqrt(strategies * (strategies + 1) / (6 * 14))
-    assert mean_ranks(scores.tolist()).critical == pytest.approx(wanted, rel=4e-4)  # printed to three digits
+    critical = mean_ranks(scores.tolist()).critical
+    assert critical == pytest.approx(wanted, rel=4e-4)  # printed to three digits
+    quantile = stats.studentized_range.ppf(0.95, strategies, math.inf) / math.sqrt(2)
+    assert critical == pytest.approx(quantile * math.sqrt(strategies * (strategies + 1) / (6 * 14)), rel=1e-10)
 
 
 def test_scores_that_differ_in_their_last_bits_are_tied() -> None:

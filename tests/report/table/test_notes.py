@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from peftcli.report import report as reporting
-from tests.written_records import fill, load, runs, small, tabulate, unsynced, write
+from tests.written_records import fill, load, runs, score_of, small, tabulate, unsynced, write
 
 
 def test_the_flattery_is_the_best_minus_the_mean_of_the_others(tmp_path: Path) -> None:
@@ -34,6 +34,17 @@ def test_a_constant_answer_is_scored_for_every_column_whose_labels_are_counted(t
     recipe = small(tasks=["rte", "cola", "mnli"], table={"labels": {"rte": "RTE"}})
     # 146 of 277 in RTE; Matthews' correlation of a constant is 0; MNLI's matched split has 3,479 of 9,815.
     assert "A constant answer scores RTE 52.7, cola 0.0, mnli matched 35.4." in tabulate(recipe, tmp_path).notes
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+def test_one_seed_a_cell_is_said_without_a_deviation(tmp_path: Path, ddof: int) -> None:
+    recipe = small(seeds=1, table={"ddof": ddof})
+    fill(recipe, tmp_path, score_of)
+    notes = tabulate(recipe, tmp_path).notes
+    assert notes[0] == (
+        "Metrics are times 100; a cell is one run: 1 seed a cell, so nothing says how much its number varies by chance."
+    )
+    assert not any("deviation" in note or "seeds a cell" in note for note in notes)
 
 
 def test_eight_runs_are_named_and_the_others_counted(tmp_path: Path) -> None:
