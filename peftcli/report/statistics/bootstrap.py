@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from numpy import ndarray
     from numpy.random import Generator
 
 
@@ -36,7 +37,7 @@ def of_mean(
     return _quantile(means, low), _quantile(means, high)
 
 
-def _quantile(ascending: Sequence[float], share: float) -> float:
+def _quantile(ascending: "ndarray", share: float) -> float:
     """Return the number below which this share of ascending ones lies, linear between two of them."""
     at = share * len(ascending) + (1 - share)  # from 1
     below, part = int(at) - 1, at % 1
