@@ -49,7 +49,7 @@ def _unusable(cell: Cell) -> str:
         return MISSING if not cell.failed else "runs failed"
     if not cell.at_rates:
         return MAXIMA
-    return "every run diverged" if cell.n == 0 else ""
+    return "no run left a number" if cell.n == 0 else ""
 
 
 def _rates(cell: Cell, view: View, by_test: bool) -> dict[float, AtRate]:

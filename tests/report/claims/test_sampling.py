@@ -26,11 +26,6 @@ def test_every_rate_is_a_candidate_where_nothing_is_held_out(tmp_path: Path) -> 
     ]
     assert number.candidates[1].sample.values == pytest.approx({0: 60.0, 1: 61.0, 2: 62.0})
     assert number.candidates[1].sample.deviation == pytest.approx(1.0), "of the sample, whatever the table's divisor"
-    for each, rate in zip(number.candidates, (1e-4, 1e-3), strict=True):
-        assert each.runs is not None
-        assert each.runs.values == each.sample.values
-        ids = [run.id for run in runs(recipe, learning_rate=rate)]
-        assert [Path(file).stem.rpartition("-")[2] for file in each.runs.files.values()] == ids, "those of its own rate"
 
 
 def test_held_out_examples_choose_one_candidate_also_where_the_table_shows_the_best_by_test(tmp_path: Path) -> None:
@@ -62,7 +57,7 @@ def test_missing_runs_leave_no_candidate_and_a_rate_that_diverged_is_none(tmp_pa
     for run in runs(recipe):
         write(tmp_path, run, {}, "diverged")
     (number,) = numbers(recipe, tmp_path)
-    assert (number.candidates, number.untestable) == ((), "every run diverged")
+    assert (number.candidates, number.untestable) == ((), "no run left a number")
 
 
 def test_an_average_is_each_seeds_mean_over_the_columns(tmp_path: Path) -> None:
