@@ -30,8 +30,8 @@ test-all: $(VENV)/ready
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not bench and not chaos and not slurm"
 
 # Some of the tests on other versions than the locked ones, each in an environment of its own. torch is the locked one in both.
-test-lowest: RESOLUTION := lowest-direct
-test-newest: RESOLUTION := highest
+.venv-lowest/ready: RESOLUTION := lowest-direct
+.venv-newest/ready: RESOLUTION := highest
 test-lowest test-newest: test-%: .venv-%/ready
 	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
 		-m "not bench and not chaos and not slurm and not whole" -k "not start_up" $(REACHING)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from peftcli.strategies import STRATEGIES, whole
+from peftcli.strategies import STRATEGIES
 from tests import backbones, lives, pretend, tiny
 from tests.apart import needs_fork, run_apart
 from tests.lives import Case
@@ -33,9 +33,6 @@ WITHOUT = {
     "spafit": (*FUSED, "albert", "albert, two groups"),
     **dict.fromkeys(("bitfit", "initbias_bitfit", "reinit_bitfit"), ("modernbert",)),
 }
-WHOLE = sorted(name for name, own in STRATEGIES.items() if own.function.__module__ == whole.__name__)
-# Places in the list of families; between them every place, and in each every path and every remainder by five, the kinds' number.
-FIVE: tuple[Sequence[int], ...] = ((0, 2, 3, 4, 6), (1, 3, 4, 5, 7))
 VARIANTS = [
     ("mixout", {"when": "evaluation", "share": 0.3, "mixes": "everything", "mask": "elements"}),
     ("mixout", {"share": 0.3, "mixes": "everything", "mask": "elements"}),
@@ -59,27 +56,20 @@ VARIANTS = [
 def covering() -> list[Case]:
     """Every strategy on every family, with kinds, precisions and numbers of runs in turn, so that every pair of any two meets.
 
-    Those of WHOLE choose names of tensors and do nothing else, so that five families are enough for each: every path, and every
-    kind of task. Three runs, which cost most, once for each strategy.
+    Three runs, which cost most, once for each strategy.
     """
     families = [family for of_path in PATHS.values() for family in of_path]
-    cases = []
-    for number, strategy in enumerate(sorted(STRATEGIES)):
-        on = range(len(families))
-        if strategy in WHOLE:
-            on = FIVE[WHOLE.index(strategy) % 2]
-        three = on[3 * number % len(on)]
-        cases += [
-            Case(
-                strategy,
-                3 if at == three else 1,
-                tiny.KINDS[(number + at) % 5],
-                families[at],
-                PRECISIONS[(number + at // 2) % 2],
-            )
-            for at in on
-        ]
-    return cases
+    return [
+        Case(
+            strategy,
+            3 if at == 3 * number % len(families) else 1,
+            tiny.KINDS[(number + at) % 5],
+            family,
+            PRECISIONS[(number + at // 2) % 2],
+        )
+        for number, strategy in enumerate(sorted(STRATEGIES))
+        for at, family in enumerate(families)
+    ]
 
 
 COVERING = covering()
@@ -153,11 +143,6 @@ def test_every_pair_of_values_meets() -> None:
         "strategy": len(STRATEGIES), "runs": 2, "kind": 5, "family": 8, "precision": 2, "path": 3,
     }  # fmt: skip
     for first, second in combinations(values, 2):
-        if {first, second} == {"family", "path"}:
-            continue
-        met = {(case[first], case[second]) for case in cases}
-        missing = set(product(values[first], values[second])) - met
-        if {first, second} == {"strategy", "family"}:
-            assert {strategy for strategy, _ in missing} == set(WHOLE)
-        else:
-            assert missing == set(), (first, second)
+        if {first, second} != {"family", "path"}:
+            met = {(case[first], case[second]) for case in cases}
+            assert met == set(product(values[first], values[second])), (first, second)
