@@ -113,6 +113,7 @@ def _paint_ranks(ax: "Axes", names: Sequence[str], ranks: MeanRanks) -> None:
     ax.set_xlim(0.8, len(order) + 0.2)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel(f"mean rank over {ranks.tasks} tasks (1: best)")
+    ax.set_ylabel("strategy")
     ax.plot([1, 1 + ranks.critical], [-1, -1], "|-", color="black", linewidth=1.2, markersize=7)
     words = f"critical difference {ranks.critical:.2f}"
     ax.annotate(words, (1 + ranks.critical, -1), (5, 0), textcoords="offset points", va="center", fontsize=8)

@@ -25,6 +25,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "sparsity": {"strategies": SHARES},
     "layers": {"strategies": [*LAYERS, RECIPE["strategies"][0]]},
     "density": {},
+    "pareto": {},
+    "critical_difference": {
+        "tasks": ["mrpc", "rte", "cola", "sst2", "qnli"],
+        "strategies": [*RECIPE["strategies"], "frozen", "random"],
+    },
 }
 OPTIONS: dict[str, dict[str, Any]] = {"layers": {"baselines": ["full"]}, "low_data": {"learning_rate": 1e-4}}
 
