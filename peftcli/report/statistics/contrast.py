@@ -18,6 +18,7 @@ from peftcli.report.statistics.describe import Value
 LEAST_SEEDS = 3  # below, a deviation says next to nothing of itself
 ALPHA = 0.05  # two-sided: each side has half of it
 LEVEL = 1 - ALPHA
+COLLAPSED_AMONG_FEW = f"a collapsed run among fewer than {describe.FEW} seeds"
 NO_VARIANCE = "no variance"
 
 
@@ -94,6 +95,11 @@ class Contrast:
         from scipy import special
 
         return float(special.stdtr(self.freedom, -t))
+
+
+def collapsed_among_few(collapsed: bool, *seeds: int) -> bool:
+    """Say whether a run collapsed on a side of a comparison of which one has few seeds: these are too far from normal for t."""
+    return collapsed and min(seeds) < describe.FEW
 
 
 def contrast(one: Sample, other: Sample, paired: bool) -> Contrast:

@@ -4,8 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from peftcli.report.statistics import describe
-from peftcli.report.statistics.contrast import Contrast, Sample, contrast
+from peftcli.report.statistics.contrast import COLLAPSED_AMONG_FEW, Contrast, Sample, collapsed_among_few, contrast
 from peftcli.report.table import contenders, naming
 from peftcli.report.table.selectors import Selector
 from peftcli.report.table.table import Cell, Table
@@ -69,9 +68,9 @@ def _test(cell: Cell, reference: Cell) -> Contrast | None:
     tested = contrast(one, other, paired=cell.seeds is not None and cell.seeds == reference.seeds)
     if math.isnan(tested.estimate):  # no seed ended on both sides
         return replace(tested, estimate=one.mean - other.mean)
-    # Few runs of which one collapsed are far from normal: the test then finds differences that are not there.
-    if not tested.why_not and min(one.n, other.n) < describe.FEW and (cell.collapsed or reference.collapsed):
-        return replace(tested, why_not=f"a collapsed run among fewer than {describe.FEW} seeds")
+    # The test would find differences that are not there.
+    if not tested.why_not and collapsed_among_few(bool(cell.collapsed or reference.collapsed), one.n, other.n):
+        return replace(tested, why_not=COLLAPSED_AMONG_FEW)
     return tested
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from peftcli.report.statistics import describe, games_howell
-from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, Sample
+from peftcli.report.statistics.contrast import ALPHA, COLLAPSED_AMONG_FEW, LEAST_SEEDS, Sample, collapsed_among_few
 from peftcli.report.table import contenders, naming, ranks
 from peftcli.report.table.ranks import Position
 from peftcli.report.table.spec import View
@@ -103,10 +103,7 @@ def _why_not(cell: Cell) -> str:
     sample = Sample.of(cell.values)
     if sample is None or sample.n < LEAST_SEEDS:
         return f"fewer than {LEAST_SEEDS} seeds"
-    # Few runs of which one collapsed are far from normal.
-    return (
-        f"a collapsed run among fewer than {describe.FEW} seeds" if cell.collapsed and sample.n < describe.FEW else ""
-    )
+    return COLLAPSED_AMONG_FEW if collapsed_among_few(bool(cell.collapsed), sample.n) else ""
 
 
 def _mean(cell: Cell) -> float | None:

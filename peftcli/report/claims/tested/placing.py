@@ -10,7 +10,7 @@ from peftcli.report.claims.tested import sides
 from peftcli.report.claims.tested.comparing import at_least
 from peftcli.report.claims.tested.ranking import Ranking, best_is_among, is_among_best, rank
 from peftcli.report.claims.tested.registry import conclude, tests
-from peftcli.report.statistics import combining, games_howell
+from peftcli.report.statistics import combining, describe, games_howell
 from peftcli.report.statistics.combining import Statement
 from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, welch
 from peftcli.report.table.selectors import Selector
@@ -142,5 +142,5 @@ def _plan(ranking: Ranking, one: Candidate, other: Candidate, unit: float) -> Pl
     assert other.sample.deviation is not None
     # Each pair at its part of alpha: a little less than Games–Howell's correction leaves it.
     alpha = ALPHA / max(1, ranking.groups * (ranking.groups - 1) // 2)
-    least = sides.FEW if sides.cap(one, other) else LEAST_SEEDS
+    least = describe.FEW if sides.cap(one, other) else LEAST_SEEDS
     return Plan(unit, (one.sample.deviation, other.sample.deviation), alpha, least)

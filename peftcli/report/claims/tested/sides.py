@@ -14,10 +14,10 @@ from peftcli.report.claims.answers import Comparison, Interval, Plan
 from peftcli.report.claims.evidence import Candidate, Evidence, Number, at_chosen_rates
 from peftcli.report.statistics import combining
 from peftcli.report.statistics.combining import Statement
-from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, NO_VARIANCE, Contrast, contrast
+from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, NO_VARIANCE, Contrast, collapsed_among_few, contrast
+from peftcli.report.statistics.describe import FEW
 from peftcli.report.table import resampling
 
-FEW = 10  # seeds: below it one collapsed run makes a third of the false verdicts that a test claims to avoid
 COLLAPSED = f"a collapsed run and fewer than {FEW} seeds"
 DIVERGED = "a diverged run left no number"
 Relation = Literal["above", "near"]
@@ -99,8 +99,8 @@ def cap(one: Candidate, other: Candidate) -> str:
     """Say why a test of two candidates could lean at most; "" where it need not."""
     if one.diverged or other.diverged:
         return DIVERGED
-    few = min(one.sample.n, other.sample.n) < FEW
-    return COLLAPSED if few and (one.collapsed or other.collapsed) else ""
+    collapsed = bool(one.collapsed or other.collapsed)
+    return COLLAPSED if collapsed_among_few(collapsed, one.sample.n, other.sample.n) else ""
 
 
 def uncorrected(one: Candidate, other: Candidate) -> str:
