@@ -1,6 +1,7 @@
-"""Durations in words, for each reader as finely as the number deserves."""
+"""Durations in words, for each reader as finely as the number deserves; and days."""
 
 import math
+from datetime import UTC, datetime
 
 # Steps of a scale: below so many seconds, in a unit of so many, in these words. Longer than all is what the last step words.
 Scale = tuple[tuple[float, float, str], ...]
@@ -31,3 +32,9 @@ def in_words(seconds: float, scale: Scale) -> str:
     """Word a duration in the unit that suits it, e.g. `1.5 min`, `about 2 min`, `1.5 minutes`."""
     unit, words = next(((unit, words) for limit, unit, words in scale if seconds < limit), scale[-1][1:])
     return words.format(seconds / unit)
+
+
+def day(second: int) -> str:
+    """Name the day of a second, counted since 1970 began, as the world's clock has it (UTC): 2026-11-27."""
+    # Of one time zone, so that the same record has the same day on every machine.
+    return datetime.fromtimestamp(second, UTC).date().isoformat()

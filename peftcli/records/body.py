@@ -9,10 +9,11 @@ from typing import (
     cast,
 )
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 Status = Literal["completed", "diverged", "failed"]
+LAST_SECOND = 253_402_300_799  # of the year 9999, since 1970 began: calendars of Python end there
 NUMBERS = frozenset((int, float, bool, NoneType))  # JSON has no NaN: a number that is not finite is null
 
 
@@ -63,8 +64,8 @@ class Cost(TypedDict, total=False):
     """What training took the whole cohort, whose size is `cohort`. `tokens` are real ones, `computed_tokens` all.
 
     `peak_memory_bytes` is what the cohort held on a GPU, or on a processor what its process held, libraries included;
-    None where the system does not say. `delta_bytes` is this run's alone: the tensors of its delta, saved or not. Older
-    records lack it, and the memory of a processor.
+    None where the system does not say. `delta_bytes` is this run's alone: the tensors of its delta, saved or not. `ended`
+    is when training had ended, in seconds since 1970 began (UTC). Older records lack both, and the memory of a processor.
     """
 
     seconds: float
@@ -74,6 +75,7 @@ class Cost(TypedDict, total=False):
     peak_memory_bytes: int | None
     delta_bytes: int | None
     cohort: int
+    ended: Annotated[int, Field(ge=0, le=LAST_SECOND)]
 
 
 class Environment(TypedDict, total=False):

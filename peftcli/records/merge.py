@@ -101,8 +101,8 @@ def _refuse_other_sources(folders: Sequence[Sequence[Record]]) -> None:
         seen |= here
 
 
-# What was measured of the process, and what older records lack and follows from the rest.
-DISREGARDED = ("seconds", "peak_memory_bytes", "delta_bytes")
+# What was measured of the process, when it ran, and what older records lack and follows from the rest.
+DISREGARDED = ("seconds", "peak_memory_bytes", "delta_bytes", "ended")
 
 
 def content(body: Body) -> Mapping[str, Any]:

@@ -14,13 +14,15 @@ class Cost:
     """What the recorded runs took together: hours of computing, tokens of training, the devices they ran on.
 
     A cohort's time is shared equally among its runs. `peak_memory_bytes` is the most any process held on a GPU, or where
-    none was used in its memory.
+    none was used in its memory. `ended` is when the last of them had ended, in seconds since 1970 began (UTC); None where
+    no record says it.
     """
 
     hours: float
     tokens: int
     peak_memory_bytes: int | None
     devices: tuple[str, ...]
+    ended: int | None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def total(outcomes: Sequence[Outcome]) -> Cost:
         tokens=round(sum(of_run(outcome.cost, "tokens") or 0.0 for outcome in spent)),
         peak_memory_bytes=max(peaks, default=None),
         devices=tuple(devices),
+        ended=max((int(outcome.cost["ended"]) for outcome in spent if outcome.cost.get("ended")), default=None),
     )
 
 

@@ -1,6 +1,7 @@
 """Training one cohort from runs to records: load, gather, train, write. What goes wrong in a run is a record too."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -151,6 +152,7 @@ def _cost(cohort: Cohort, state: State, delta_bytes: int | None) -> Cost:
         "peak_memory_bytes": state.peak_memory_bytes,
         "delta_bytes": delta_bytes,
         "cohort": len(cohort.runs),
+        "ended": int(time.time()),
     }
 
 

@@ -21,7 +21,7 @@ from peftcli.report import report as reporting
 from peftcli.runner import cohort
 
 SCALE = float(os.environ.get("PEFTCLI_CHAOS", "1"))
-VARYING = ("seconds", "peak_memory_bytes")
+VARYING = ("seconds", "peak_memory_bytes", "ended")
 
 
 def count(whole: int) -> int:

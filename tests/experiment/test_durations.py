@@ -1,10 +1,12 @@
 """Durations change their unit where a reader would, and are as fine as the number deserves."""
 
 import math
+import time
 
 import pytest
 
-from peftcli.experiment.durations import GUESSED, MEASURED, SPELLED, Scale, in_words
+from peftcli.experiment.durations import GUESSED, MEASURED, SPELLED, Scale, day, in_words
+from peftcli.records.body import LAST_SECOND
 
 
 @pytest.mark.parametrize(
@@ -23,3 +25,15 @@ def test_each_scale_in_its_units(scale: Scale, expected: dict[float, str]) -> No
 def test_what_is_not_finite_is_in_the_largest_unit() -> None:
     assert in_words(math.inf, MEASURED) == "inf h"
     assert in_words(math.nan, GUESSED) == "about nan days"
+
+
+def test_a_day_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")  # where it is the next day already
+    time.tzset()
+    try:
+        assert [day(second) for second in (0, 86_399, 86_400, LAST_SECOND)] == [
+            "1970-01-01", "1970-01-01", "1970-01-02", "9999-12-31"
+        ]  # fmt: skip
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -51,6 +51,9 @@ def test_another_version_may_say_more_or_less() -> None:
         ({"cost": 3}, "its cost is not of the kind that records have"),
         ({"cost": {"seconds": "1.5"}}, "its cost are not numbers"),
         ({"cost": {"seconds": 1.5, "joules": "5"}}, "its cost are not numbers"),
+        ({"cost": {"seconds": 1.5, "ended": 1e300}}, "its cost are not numbers"),
+        ({"cost": {"seconds": 1.5, "ended": -1}}, "its cost are not numbers"),
+        ({"cost": {"seconds": 1.5, "ended": 253_402_300_800}}, "its cost are not numbers"),  # the year 10000
         ({"parameters": {"total": [10]}}, "its parameters are not numbers"),
         ({"training": None}, "its training is not of the kind that records have"),
         ({"training": [1]}, "its training are not steps with numbers"),

@@ -43,7 +43,7 @@ def test_the_same_run_with_the_same_content_is_one_run_whatever_it_cost(machines
     cost = {"seconds": 36.0, "steps": 10, "tokens": 1000, "peak_memory_bytes": None, "cohort": 1}
     record(machines[0], 0, cost=cost)
     # Of a version that measures more, on a busier machine.
-    record(machines[1], 0, cost={**cost, "seconds": 99.0, "peak_memory_bytes": 2**30, "delta_bytes": 400})
+    record(machines[1], 0, cost={**cost, "seconds": 99.0, "peak_memory_bytes": 2**30, "delta_bytes": 400, "ended": 7})
     assert merge(machines, tmp_path / "c").written == 1
 
 

@@ -77,6 +77,15 @@ def test_memory_of_processors_and_gpus_is_not_compared(tmp_path: Path) -> None:
     assert together.tokens == 2000
 
 
+def test_the_last_end_is_that_of_the_records_that_say_one(tmp_path: Path) -> None:
+    recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=3)
+    with unsynced():
+        for run, ended in zip(runs(recipe), ({}, {"ended": 1_700_000_000}, {"ended": 1_600_000_000}), strict=True):
+            assert costs.total(read(recipe, tmp_path)).ended in (None, 1_700_000_000)
+            write(tmp_path, run, SCORES, cost={**COST, **ended})
+    assert costs.total(read(recipe, tmp_path)).ended == 1_700_000_000
+
+
 def test_older_records_lack_what_came_later_and_failed_ones_have_nothing(tmp_path: Path) -> None:
     recipe = small(tasks=["rte"], strategies=["full"], learning_rates=[1e-3], seeds=3)
     old, failed, _ = runs(recipe)

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,14 @@ def test_an_error_before_training_is_recorded_as_well(
         return gather(chosen, *rest)
 
     monkeypatch.setattr(execution, "gather", broken)
+    begun = int(time.time())
     assert swept(recipe, tmp_path / "out") == 1
     for run in runs(recipe):
         record = records.find(tmp_path / "out", run)
         assert record is not None
         expected = ("failed", "RuntimeError before training: no mask second line") if run.seed else ("completed", None)
         assert (record.status, record.body["error"]) == expected
+        assert record.body["cost"] is None or begun <= record.body["cost"]["ended"] <= time.time()
 
 
 def test_a_run_that_diverges_is_recorded_with_its_step(

@@ -5,6 +5,7 @@ from typing import Any
 
 from peftcli import files
 from peftcli.experiment import extending
+from peftcli.experiment.durations import day
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.formats import cost_table, data, difference_table
 from peftcli.report.formats.html import tables
@@ -95,6 +96,8 @@ def cost(report: Report) -> Markup:
         ("training tokens", f"{spent.tokens:,}"),
         ("devices", ", ".join(spent.devices) or "no record says"),
     ]
+    if spent.ended is not None:
+        rows.append(("last run ended", day(spent.ended)))
     if spent.peak_memory_bytes:
         held = "most GPU memory in a process" if on_gpu else "most memory of a process"
         rows.append((held, cost_table.in_bytes(spent.peak_memory_bytes)))
