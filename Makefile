@@ -13,7 +13,7 @@ REACHING := tests/cli/test_app.py tests/data tests/deltas/test_export.py tests/d
 	tests/report/formats/test_data.py tests/report/statistics tests/report/test_frame.py tests/report/test_schema.py \
 	tests/runner/test_tracking.py tests/strategies/test_packaged.py tests/tasks
 
-.PHONY: demo test test-all test-lowest test-newest coverage test-chaos test-slurm bench docs study lint format report table1 clean
+.PHONY: demo test test-all test-lowest test-newest coverage test-chaos test-slurm bench docs study site lint format report table1 clean
 
 demo: $(VENV)/ready
 	$(BIN)/peftcli sweep recipes/demo.yaml
@@ -78,6 +78,10 @@ docs: $(VENV)/ready
 # The page about the study of minilm and its figure, from the records in results/minilm.
 study: $(VENV)/ready
 	$(BIN)/python docs/study.py
+
+# Pages over the results that are committed, for any web server or none: site/index.html.
+site: $(VENV)/ready
+	$(BIN)/peftcli site results/minilm --to site
 
 format: $(VENV)/ready
 	$(BIN)/ruff check --fix .

@@ -34,6 +34,7 @@ ADDED = {
     "doctor reviews.yaml": "",
     "sweep reviews.yaml": "",
     "report reviews.yaml": "",
+    "site results --to site --recipe reviews.yaml": "",
     "apply ": "",
     "evaluate ": "",
     "predict ": "",

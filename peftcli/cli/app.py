@@ -6,7 +6,21 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from peftcli.cli import deltas, doctor, importing, listing, merge, params, plan, prefetch, report, schema, sweep, train
+from peftcli.cli import (
+    deltas,
+    doctor,
+    importing,
+    listing,
+    merge,
+    params,
+    plan,
+    prefetch,
+    report,
+    schema,
+    site,
+    sweep,
+    train,
+)
 from peftcli.errors import UserError, unknown
 from peftcli.stopping import STOPPED
 
@@ -78,6 +92,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     plan.plan,
     merge.merge,
     report.report,
+    site.site,
     params.params,
     prefetch.prefetch,
     doctor.doctor,

@@ -32,20 +32,27 @@ def report(recipe: Recipe, output: Path, form: str, against: bool = False, style
     """
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
-    outcomes = selection.outcomes(plan.expand(recipe), output)
-    summary = of_outcomes(recipe, outcomes, output, against)
+    if form == "html":
+        return page(recipe, output, against)[1]
+    summary = summarise(recipe, output, against)
     # A CSV has a line a cell: no differences and no claims.
     if form != "csv":
         summary = _with_examples(summary)
-    if form == "terminal":
-        return terminal.render(summary, styled)
-    if form in TEXTS:
-        return TEXTS[form](summary)
+    return terminal.render(summary, styled) if form == "terminal" else TEXTS[form](summary)
+
+
+def page(recipe: Recipe, output: Path, against: bool = False, index: str | None = None) -> tuple[Report, str]:
+    """Return what a recipe's report says, and its page in HTML, with the recipe's figures.
+
+    `index` is the address of a page over several reports, which this one then links to. Raises UserError as `report` does.
+    """
     # A page alone has figures, so it alone waits for matplotlib.
     from peftcli.report import figures
     from peftcli.report.formats import html
 
-    return html.render(summary, figures.draw_all(figures.Study(recipe, outcomes, output)))
+    outcomes = selection.outcomes(plan.expand(recipe), output)
+    summary = _with_examples(of_outcomes(recipe, outcomes, output, against))
+    return summary, html.render(summary, figures.draw_all(figures.Study(recipe, outcomes, output)), index)
 
 
 def _with_examples(summary: Report) -> Report:

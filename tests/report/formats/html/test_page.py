@@ -12,8 +12,6 @@ import pytest
 
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
-from peftcli.report.formats import html
-from peftcli.report.formats.html import elements
 from tests import synthetic, written_records
 from tests.outline import Outline
 from tests.report.formats.html import pages
@@ -119,12 +117,6 @@ def test_nothing_from_a_recipe_or_record_becomes_markup(tmp_path: Path) -> None:
     assert "\x1b" not in page
     assert outline.words.count("<script>alert(1)</script>") > 8
     assert "<script>alert(2)</script>" in outline.words
-
-
-def test_the_frame_escapes_what_nobody_escaped() -> None:
-    """Whoever forgets to escape a word for the page has it shown, not run."""
-    page = html._template().render(title="<i>a</i>", lead="b", css=elements.Markup("a > b {}"), sections=[])
-    assert "<title>&lt;i&gt;a&lt;/i&gt;</title><style>a > b {}</style>" in page
 
 
 def test_the_same_records_give_the_same_page(tmp_path: Path) -> None:

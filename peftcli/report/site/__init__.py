@@ -1,0 +1,1 @@
+"""Static pages over any number of recipes: an index, and the report of each. No torch."""
