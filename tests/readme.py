@@ -45,6 +45,7 @@ ADDED = {
     "sweep freezing/table1 --launcher accelerate": f"{FREEZING} --only seed=0",
     "sweep freezing/table1 --launcher slurm": f"{FREEZING} --only seed=1",
     "merge ": "",
+    "records ": "",
 }
 AS_WRITTEN = ("reviews.yaml",)  # commands with these words are run without any change
 

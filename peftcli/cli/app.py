@@ -15,6 +15,7 @@ from peftcli.cli import (
     params,
     plan,
     prefetch,
+    records,
     report,
     schema,
     site,
@@ -99,6 +100,7 @@ COMMANDS: tuple[Callable[..., int | None], ...] = (
     deltas.apply,
     deltas.evaluate,
     deltas.predict,
+    records.records,
     schema.schema,
 )
 for command in COMMANDS:

@@ -120,12 +120,12 @@ def _match(here: Variants, there: Variants) -> tuple[Matched, list[Departure]]:
             # The variant that it is most like: what was changed is told, not two variants with all of their options.
             other = min(missing, key=lambda runs: len(_options(one[0], runs[0])), default=None)
             if other is None:
-                differences.append(("strategies", _variant(one[0]), ""))
+                differences.append(("strategies", one[0].variant, ""))
                 continue
             missing.remove(other)
             matched.append((pair, one, other))
             differences += _options(one[0], other[0])
-        differences += [("strategies", "", _variant(runs[0])) for runs in missing]
+        differences += [("strategies", "", runs[0].variant) for runs in missing]
         for difference in differences:
             differing.setdefault(difference, set()).add(pair)
     of_strategy = {strategy: {pair for pair in here if pair[1] == strategy} for _, strategy in here}
@@ -142,11 +142,6 @@ def _options(ours: Run, theirs: Run) -> list[Difference]:
         for option, value in ours.options.items()
         if value != theirs.options[option]
     ]
-
-
-def _variant(run: Run) -> str:
-    """A strategy with its options, as on the command line: `lora:rank=4`."""
-    return run.describe().split()[1]
 
 
 def _throughout(matched: Matched, describe: Callable[[Sequence[Run]], Mapping[str, str]]) -> list[Departure]:

@@ -75,13 +75,17 @@ class Run(BaseModel):
         shared = {key: value for key, value in self.canonical_fields.items() if key not in ("learning_rate", "seed")}
         return canonical(shared).decode()
 
-    def describe(self) -> str:
-        """One line for a person: task, strategy with the options that were set, learning rate, seed."""
+    @property
+    def variant(self) -> str:
+        """The strategy with the options that were set, as on the command line: `lora:rank=4`."""
         chosen = self.canonical_fields["options"].items()
         # Lists as on the command line: layers=1+2+3.
         options = ",".join(f"{k}={'+'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in chosen)
-        strategy = f"{self.strategy}:{options}" if options else self.strategy
-        return f"{self.task} {strategy} lr={self.learning_rate:g} seed={self.seed}"
+        return f"{self.strategy}:{options}" if options else self.strategy
+
+    def describe(self) -> str:
+        """One line for a person: task, strategy with the options that were set, learning rate, seed."""
+        return f"{self.task} {self.variant} lr={self.learning_rate:g} seed={self.seed}"
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

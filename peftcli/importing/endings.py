@@ -6,18 +6,21 @@ from typing import Any, cast
 from peftcli.errors import UserError
 from peftcli.experiment.run import Run, task_of
 from peftcli.experiment.schedule import schedule, training_examples
+from peftcli.importing import header as headers
 from peftcli.importing.rows import Measured, Row
-from peftcli.records.body import Ending, Evaluation, Parameters, TrainingLoss
+from peftcli.records import flat
+from peftcli.records.body import Cost, DataRead, Ending, Environment, Evaluation, Parameters, Status, TrainingLoss
 from peftcli.report.table import selection
 
 UNSAID = 0  # the step of an evaluation where nothing says when it was made
 
 
 def ending(run: Run, rows: Sequence[Row], curve: Sequence[Measured]) -> Ending:
-    """Return how an imported run ended: completed, for it left numbers, and without the cost of making them.
+    """Return how an imported run ended, with what its rows say of that, of its cost and of where it was trained.
 
-    A row that does not say its step is of the evaluation that counts: the best on the curve by the run's protocol, or
-    where the file says that the best was. Raises UserError where two rows say the same thing of one moment.
+    Where they do not say it the run completed, for it left numbers, and its cost is not known. A row that does not say
+    its step is of the evaluation that counts: the best on the curve by the run's protocol, or where the file says that
+    the best was. Raises UserError where two rows say the same thing of one moment, or not the same of the end.
     """
     moments = _Moments(run)
     for measured in curve:
@@ -37,15 +40,16 @@ def ending(run: Run, rows: Sequence[Row], curve: Sequence[Measured]) -> Ending:
             (split, None): score for split, score in row.best.items() if split not in moments.splits()
         }
         moments.add(Measured(step, row.measured.epoch, best), step)
+    parts = {column: value for row in rows for column, value in row.parts.items()}
     return {
-        "status": "completed",
+        "status": cast(Status, _said(run, rows, "status") or "completed"),
         "parameters": _parameters(rows),
         "training": moments.training([*curve, *(row.measured for row in rows)]),
         "evaluations": moments.evaluations(),
-        "cost": None,
-        "environment": None,
-        "data": None,
-        "error": None,
+        "cost": cast(Cost | None, flat.part("cost", parts)),
+        "environment": cast(Environment | None, flat.part("environment", parts)),
+        "data": cast(DataRead | None, flat.part("data", parts)),
+        "error": _said(run, rows, "error"),
     }
 
 
@@ -62,7 +66,9 @@ class _Moments:
     def add(self, measured: Measured, step: int) -> str:
         """Add scores; return the first that was there already and is left as it was, "" where none was."""
         clash = ""
-        for (split, metric), value in measured.scores.items():
+        # What a table says of a collapse comes before what follows from a score.
+        ordered = sorted(measured.scores.items(), key=lambda score: score[0][1] != headers.COLLAPSED)
+        for (split, metric), value in ordered:
             new = {"step": step, "epoch": self._epoch(measured, step), "split": split}
             evaluation = self.at.setdefault((step, split), new)
             name = metric or self.chooser
@@ -72,7 +78,7 @@ class _Moments:
             evaluation[name] = value
             # Matthews' correlation is exactly 0 where every example got the same answer.
             if name == "matthews":
-                evaluation["collapsed"] = value == 0
+                evaluation.setdefault(headers.COLLAPSED, value == 0)
         return clash
 
     def splits(self) -> set[str]:
@@ -108,6 +114,14 @@ def _counting_step(run: Run, rows: Sequence[Row], curve: Sequence[Evaluation]) -
     # Of equal evaluations the protocol says which one counts.
     wanted = f"{run.protocol.ties}_best"
     return stated.get(wanted, next(iter(stated.values()), UNSAID))
+
+
+def _said(run: Run, rows: Sequence[Row], word: str) -> str | None:
+    """Return what a run's rows say of how it ended; None where they do not. Raises UserError where they disagree."""
+    said = dict.fromkeys(row.words[word] for row in rows if word in row.words)
+    if len(said) > 1:
+        raise UserError(f"rows of {run.describe()} disagree on its {word}: {' and '.join(said)}")
+    return next(iter(said), None)
 
 
 def _parameters(rows: Sequence[Row]) -> Parameters | None:

@@ -7,13 +7,27 @@ from dataclasses import dataclass
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.settings import NAMES
+from peftcli.records import flat
 from peftcli.report.table.selectors import ALIASES
 from peftcli.strategies import registry
 from peftcli.tasks import metrics
 from peftcli.tasks import registry as tasks
 
 # What a row is of, and when it was measured. Of these a file needs the seed; what it leaves out, a recipe may say.
-WORDS = ("task", "strategy", "model", "learning_rate", "seed", "repeat", "run", "split", "step", "epoch")
+WORDS = (
+    "task",
+    "strategy",
+    "model",
+    "learning_rate",
+    "seed",
+    "repeat",
+    "run",
+    "status",
+    "error",
+    "split",
+    "step",
+    "epoch",
+)
 # The step of the best evaluation: of equal ones the first, the last.
 BEST_STEPS = ("first_best", "last_best")
 # Of parameters, as in a record. So `head` is a number, and the setting of that name `protocol.head`.
@@ -22,8 +36,10 @@ TRAINING_LOSS = "training_loss"
 CHOOSER = "metric"  # in a column's name: the metric that the task's evaluations are chosen by
 LEGAL = (*WORDS, *BEST_STEPS, *COUNTS, TRAINING_LOSS)
 SPLITS = ("train", "validation", "test")
-SCORES = ("loss", *metrics.NAMES)
-PREFIXES = ("option.", "protocol.")  # of options and settings in `peftcli.load_records`, whose tables can be read too
+COLLAPSED = "collapsed"  # whether every example got the same answer
+SCORES = ("loss", *metrics.NAMES, COLLAPSED)
+# Of options and settings in `peftcli.load_records` and `peftcli records`, whose tables can be read too.
+PREFIXES = (OPTION, SETTING) = ("option.", "protocol.")
 
 
 @dataclass(frozen=True)
@@ -32,13 +48,15 @@ class Header:
 
     `words`: what a column is called here (`strategy`) -> its name in the file. `scores`: column -> its split (None: the
     one that its row names) and its metric (None: the one that the task's evaluations are chosen by). `best`: column ->
-    the split whose best evaluation it scores. `settings`: column -> the training setting or option that it holds.
+    the split whose best evaluation it scores. `settings`: column -> the training setting or option that it holds, one
+    behind its prefix where the column says which of the two. `parts`: columns of a record's cost, environment and data.
     """
 
     words: Mapping[str, str]
     scores: Mapping[str, tuple[str | None, str | None]]
     best: Mapping[str, str]
     settings: Mapping[str, str]
+    parts: tuple[str, ...]
     unknown: tuple[str, ...]
 
 
@@ -49,7 +67,8 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
     """
     names = list(columns)
     called = _called(names, renamed)
-    options = {option for name, _ in recipe.strategies for option in registry.get(name).option_names}
+    # A strategy of another package has options beyond those that its function names.
+    options = {o for name, entry in recipe.strategies for o in (*registry.get(name).option_names, *entry.options)}
     # MNLI has several development sets, which are test sets where a protocol holds examples out of the training set.
     sets = [s for name, _ in recipe.tasks if name in tasks.TASKS for s in tasks.TASKS[name].evaluation]
     splits = dict.fromkeys([*SPLITS, *sets, *(split.replace("validation", "test", 1) for split in sets)])
@@ -57,10 +76,12 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
     scores: dict[str, tuple[str | None, str | None]] = {}
     best: dict[str, str] = {}
     settings: dict[str, str] = {}
+    parts: list[str] = []
     left: list[str] = []
     for name in names:
         word = called.get(name, name)
-        plain = next((word.removeprefix(prefix) for prefix in PREFIXES if word.startswith(prefix)), word)
+        prefix = next((prefix for prefix in PREFIXES if word.startswith(prefix)), "")
+        plain = word.removeprefix(prefix)
         setting = ALIASES.get(plain, plain)
         # What a run is of comes first: a strategy's option of the same name is written `option.NAME`.
         if setting in LEGAL and word == plain:
@@ -71,13 +92,17 @@ def read(columns: Iterable[str], recipe: Recipe, renamed: Mapping[str, str]) -> 
             scores[name] = score
         elif word.startswith("best_") and word.removeprefix("best_") in splits:
             best[name] = word.removeprefix("best_")
-        elif setting in NAMES or setting in options:
-            for other in (column for column, said in settings.items() if said == setting):
+        elif (setting in NAMES and prefix != OPTION) or (setting in options and prefix != SETTING):
+            # An option and a setting of one name (lora's dropout, and the model's) are two things, told apart by prefixes.
+            same = (setting, prefix + setting) if prefix else (setting, *(known + setting for known in PREFIXES))
+            for other in (column for column, said in settings.items() if said in same):
                 raise UserError(f"columns {other!r} and {name!r} both say {setting}")
-            settings[name] = setting
+            settings[name] = prefix + setting
+        elif flat.kind(word) is not None:
+            parts.append(name)
         else:
             left.append(name)
-    return Header(words, scores, best, settings, tuple(left))
+    return Header(words, scores, best, settings, tuple(parts), tuple(left))
 
 
 def _called(names: list[str], renamed: Mapping[str, str]) -> dict[str, str]:

@@ -13,11 +13,13 @@ from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run, task_of
 from peftcli.importing import curves, endings, matching, rows
+from peftcli.importing import header as headers
 from peftcli.importing.rows import Row
 from peftcli.records import imported
 from peftcli.records.body import Source
 from peftcli.report.table import selection
 
+UNSCORED = ("loss", headers.COLLAPSED)
 SHOWN = 12  # kinds of rows that fit no cell; more are counted
 
 
@@ -88,7 +90,7 @@ def lay_over(file: Path, table: Sequence[Row], cells: Sequence[Planned], recipe:
     of_run: dict[tuple[str, int], list[Row]] = {}
     unfit: Counter[str] = Counter()
     for row in table:
-        said = {name: word for name, word in row.words.items() if name != "run"}
+        said = {name: word for name, word in row.words.items() if name in ("task", "strategy", "model")}
         alike = repr((said, row.learning_rate, row.settings))
         if alike not in like:
             try:
@@ -105,8 +107,10 @@ def lay_over(file: Path, table: Sequence[Row], cells: Sequence[Planned], recipe:
     # Asked of whole runs: one of several rows may be of the held-out part alone.
     for key, run in list(runs.items()):
         splits = [selection.reported_split(split, run.protocol) for split in task_of(run).evaluation]
-        scored = {split for row in of_run[key] for split, metric in row.measured.scores if metric != "loss"}
-        if not scored & set(splits):
+        scored = {split for row in of_run[key] for split, metric in row.measured.scores if metric not in UNSCORED}
+        # A run that did not complete may have left none, and is one of its cell all the same.
+        ended = {row.words.get("status", "completed") for row in of_run[key]}
+        if ended == {"completed"} and not scored & set(splits):
             unfit[f"no score on {' or '.join(splits)}"] += len(of_run.pop(key))
             del runs[key]
     if not runs:

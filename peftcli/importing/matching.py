@@ -7,10 +7,12 @@ from typing import Any
 from peftcli.errors import UserError
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
+from peftcli.experiment.run import Run
+from peftcli.importing.header import OPTION, SETTING
 from peftcli.importing.rows import Row
 from peftcli.models import catalogue
 from peftcli.records import imported
-from peftcli.report.table import layout, published
+from peftcli.report.table import layout
 from peftcli.report.table.selectors import Selector, matches
 
 RATES_ALIKE = 1e-6  # relative: a table may hold its rates in 32 bits
@@ -27,6 +29,7 @@ def one_a_cell(planned: Iterable[Planned]) -> list[Planned]:
 def find(row: Row, cells: Iterable[Planned], recipe: Recipe) -> Planned | str:
     """Return which of `one_a_cell` a row is like, or in words what of it no run of the recipe has.
 
+    An option or setting that a row leaves empty says nothing, unless that alone tells runs apart: then it is not set.
     Raises UserError for a strategy that cannot be read.
     """
     left = list(cells)
@@ -36,6 +39,8 @@ def find(row: Row, cells: Iterable[Planned], recipe: Recipe) -> Planned | str:
         if not fitting:
             return what
         left = fitting
+    if len(left) > 1:
+        left = [each for each in left if all(_value(each.run, name) in (None, ...) for name in row.empty)] or left
     return left[0] if len(left) == 1 else f"fits several cells, for it does not say its {_apart(left)}"
 
 
@@ -70,7 +75,14 @@ def _of_strategy(recipe: Recipe, text: str, row: Row) -> Callable[[Planned], boo
 
 
 def _with_setting(name: str, value: Any) -> Callable[[Planned], bool]:
-    return lambda each: published.fits({name: value}, each.run)
+    return lambda each: matches({name: _value(each.run, name)}, {name: value})
+
+
+def _value(run: Run, name: str) -> Any:
+    """Return a run's option or setting of a name, `...` where it has none; without a prefix options hide settings."""
+    plain = name.removeprefix(OPTION).removeprefix(SETTING)
+    option = ... if name.startswith(SETTING) else run.options.get(plain, ...)
+    return getattr(run.protocol, plain, ...) if option is ... and not name.startswith(OPTION) else option
 
 
 def _apart(left: Iterable[Planned]) -> str:

@@ -1,17 +1,23 @@
 """A table of runs, read row by row: what each is of, and what was measured. No torch."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from peftcli.errors import LONGEST, UserError
 from peftcli.experiment.recipe import Recipe
 from peftcli.importing import header as headers
 from peftcli.importing import values
 from peftcli.importing.header import Header
+from peftcli.records import flat
+from peftcli.records.body import Status
 from peftcli.tasks import tabular
 
+TEXTS = ("task", "strategy", "model", "run", "status", "error")
+STATUSES: tuple[str, ...] = get_args(Status)
+Reader = Callable[[Iterable[Any], str], list[Any]]
+READERS: dict[str, Reader] = {"loss": values.losses, headers.COLLAPSED: values.truths}  # of what is no fraction
 Scores = Mapping[tuple[str, str | None], float]  # (split, metric; None: the one that evaluations are chosen by)
 
 
@@ -32,11 +38,12 @@ class Measured:
 class Row:
     """One row. What the file does not say is None, and seeds it must; `repeat` is 0 where runs of a seed are not told apart.
 
-    `best`: split -> the score of its best evaluation, which was at `best_steps` (`first_best`, `last_best`).
+    `empty`: the settings that have a column, and nothing in this row. `parts`: a record's cost, environment and data, by
+    column. `best`: split -> the score of its best evaluation, which was at `best_steps` (`first_best`, `last_best`).
     """
 
     number: int
-    words: Mapping[str, str]  # task, strategy, model, run
+    words: Mapping[str, str]  # of TEXTS
     learning_rate: float | None
     seed: int
     repeat: int
@@ -45,6 +52,8 @@ class Row:
     best: Mapping[str, float]
     best_steps: Mapping[str, int]
     parameters: Mapping[str, float]
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    empty: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,15 +84,17 @@ def read(file: Path, recipe: Recipe, renamed: Mapping[str, str]) -> Table:
         rows.append(
             Row(
                 number=number,
-                words={name: of[name] for name in ("task", "strategy", "model", "run") if name in of},
+                words={name: of[name] for name in TEXTS if name in of},
                 learning_rate=of.get("learning_rate"),
                 seed=of["seed"],
                 repeat=of.get("repeat", 0),
                 settings={setting: of[column] for column, setting in header.settings.items() if column in of},
+                empty=frozenset(setting for column, setting in header.settings.items() if column not in of),
                 measured=measured[number],
                 best={split: of[column] for column, split in header.best.items() if column in of},
                 best_steps={name: of[name] for name in headers.BEST_STEPS if name in of},
                 parameters={name: of[name] for name in headers.COUNTS if name in of},
+                parts={column: of[column] for column in header.parts if column in of},
             )
         )
     return Table(tuple(rows), header.unknown)
@@ -94,7 +105,9 @@ def _typed(file: Path, columns: Mapping[str, Sequence[Any]], header: Header) -> 
     typed: dict[str, list[Any]] = {}
     for word, column in header.words.items():
         where = f"{file}: column {column!r}"
-        if word in ("task", "strategy", "model", "run"):
+        if word == "status":
+            typed[word] = values.one_of(columns[column], STATUSES, where)
+        elif word in TEXTS:
             typed[word] = values.words(columns[column])
         elif word in ("seed", "repeat", "total", "trainable", "head", *headers.BEST_STEPS):
             typed[word] = values.whole(columns[column], where)
@@ -102,6 +115,8 @@ def _typed(file: Path, columns: Mapping[str, Sequence[Any]], header: Header) -> 
             typed[word] = values.numbers(columns[column], where)
     for column in header.settings:  # not by the setting: `protocol.head` is one, and `head` a count
         typed[column] = values.settings(columns[column], f"{file}: column {column!r}")
+    for column in header.parts:
+        typed[column] = values.BY_KIND[flat.kind(column) or str](columns[column], f"{file}: column {column!r}")
     return typed | {column: values.fractions(columns[column], f"{file}: column {column!r}") for column in header.best}
 
 
@@ -122,7 +137,7 @@ def measurements(file: Path, columns: Mapping[str, Sequence[Any]], header: Heade
     splits = values.words(columns[header.words["split"]]) if "split" in header.words else nothing
     scores: list[dict[tuple[str, str | None], float]] = [{} for _ in range(rows)]
     for name, (split, metric) in header.scores.items():
-        read = values.losses if metric == "loss" else values.fractions
+        read: Reader = READERS.get(metric or "", values.fractions)
         for row, value in enumerate(read(columns[name], f"{file}: column {name!r}")):
             if value is None:
                 continue

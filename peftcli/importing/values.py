@@ -1,7 +1,9 @@
 """The values of one column as what they stand for: text of a CSV and numbers of a parquet file come to the same. No torch."""
 
+import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from peftcli import documents
@@ -42,6 +44,26 @@ def words(values: Iterable[Any]) -> list[str | None]:
     return [None if _blank(value) else str(int(value) if integral else value).strip() for value, integral in whole]
 
 
+def truths(values: Iterable[Any], where: str) -> list[bool | None]:
+    """Read truth values, `true` and `false` as text; an empty field, null and NaN are None. Raises UserError."""
+    return _each(values, where, "true or false", _truth)
+
+
+def one_of(values: Iterable[Any], legal: Sequence[str], where: str) -> list[str | None]:
+    """Read words of a few; an empty field, null and NaN are None. Raises UserError naming the legal ones."""
+    return _each(values, where, f"one of {', '.join(legal)}", lambda value: legal[legal.index(str(value).strip())])
+
+
+def times(values: Iterable[Any], where: str) -> list[datetime | None]:
+    """Read times, text as ISO 8601, in UTC where they do not say; an empty field, null and NaN are None. Raises UserError."""
+    return _each(values, where, "a time such as 2026-11-27T03:16:15Z", _time)
+
+
+def lists(values: Iterable[Any], where: str) -> list[str | None]:
+    """Read lists that are written as JSON, and leave them so. Raises UserError."""
+    return _each(values, where, "a list as JSON", _list)
+
+
 def settings(values: Iterable[Any], where: str) -> list[Any]:
     """Read what settings are, text as a recipe writes it. An empty field, null and NaN are None: not said."""
     return _each(
@@ -58,7 +80,7 @@ def _each(values: Iterable[Any], where: str, what: str, read: Callable[[Any], An
         if key not in seen:
             try:
                 seen[key] = None if _blank(value) else read(value)
-            except (ValueError, TypeError, OverflowError, UserError):
+            except (ValueError, TypeError, OverflowError, KeyError, AttributeError, UserError):
                 raise UserError(f"{where}, row {row} (from 0): {str(value)[:LONGEST]!r} is not {what}") from None
         column.append(seen[key])
     return column
@@ -84,6 +106,22 @@ def _number(value: Any) -> float:
     return read
 
 
+def _truth(value: Any) -> bool:
+    # pandas makes a column of truth values with one missing a column of objects, and a CSV of it has True and False.
+    return {"true": True, "false": False}[str(value).strip().lower()]
+
+
+def _time(value: Any) -> datetime:
+    read = value if isinstance(value, datetime) else datetime.fromisoformat(value.strip())
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def _list(value: Any) -> str:
+    if not isinstance(json.loads(value), list):
+        raise ValueError
+    return str(value)
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, str):
         # Not by way of a float, which would round numbers of more than 53 bits.
@@ -92,3 +130,14 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or value != int(value):
         raise ValueError
     return int(value)
+
+
+# What reads the values of a column of a record's cost, environment or data, by what they are there.
+BY_KIND: dict[type, Callable[[Iterable[Any], str], list[Any]]] = {
+    int: whole,
+    float: numbers,
+    bool: truths,
+    list: lists,
+    datetime: times,
+    str: lambda values, _: words(values),
+}

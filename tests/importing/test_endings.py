@@ -70,3 +70,26 @@ def test_the_same_moment_twice_is_refused() -> None:
         endings.ending(run(), [row({("test", "accuracy"): 0.6})], [*CURVE, CURVE[0]])
     apart = [row({("test", "accuracy"): 0.6}, step=n) for n in (4, 9)]
     assert steps(endings.ending(run(), apart, [])) == [(4, "test"), (9, "test")]
+
+
+def test_rows_may_say_how_a_run_ended_and_what_it_took() -> None:
+    said = {"status": "diverged", "error": "not finite at step 3"}
+    parts = {"cost.seconds": 1.5, "environment.packages.torch": "2.13.0", "data.sizes.train": 7}
+    ended = endings.ending(run(), [row({}, words=said, parts=parts)], [])
+    assert (ended["status"], ended["error"], ended["evaluations"]) == ("diverged", "not finite at step 3", [])
+    assert ended["cost"] == {"seconds": 1.5}
+    assert ended["environment"] == {"packages": {"torch": "2.13.0"}}
+    assert ended["data"] == {"sizes": {"train": 7}}
+    both = [row({}, words={"status": status}, step=step) for step, status in ((1, "completed"), (2, "failed"))]
+    with pytest.raises(UserError, match="disagree on its status: completed and failed"):
+        endings.ending(run(), both, [])
+
+
+def test_that_a_run_collapsed_may_be_said_and_is_else_seen_by_a_correlation() -> None:
+    said = row({("validation", "matthews"): 0.0, ("validation", "collapsed"): False}, step=1)
+    assert endings.ending(run("cola"), [said], [])["evaluations"][0]["collapsed"] is False
+    said = row({("validation", "accuracy"): 0.5, ("validation", "collapsed"): True}, step=1)
+    assert endings.ending(run(), [said], [])["evaluations"][0]["collapsed"] is True
+    assert (
+        "collapsed" not in endings.ending(run(), [row({("validation", "accuracy"): 0.5}, step=1)], [])["evaluations"][0]
+    )

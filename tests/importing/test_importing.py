@@ -281,3 +281,18 @@ def test_a_record_keeps_what_json_can_hold(tmp_path: Path) -> None:
     losses = {b["run"]["seed"]: b["evaluations"][0].get("loss") for b in bodies(tmp_path / "out").values()}
     assert losses == {1: None, 2: None, 3: 1e-300}
     assert json.dumps(losses, allow_nan=False)
+
+
+def test_a_run_that_did_not_complete_is_one_of_its_cell_without_a_score(tmp_path: Path) -> None:
+    rows = [
+        row(1, status="completed"),
+        row(2, status="diverged", validation_accuracy=None),
+        row(3, status="failed", validation_accuracy=None, error="it broke"),
+        row(4, status="completed", validation_accuracy=None),
+    ]
+    done = bring(tables_of_runs.write(tmp_path / "runs.csv", rows), tmp_path / "out")
+    assert (done.written, dict(done.unfit)) == (3, {"no score on validation": 1})
+    cell = next(cell for cell in tabulate(small(), tmp_path / "out").cells() if cell.task == "rte")
+    assert (cell.n, cell.values) == (1, {1: 51.0, 2: None, 3: None})
+    with pytest.raises(UserError, match="'finished' is not one of completed, diverged, failed"):
+        bring(tables_of_runs.write(tmp_path / "theirs.csv", [row(1, status="finished")]), tmp_path / "other")

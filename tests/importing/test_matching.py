@@ -16,9 +16,8 @@ SIZES = [{"rte": {}}, {"rte": {"training": {"train_size": 100}}}]
 
 
 def find(said: dict[str, Any], recipe: Recipe, folder: Path) -> Planned | str:
-    table = rows.read(
-        tables_of_runs.write(folder / "runs.jsonl", [{"seed": 1, "test_accuracy": 0.5, **said}]), recipe, {}
-    )
+    file = tables_of_runs.write(folder / "runs.csv", [{"seed": 1, "test_accuracy": 0.5, **said}])
+    table = rows.read(file, recipe, {})
     return matching.find(table.rows[0], matching.one_a_cell(plan.expand(recipe)), recipe)
 
 
@@ -37,6 +36,29 @@ def test_settings_tell_cells_apart(said: dict[str, Any], sizes: int | None, tmp_
     like = find({"task": "rte", "strategy": "full", "learning_rate": 1e-3, **said}, recipe, tmp_path)
     assert isinstance(like, Planned)
     assert (like.run.protocol.train_size, like.run.learning_rate) == (sizes, 1e-3)
+
+
+def test_a_setting_left_empty_is_not_set_where_that_alone_tells_runs_apart(tmp_path: Path) -> None:
+    said = {"task": "rte", "strategy": "layernorm", "learning_rate": 1e-3, "layers": None, "protocol.train_size": None}
+    strategies = ["layernorm", "layernorm:layers=2"]
+    like = find(said, small(tasks=SIZES, strategies=strategies), tmp_path)
+    assert isinstance(like, Planned)
+    assert (like.run.options["layers"], like.run.protocol.train_size) == (None, None)
+    # Without such a column nothing is said, and a lone run is the one that is meant whatever it sets.
+    assert find({"task": "rte", "strategy": "layernorm", "learning_rate": 1e-3}, small(tasks=SIZES), tmp_path) == (
+        "fits several cells, for it does not say its train_size"
+    )
+    like = find(said, small(tasks=[SIZES[1]], strategies=strategies[1:]), tmp_path)
+    assert isinstance(like, Planned)
+    assert (like.run.options["layers"], like.run.protocol.train_size) == ([2], 100)
+
+
+def test_an_option_and_a_setting_of_one_name_are_told_apart_by_their_prefix(tmp_path: Path) -> None:
+    recipe = small(tasks=["rte"], learning_rates=[1e-3], strategies=["lora:dropout=0.25", "lora:dropout=0.5"])
+    like = find({"option.dropout": 0.5, "protocol.dropout_until": 1.0}, recipe, tmp_path)
+    assert isinstance(like, Planned)
+    assert like.run.options["dropout"] == 0.5
+    assert find({"option.dropout": 0.5, "protocol.dropout": 0.5}, recipe, tmp_path) == "protocol.dropout=0.5"
 
 
 @pytest.mark.parametrize("strategy", ["lora:rank=4", "lora:alpha=32,rank=4", "Small"])

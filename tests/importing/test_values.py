@@ -1,6 +1,7 @@
 """A CSV's text, a parquet file's numbers and pandas' missing values come to the same."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -29,6 +30,12 @@ def test_numbers() -> None:
         (values.whole, 8.5, "'8.5' is not a whole number"),
         (values.whole, "1e400", "is not a whole number"),
         (values.fractions, 1.01, "1.01 is no fraction"),
+        (values.truths, "yes", "'yes' is not true or false"),
+        (values.truths, 2, "'2' is not true or false"),
+        (values.times, "yesterday", "'yesterday' is not a time such as"),
+        (values.times, 5, "'5' is not a time such as"),
+        (values.lists, "{}", "'{}' is not a list as JSON"),
+        (values.lists, 3, "'3' is not a list as JSON"),
         (values.settings, "[1", "'.1' is not a setting's value"),
     ],
 )
@@ -42,3 +49,24 @@ def test_words_and_settings() -> None:
     assert values.settings(["all", "100", 100, "true", True, "[4, 9]", None, ""], "x") == [
         "all", 100, 100, True, True, [4, 9], None, None,
     ]  # fmt: skip
+
+
+def test_truth_values_times_and_lists() -> None:
+    assert values.truths(["true", "False", True, False, *NOTHING], "x") == [True, False, True, False, *[None] * 6]
+    moment = datetime(2026, 11, 27, 3, 16, 15, tzinfo=UTC)
+    written = [
+        "2026-11-27T03:16:15Z",
+        "2026-11-27 03:16:15",
+        "2026-11-27T04:16:15+01:00",
+        moment,
+        moment.replace(tzinfo=None),
+    ]
+    assert values.times([*written, *NOTHING], "x") == [*[moment] * 5, *[None] * 6]
+    assert values.lists(['["a"]', "[]", *NOTHING], "x") == ['["a"]', "[]", *[None] * 6]
+
+
+def test_one_of_a_few_words() -> None:
+    legal = ("completed", "diverged")
+    assert values.one_of([" diverged", "completed", *NOTHING], legal, "x") == ["diverged", "completed", *[None] * 6]
+    with pytest.raises(UserError, match=r"x, row 0 .* 'finished' is not one of completed, diverged"):
+        values.one_of(["finished"], legal, "x")

@@ -85,7 +85,8 @@ def outcomes(planned: Iterable[Planned], output: Path) -> list[Outcome]:
     for outcome in trained:
         key = imported.cell(outcome.run)
         for record in waiting.pop(key, ()):
-            like = replace(outcome.planned, run=record.run)
+            # The planned run with the record's seed: of one cell all else is equal, and options keep the recipe's order.
+            like = replace(outcome.planned, run=outcome.run.model_copy(update={"seed": record.run.seed}))
             ended = _of_record(like, record.body, record.path.relative_to(output))
             together.append(replace(ended, planned_beside=planned_in[key]))
         if outcome.state != "missing" or key not in by_cell:
