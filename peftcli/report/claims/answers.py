@@ -12,13 +12,15 @@ Interval = tuple[float, float]
 class Plan:
     """What seeds are planned for: to find a stated difference from the boundary, by a two-sided test at `alpha`.
 
-    `deviation` is that of paired differences, or those of two samples. `least` is what must be there in any case.
+    `deviation` is that of paired differences, or those of two samples. `least` is what must be there in any case, and
+    `sides` on how many sides the difference must be shown.
     """
 
     difference: float
     deviation: float | tuple[float, float]
     alpha: float
     least: int
+    sides: int = 1
 
 
 @dataclass(frozen=True)

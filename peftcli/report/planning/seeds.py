@@ -3,9 +3,8 @@
 Planned for a stated difference, never for the observed one: a study that is planned on a lucky estimate is too small.
 """
 
-import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,17 +12,19 @@ from peftcli.errors import UserError
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.report.claims import spec
-from peftcli.report.claims.evidence import Number
+from peftcli.report.claims.answers import Plan
+from peftcli.report.claims.evidence import Evidence, Number
 from peftcli.report.claims.spec import Claim
+from peftcli.report.claims.tested import planning, registry
+from peftcli.report.claims.tested.listing import Compared, Family, Ranked
 from peftcli.report.planning import basis as bases
 from peftcli.report.planning import cost, pairs, spread
 from peftcli.report.planning.basis import Basis
-from peftcli.report.planning.pairs import Part
 from peftcli.report.planning.spread import Spread
 from peftcli.report.statistics import power
 from peftcli.report.statistics.contrast import ALPHA
 
-Named = tuple[Part, float]  # with the difference that is to be found
+Named = tuple[Compared | Ranked, float]  # with the difference that is to be found
 POINT = {"percent": 1.0, "fraction": 0.01}  # one point in a table's unit
 
 
@@ -97,97 +98,109 @@ def plan(
     basis = bases.gather_all(recipe, planned, beside, output)
     view = basis.tables[0].view
     point = POINT[view.scale] if detect is None else detect
-    named = [(pair, point) for pair in pairs.of_reference(view, basis.evidence)]
+    named: list[Named] = [(each, point) for each in pairs.with_reference(view, basis.evidence)]
     plans = []
     for claim in claims:
-        compared, reasons = _compared(claim, basis, detect, point)
-        plans.append(_of_claim(claim, compared, reasons, basis, timed))
-        named += [(pair, difference) for part, difference in compared for pair in part.pairs]
-    # One line a pair and difference, though several claims may name it.
-    once = {(id(one), id(other), difference): (one, other) for (one, other), difference in named}
-    return SeedPlan(
-        tuple(
-            _of_pair(one, other, difference, basis, timed)
-            for (*_, difference), (one, other) in once.items()
-            if one is not None and other is not None
-        ),
-        tuple(plans),
-    )
+        families, reasons = _listed(claim, basis.of_claim(claim))
+        sought = [
+            (family.needed, [(each, detect or each.margin or point) for each in family.compared]) for family in families
+        ]
+        plans.append(_of_claim(claim, sought, reasons, basis, timed))
+        named += [each for _, compared in sought for each in compared]
+    return SeedPlan(tuple(_of_pairs(named, basis, timed)), tuple(plans))
 
 
-def _compared(claim: Claim, basis: Basis, detect: float | None, point: float) -> tuple[list[Named], list[str]]:
-    """Return the parts of a claim, each with its difference, and what of it compares no two means."""
-    named, reasons = list[Named](), list[str]()
+def _listed(claim: Claim, evidence: Evidence) -> tuple[list[Family], list[str]]:
+    """Return the comparisons of a claim, and why some of its checks list none."""
+    families, reasons = list[Family](), list[str]()
     for check in claim.checks:
-        evidence = basis.of_claim(claim)
         try:
-            compared = pairs.of_check(check, evidence)
+            listing = registry.listing(check, evidence)
         except UserError as error:  # a recipe that is narrowed on the command line may lack what its claims name
             reasons.append(str(error))
             continue
-        named += [(part, detect or pairs.margin(check) or point) for part in compared]
-        if not compared:
-            std = getattr(check, "measure", "mean") == "std"
-            reasons.append("deviations are compared: no t test" if std else f"{check.kind}: no two means are compared")
-    return named, reasons
+        families += listing.families
+        if not any(family.compared for family in listing.families):
+            what = " of deviations" if getattr(check, "measure", "mean") == "std" else ""
+            reasons.append(f"{check.kind}{what}: {listing.why_not or 'no number'}")
+    return families, reasons
+
+
+def _of_pairs(named: Iterable[Named], basis: Basis, timed: Mapping[str, float]) -> Iterator[PairPlan]:
+    """Plan every pair by itself, at 0.05; one line a pair and difference, though several claims may name it."""
+    before = set[tuple[int, int, float]]()
+    for compared, difference in named:
+        one, other = pairs.in_lead(compared)
+        name = id(one), id(other), difference
+        if one is None or other is None or name in before:
+            continue
+        before.add(name)
+        pair, plan = _pair(compared, difference, basis, spread.of_pair)
+        if plan is not None:
+            hours = cost.hours_of_a_seed([one, other], basis, timed)
+            pair = _with_seeds(pair, replace(plan, alpha=ALPHA, sides=1), hours)
+        yield pair
 
 
 def _of_claim(
-    claim: Claim, named: Sequence[Named], reasons: Sequence[str], basis: Basis, timed: Mapping[str, float]
-) -> ClaimPlan:
-    """Plan a claim: of the chance of 0.2 that it is missed, each comparison that it needs has an equal part."""
-    needed, total = sum(part.needed for part, _ in named), sum(len(part.pairs) for part, _ in named)
-    each = 1 - (1 - power.POWER) / max(needed, 1)
-    hardest, missing, numbers = list[PairPlan](), Counter[str](), list[Number]()
-    for part, difference in named:
-        # At least k of m: each at its part of alpha, as the tested answer has it.
-        alpha = ALPHA / (len(part.pairs) - part.needed + 1)
-        both = [(one, other) for one, other in part.pairs if one is not None and other is not None]
-        plans = [_of_pair(one, other, difference, basis, timed, each, alpha) for one, other in both]
-        planned = sorted((plan for plan in plans if plan.seeds), key=_hardness)
-        hardest += planned[: part.needed][-1:]
-        missing += Counter(plan.reason for plan in plans if plan.reason)
-        missing["no number of its own"] += len(part.pairs) - len(both)
-        numbers += [number for pair in both for number in pair]
-    without = [f"{count} of {total} comparisons: {reason}" for reason, count in missing.items() if count]
-    last = max(hardest, key=_hardness, default=None)
-    if last is not None and last.seeds is not None:
-        # Whichever come out, all of them have to be trained.
-        hours = _times(cost.hours_of_a_seed(numbers, basis, timed), last.seeds.n)
-        last = replace(last, seeds=replace(last.seeds, hours=hours))
-    return ClaimPlan(claim.claim, claim.where, total, needed, each, last, (*reasons, *without))
-
-
-def _hardness(plan: PairPlan) -> tuple[float, float]:
-    """Order pairs that are planned by their seeds, and those beyond all counting by how much they vary."""
-    assert plan.seeds is not None
-    assert plan.spread is not None
-    return plan.seeds.n or math.inf, plan.spread.error / plan.difference
-
-
-def _of_pair(
-    one: Number,
-    other: Number,
-    difference: float,
+    claim: Claim,
+    families: Sequence[tuple[int, Sequence[Named]]],
+    reasons: Sequence[str],
     basis: Basis,
     timed: Mapping[str, float],
-    chance: float = power.POWER,
-    alpha: float = ALPHA,
-) -> PairPlan:
-    """Plan one pair."""
-    varies = spread.of_pair(one, other, basis)
-    cells = [cell for number in (one, other) for cell in basis.cells_of(number)]
-    planned = min(cell.planned for cell in cells)
-    plan = PairPlan(one.label, other.label, one.column_label, difference, planned, None, None)
-    if isinstance(varies, str):
-        return replace(plan, reason=varies)
-    n, low, high = (
-        power.seeds_needed(difference, each.deviation, power=chance, alpha=alpha) for each in (varies, *varies.ends())
+) -> ClaimPlan:
+    """Plan a claim: of each family so many comparisons, all at once, as its tested answer has it."""
+    # Rows of a column are compared as samples that have nothing to do with each other.
+    planned = [
+        [_pair(*each, basis, spread.of_samples if isinstance(each[0], Ranked) else spread.of_pair) for each in compared]
+        for _, compared in families
+    ]
+    joint = planning.joint(
+        [(needed, [plan for _, plan in of]) for (needed, _), of in zip(families, planned, strict=True)]
     )
-    hours = _times(cost.hours_of_a_seed([one, other], basis, timed), n)
+    hardest = None
+    if joint.hardest is not None:
+        pair, plan = planned[joint.hardest.family][joint.hardest.comparison]
+        assert plan is not None
+        # Whichever come out, all of them have to be trained.
+        numbers = [n for _, compared in families for each, _ in compared for n in (*each.ones, *each.others)]
+        hours = cost.hours_of_a_seed(numbers, basis, timed)
+        hardest = _with_seeds(pair, plan, hours, joint.each, joint.hardest.times)
+    total = sum(map(len, planned))
+    missing = Counter(pair.reason for of in planned for pair, _ in of if pair.reason)
+    without = [f"{count} of {total} comparisons: {reason}" for reason, count in missing.items()]
+    return ClaimPlan(claim.claim, claim.where, total, joint.needed, joint.each, hardest, (*reasons, *without))
+
+
+def _pair(
+    compared: Compared | Ranked,
+    difference: float,
+    basis: Basis,
+    vary: Callable[[Number, Number, Basis], Spread | str],
+) -> tuple[PairPlan, Plan | None]:
+    """Return the pair in the lead of a comparison, and what its seeds are planned for; None where they cannot be."""
+    one, other = pairs.in_lead(compared)
+    first, second = (number.label if number else "no number" for number in (one, other))
+    pair = PairPlan(first, second, compared.column, difference, 0, None, None, "no number of its own")
+    if one is None or other is None:
+        return pair, None
+    cells = [cell for number in (one, other) for cell in basis.cells_of(number)]
+    varies = vary(one, other, basis)
+    pair = replace(pair, planned=min(cell.planned for cell in cells), reason=varies if isinstance(varies, str) else "")
+    if isinstance(varies, str):
+        return pair, None
     collapsed = sum(len(cell.collapsed) for cell in cells) if varies.source != "printed" else 0
-    return replace(plan, spread=varies, seeds=Seeds(n, low, high, hours), collapsed=collapsed)
+    plan = planning.plan(compared, difference, varies.deviation, collapsed=bool(collapsed))
+    return replace(pair, spread=varies, collapsed=collapsed), plan
 
 
-def _times(hours: float | None, n: int | None) -> float | None:
-    return None if hours is None or n is None else hours * n
+def _with_seeds(
+    pair: PairPlan, plan: Plan, hours: float | None, chance: float = power.POWER, times: int = 1
+) -> PairPlan:
+    """Return a pair with its seeds, at both ends of the deviation's interval too; `hours` are those of one of them."""
+    assert pair.spread is not None
+    n, low, high = (
+        planning.needed(replace(plan, deviation=each.deviation), chance, times)
+        for each in (pair.spread, *pair.spread.ends())
+    )
+    return replace(pair, seeds=Seeds(n, low, high, None if hours is None or n is None else hours * n))

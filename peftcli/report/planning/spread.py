@@ -43,23 +43,27 @@ class Spread:
 
 
 def of_pair(one: Number, other: Number, basis: Basis) -> Spread | str:
-    """Return a pair's spread, or why there is none."""
-    reason = _why_not(one, basis) or _why_not(other, basis)
-    if reason:
+    """Return a pair's spread, or why there is none: of the differences seed by seed where both sides are ours."""
+    if reason := _why_not(one, basis) or _why_not(other, basis):
         return reason
     mine, theirs = _by_seed(one, basis), _by_seed(other, basis)
-    # The same planned seeds, none of them imported: a seed then controls the same thing on both sides.
+    # The same planned seeds, none of them imported: a seed then controls the same thing on both sides of one task.
     seeds = {cell.seeds for number in (one, other) for cell in basis.cells_of(number)}
-    if mine is not None and theirs is not None and len(seeds) == 1 and None not in seeds:
-        test = contrast.paired_t(_there(mine), _there(theirs))
-        if test.why_not:
-            return test.why_not
-        spread = Spread(test.error * math.sqrt(test.freedom + 1), test.freedom, "paired")
-    else:
-        sides = [_side(number, values, basis) for number, values in ((one, mine), (other, theirs))]
-        from_records = [number.values is not None for number in (*basis.parts(one), *basis.parts(other))]
-        source = "records" if all(from_records) else "both" if any(from_records) else "printed"
-        spread = Spread((sides[0][0], sides[1][0]), power.pooled_freedom(sides), source)
+    same = (one.column, one.metric) == (other.column, other.metric) and len(seeds) == 1 and None not in seeds
+    if mine is None or theirs is None or not same:
+        return of_samples(one, other, basis)
+    test = contrast.paired_t(_there(mine), _there(theirs))
+    return test.why_not or Spread(test.error * math.sqrt(test.freedom + 1), test.freedom, "paired")
+
+
+def of_samples(one: Number, other: Number, basis: Basis) -> Spread | str:
+    """Return the spread of two numbers as samples that have nothing to do with each other, or why there is none."""
+    if reason := _why_not(one, basis) or _why_not(other, basis):
+        return reason
+    sides = [_side(number, _by_seed(number, basis), basis) for number in (one, other)]
+    from_records = [number.values is not None for number in (*basis.parts(one), *basis.parts(other))]
+    source = "records" if all(from_records) else "both" if any(from_records) else "printed"
+    spread = Spread((sides[0][0], sides[1][0]), power.pooled_freedom(sides), source)
     # Values of fractions that are equal differ in their last bits.
     return "no variance" if spread.shown < 10**-describe.DECIMALS else spread
 

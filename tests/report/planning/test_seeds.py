@@ -1,13 +1,19 @@
 """Plans of seeds equal statsmodels', for a stated difference and never for the observed one; claims are planned jointly."""
 
 import math
+import random
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
+from peftcli.experiment.recipe import Recipe
+from peftcli.report import summary
+from peftcli.report.claims.answers import Seeds as ReportedSeeds
 from peftcli.report.planning.seeds import PairPlan, SeedPlan
-from tests.report.planning.studies import planned
+from tests.report.planning.studies import NOWHERE, planned
 from tests.written_records import fill, load, runs, small, write
 
 
@@ -95,17 +101,62 @@ def test_a_claim_that_needs_some_of_its_comparisons_is_planned_for_the_easiest()
     assert sum(n < claim.hardest.seeds.n for n in alone) >= 9
 
 
+def assert_as_the_report(recipe: Recipe, output: Path, where: str) -> int:
+    """A plan for the claims' margins says of every claim what the report says that would decide it; how many say so."""
+    claims = summary.summarise(recipe, output, False).claims
+    compared = 0
+    for judged, plan in zip(claims, planned(recipe, output, detect=None).claims, strict=True):
+        tested = getattr(judged, where)
+        # A plan is for all of a claim; a report leaves out what is decided by now.
+        if tested.seeds is None or any(p.statement.answer == "supported" for c in tested.checks for p in c.parts):
+            continue
+        hardest = plan.hardest
+        assert hardest is not None
+        assert hardest.seeds is not None
+        words = f"{hardest.column}: {hardest.one}, {hardest.other}"
+        # A report names the learning rate of a side that stands for several.
+        reported = replace(tested.seeds, hardest=re.sub(r" \de-\d", "", tested.seeds.hardest))
+        wanted = ReportedSeeds(hardest.seeds.n, hardest.difference, plan.needed, re.sub(r" \de-\d", "", words))
+        assert reported == wanted
+        compared += 1
+    return compared
+
+
+@pytest.mark.parametrize(
+    ("name", "claims"),
+    [("effectiveness/table1", 1), ("freezing/table1", 4), ("freezing/table3", 1), ("transferability/table3", 2)],
+)
+def test_a_plan_and_a_report_ask_for_the_same_seeds_on_the_printed_cells(name: str, claims: int) -> None:
+    # Among them are best, worst and top; rows at several rates; and rows that fall from column to column.
+    assert assert_as_the_report(load(name), NOWHERE, "printed_tested") == claims
+
+
+def test_a_plan_and_a_report_ask_for_the_same_seeds_on_records(tmp_path: Path) -> None:
+    claims = [
+        {"kind": "best", "among": "full"},
+        {"kind": "top", "strategy": "layernorm", "places": 2, "at_least": 1},
+        {"kind": "times best", "times": {"full": 1, "bitfit": 1}},
+        {"kind": "better", "strategies": ["layernorm", "bitfit"], "than": "full", "by": 0.5},
+        {"kind": "welch", "strategies": "layernorm", "than": "bitfit", "is": "not different", "margin": 2.0},
+    ]
+    recipe = small(strategies=["full", "layernorm", "bitfit"], seeds=5)  # of two rates each, neither held out for
+    recipe = recipe.model_copy(update={"claims": [{"claim": str(at), "checks": [c]} for at, c in enumerate(claims)]})
+    noise = {run.id: random.Random(run.id).gauss(0.6, 0.02) for run in runs(recipe)}
+    fill(recipe, tmp_path, lambda run: noise[run.id])
+    assert assert_as_the_report(recipe, tmp_path, "tested") == len(claims)
+
+
 def test_what_of_a_claim_is_not_planned_is_said() -> None:
     claims = planned(load("effectiveness/table1")).claims
     assert [claim.reasons for claim in claims] == [
-        ("deviations are compared: no t test",),
+        ("best of deviations: no valid test",),
         (),
-        ("deviations are compared: no t test",),
-        ("deviations are compared: no t test",),
-        ("rank correlation: no two means are compared",),
+        ("how many of deviations: no valid test",),
+        ("better of deviations: no valid test",),
+        ("rank correlation: no valid test",),
     ]
     assert [claim.hardest is None for claim in claims] == [False, False, False, True, True]
-    assert planned(load("spafit/table2")).claims[2].reasons == ("72 of 72 comparisons: a maximum has no deviation",)
+    assert planned(load("spafit/table2")).claims[2].reasons == ("9 of 9 comparisons: a maximum has no deviation",)
     narrowed = load("transferability/table1")
     narrowed = narrowed.model_copy(update={"strategies": narrowed.strategies[:4], "seeds": [0]})
     last = planned(narrowed).claims[5]  # random parameters beat the frozen model

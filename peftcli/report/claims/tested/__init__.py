@@ -1,6 +1,7 @@
 """What a claim comes to when it is tested over seeds, beside what its numbers say as printed.
 
-A kind of check is tested by one function, registered by `registry.tests`. Another file of testers needs its name here.
+What a kind of check compares is listed by one function, registered by `registry.lists`. Another file of them needs its
+name here.
 """
 
 from peftcli.report.claims.tested import comparing, placing

@@ -1,156 +1,133 @@
-"""Testing checks that compare strategies: better, within, order, mostly, how many, welch, descends. By Student's t."""
+"""What checks that compare strategies list: better, within, order, mostly, how many, welch, descends. By Student's t."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from peftcli.report.claims.answers import CheckAnswer, Comparison, Part
 from peftcli.report.claims.comparing import Better, Mostly, Order, Within
 from peftcli.report.claims.counting import HowMany
 from peftcli.report.claims.evidence import Evidence, Key, Number
-from peftcli.report.claims.tested import sides
-from peftcli.report.claims.tested.registry import conclude, tests, untested
+from peftcli.report.claims.tested.listing import Compared, Family, Listing, Relation, Rows, all_of
+from peftcli.report.claims.tested.registry import lists
 from peftcli.report.claims.testing import Descends, Welch
-from peftcli.report.statistics import combining
-from peftcli.report.statistics.combining import Statement
 from peftcli.report.table.selectors import Selector
 
 ALL_OF = "all must be shown, uncorrected; against it, Holm"
-Outcome = tuple[Comparison, Statement]
 
 
-@tests(Better)
-def better(check: Better, evidence: Evidence) -> CheckAnswer:
-    """Test whether each of some strategies is above another, by more than a margin where there is one."""
-    return _all_above(check, evidence, check.by, check.by)
+@lists(Better)
+def better(check: Better, evidence: Evidence) -> Listing:
+    """List each of some strategies above another, by more than a margin where there is one."""
+    return all_of(_against(check, evidence, check.by, check.by), ALL_OF)
 
 
-@tests(Within)
-def within(check: Within, evidence: Evidence) -> CheckAnswer:
-    """Test whether each of some strategies is at most so many points below another."""
-    return _all_above(check, evidence, -check.points, check.points)
+@lists(Within)
+def within(check: Within, evidence: Evidence) -> Listing:
+    """List each of some strategies at most so many points below another."""
+    return all_of(_against(check, evidence, -check.points, check.points), ALL_OF)
 
 
-@tests(Order)
-def order(check: Order, evidence: Evidence) -> CheckAnswer:
-    """Test whether each of some strategies is above the next."""
-    tested = [
-        above(evidence.rows([one], key), evidence.rows([other], key), evidence, evidence.name(key))
-        for key in evidence.columns(check.on)
-        for one, other in itertools.pairwise(check.strategies)
-    ]
-    return conclude(check, [at_least(len(tested), tested)] if tested else [], ALL_OF)
+@lists(Order)
+def order(check: Order, evidence: Evidence) -> Listing:
+    """List each of some strategies above the next."""
+    return all_of(
+        (
+            Compared(evidence.name(key), _rows(evidence, [one], key), _rows(evidence, [other], key))
+            for key in evidence.columns(check.on)
+            for one, other in itertools.pairwise(check.strategies)
+        ),
+        ALL_OF,
+    )
 
 
-@tests(Mostly)
-def mostly(check: Mostly, evidence: Evidence) -> CheckAnswer:
-    """Test whether enough rows are above their counterparts."""
-    tested = []
+@lists(Mostly)
+def mostly(check: Mostly, evidence: Evidence) -> Listing:
+    """List rows above their counterparts, of which enough must be."""
+    compared = []
     for key in evidence.columns(check.on):
-        others = evidence.rows([check.than], key)
+        others = _rows(evidence, [check.than], key)
         for one in evidence.rows([check.strategy], key):
-            same = [o for o in others if all(o.options.get(m) == one.options.get(m) for m in check.match)]
-            tested.append(above([one], same, evidence, evidence.name(key)))
-    needed = int(check.share * len(tested)) + 1  # strictly more than the share
-    return conclude(check, [at_least(needed, tested)], _at_least_words(needed, len(tested)))
+            same = tuple(o for o in others if all(o.options.get(m) == one.options.get(m) for m in check.match))
+            compared.append(Compared(evidence.name(key), (one,), same))
+    needed = int(check.share * len(compared)) + 1  # strictly more than the share
+    return Listing((Family(needed, tuple(compared)),), _at_least(needed, len(compared)))
 
 
-@tests(HowMany)
-def how_many(check: HowMany, evidence: Evidence) -> CheckAnswer:
-    """Test whether enough strategies are above another, in each column."""
-    parts = []
+@lists(HowMany)
+def how_many(check: HowMany, evidence: Evidence) -> Listing:
+    """List strategies above another, of which enough must be in each column."""
+    families = []
     for key in evidence.columns(check.on):
-        others = evidence.rows([check.than], key)
         if check.strategies is not None:
-            ones = [evidence.rows([name], key) for name in check.strategies]
+            ones = [_rows(evidence, [name], key) for name in check.strategies]
         else:
             selector = Selector.parse(check.than)
-            ones = [[number] for number in evidence.contenders(None, key) if not selector.fits(number)]
-        parts.append(at_least(check.at_least, [above(one, others, evidence, evidence.name(key)) for one in ones]))
-    words = _at_least_words(check.at_least, len(parts[0].comparisons)) if parts else ""
-    return conclude(check, parts, words)
+            ones = [(number,) for number in evidence.contenders(None, key) if not selector.fits(number)]
+        others, name = _rows(evidence, [check.than], key), evidence.name(key)
+        families.append(Family(check.at_least, tuple(Compared(name, one, others) for one in ones)))
+    words = _at_least(check.at_least, len(families[0].compared)) if families else ""
+    return Listing(tuple(families), words)
 
 
-@tests(Welch)
-def welch(check: Welch, evidence: Evidence) -> CheckAnswer:
-    """Test whether strategies are lower or higher than another, or within a margin of it."""
+@lists(Welch)
+def welch(check: Welch, evidence: Evidence) -> Listing:
+    """List strategies lower or higher than another, or within a margin of it."""
     if check.margin is None and check.is_ == "not different":
         # That a test tells nothing apart shows nothing: with fewer seeds it would tell less.
-        return untested(check, "no margin")
-    tested = []
-    for key in evidence.columns(check.on):
-        for name in check.strategies:
-            rows = evidence.rows([name], key), evidence.rows([check.than], key)
-            both = sides.sides(*rows, evidence.name(key))
-            tested.append(_differs(check, both, evidence))
-    return conclude(check, [at_least(len(tested), tested)] if tested else [], ALL_OF)
+        return Listing((), why_not="no margin")
+    # Without a margin, different is whichever way: the interval is beside zero.
+    relations: dict[str, Relation] = {"lower": "below", "higher": "above", "not different": "near"}
+    relation = relations.get(check.is_, "different" if check.margin is None else "not near")
+    margin = check.margin or 0.0 if relation in ("near", "not near") else 0.0
+    return all_of(
+        (
+            Compared(
+                evidence.name(key),
+                _rows(evidence, [name], key),
+                _rows(evidence, [check.than], key),
+                relation,
+                margin,
+                margin,
+            )
+            for key in evidence.columns(check.on)
+            for name in check.strategies
+        ),
+        ALL_OF,
+    )
 
 
-def _differs(check: Welch, both: sides.Sides, evidence: Evidence) -> Outcome:
-    if check.is_ in ("lower", "higher"):
-        statement = sides.statement(both, 0.0)
-        statement = statement if check.is_ == "higher" else combining.opposite(statement)
-        return sides.comparison(both, 0.0, statement, evidence), statement
-    if check.margin is None:  # different, whichever way: the interval is beside zero
-        either = sides.statement(both, 0.0)
-        # Nothing could show that two means are the same to the last digit.
-        shown = min(either.supporting, either.against)
-        statement = Statement(shown, 1.0, None if either.leans is None else True, either.why_not)
-        return sides.comparison(both, 0.0, statement, evidence), statement
-    near = sides.statement(both, check.margin, "near")
-    statement = near if check.is_ == "not different" else combining.opposite(near)
-    return sides.comparison(both, check.margin, statement, evidence, "near", check.margin), statement
-
-
-@tests(Descends)
-def descends(check: Descends, evidence: Evidence) -> CheckAnswer:
-    """Test whether every row falls from each column to the next; in pairs where seeds and task are the same."""
-    tested = []
+@lists(Descends)
+def descends(check: Descends, evidence: Evidence) -> Listing:
+    """List every row in a column above itself in the next; in pairs where seeds and task are the same."""
+    compared = []
     for first, second in itertools.pairwise(evidence.columns(check.on)):
         after = {(number.table, number.row): number for number in evidence.rows(check.strategies, second)}
         for one in evidence.rows(check.strategies, first):
             other = after.get((one.table, one.row))
             words = f"{evidence.name(first)} to {evidence.name(second)}"
-            tested.append(above([one], [other] if other else [], evidence, words))
-    return conclude(check, [at_least(len(tested), tested)] if tested else [], ALL_OF)
+            compared.append(Compared(words, (one,), (other,) if other else ()))
+    return all_of(compared, ALL_OF)
 
 
-def above(
-    ones: Sequence[Number],
-    others: Sequence[Number],
-    evidence: Evidence,
-    column: str,
-    boundary: float = 0.0,
-    margin: float = 0.0,
-) -> Outcome:
-    """Test whether the best of some rows is above the best of others by more than a boundary."""
-    both = sides.sides(ones, others, column)
-    statement = sides.statement(both, boundary)
-    return sides.comparison(both, boundary, statement, evidence, margin=margin), statement
-
-
-def at_least(needed: int, tested: Sequence[Outcome]) -> Part:
-    """Return the part of a check of which so many comparisons must come out as claimed."""
-    return Part(needed, tuple(each for each, _ in tested), combining.at_least(needed, [each for _, each in tested]))
-
-
-def _all_above(check: Better | Within, evidence: Evidence, boundary: float, margin: float) -> CheckAnswer:
-    """Test every strategy of a check against the one it names, column by column; all must come out so."""
-    tested = []
+def _against(check: Better | Within, evidence: Evidence, boundary: float, margin: float) -> Iterator[Compared]:
+    """Put every strategy of a check above a boundary from the one it names, column by column."""
     for key in evidence.columns(check.on):
-        others = evidence.rows([check.than], key)
-        for rows in _takers(check, evidence, key):
-            tested.append(above(rows, others, evidence, evidence.name(key), boundary, margin))
-    return conclude(check, [at_least(len(tested), tested)] if tested else [], ALL_OF)
+        others = _rows(evidence, [check.than], key)
+        for ones in _takers(check, evidence, key):
+            yield Compared(evidence.name(key), ones, others, "above", boundary, margin)
 
 
-def _takers(check: Better | Within, evidence: Evidence, key: Key) -> list[list[Number]]:
+def _takers(check: Better | Within, evidence: Evidence, key: Key) -> list[Rows]:
     """Return the rows whose best each comparison is about: of a name, of all names together, or each row by itself."""
     if check.take == "every":
-        return [[number] for name in check.strategies for number in evidence.rows([name], key)]
+        return [(number,) for name in check.strategies for number in evidence.rows([name], key)]
     if check.take == "any":
-        return [evidence.rows(check.strategies, key)]
-    return [evidence.rows([name], key) for name in check.strategies]
+        return [_rows(evidence, check.strategies, key)]
+    return [_rows(evidence, [name], key) for name in check.strategies]
 
 
-def _at_least_words(needed: int, of: int) -> str:
+def _rows(evidence: Evidence, names: list[str], key: Key) -> tuple[Number, ...]:
+    return tuple(evidence.contenders(names, key))
+
+
+def _at_least(needed: int, of: int) -> str:
     return f"at least {needed} of {of}: the {needed}th smallest p times {of - needed + 1} (partial conjunction)"

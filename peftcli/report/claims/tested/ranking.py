@@ -7,13 +7,13 @@ above it, and it is among the best P of K where K - P are shown below it.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from peftcli.report.claims.evidence import Candidate, Number
-from peftcli.report.claims.tested import sides
+from peftcli.report.claims.answers import Comparison, Interval, Plan
+from peftcli.report.claims.evidence import Candidate, Evidence
+from peftcli.report.claims.tested import planning, sides
+from peftcli.report.claims.tested.listing import Ranked, Rows
 from peftcli.report.statistics import combining, games_howell
 from peftcli.report.statistics.combining import Statement
-from peftcli.report.statistics.contrast import welch
-
-Rows = tuple[Number, ...]  # one row of a ranking: usually a number, several where a name's best counts
+from peftcli.report.statistics.contrast import ALPHA, Contrast, welch
 
 
 @dataclass(frozen=True)
@@ -116,3 +116,79 @@ def is_among_best(ranking: Ranking, row: int, places: int) -> Statement:
         leans,
         ranking.why_not,
     )
+
+
+def tested(ranked: Ranked, evidence: Evidence) -> tuple[Comparison, Statement]:
+    """Test what is said of a column's rows: in numbers, and what it comes to."""
+    ranking, sign = rank(ranked.rows), -1 if ranked.worst else 1
+    if not ranked.ones:
+        statement = combining.untested("no number")
+    elif ranked.places is None:
+        statement = best_is_among(ranking, ranked.inside, sign)
+    else:
+        statement = is_among_best(ranking, ranked.inside[0], ranked.places)
+    # The place is at most P where the row is not below the P-th best of the others.
+    one, other = _lead(ranking, ranked.inside, sign), _lead(ranking, ranked.outside, sign, ranked.places or 1)
+    return _comparison(ranked, ranking, one, other, statement, evidence), statement
+
+
+def _lead(ranking: Ranking, rows: Sequence[int], sign: int, which: int = 1) -> Candidate | None:
+    """Return the candidate that is in front of some rows, or the one that is behind others by their means."""
+    candidates = [each for at in rows if (each := ranking.leads[at]) is not None]
+    ordered = sorted(candidates, key=lambda each: -sign * each.sample.mean)
+    return ordered[which - 1] if which <= len(ordered) else None
+
+
+def _comparison(
+    ranked: Ranked,
+    ranking: Ranking,
+    one: Candidate | None,
+    other: Candidate | None,
+    statement: Statement,
+    evidence: Evidence,
+) -> Comparison:
+    """Return a column's comparison in numbers: the row that it is about beside the one that could take its place."""
+    if one is None or other is None:
+        first, second = (each.label if each else "no number" for each in (one, other))
+        return Comparison(
+            ranked.column, first, second, None, 0.0, None, None, "", "", None, statement.answer, statement.why_not
+        )
+    difference = welch(one.sample, other.sample)
+    interval = _interval(difference, ranking.groups, min(one.sample.n, other.sample.n))
+    tested = statement.supporting < 1 or statement.against < 1
+    return Comparison(
+        column=ranked.column,
+        one=one.label,
+        other=other.label,
+        estimate=difference.estimate,
+        boundary=0.0,
+        interval=interval,
+        near=None,
+        test="Games–Howell",
+        n=difference.n,
+        p_value=min(1.0, 2 * min(statement.supporting, statement.against)) if tested else None,
+        answer=statement.answer,
+        why_not=statement.why_not if statement.answer not in ("supported", "contradicted") else "",
+        notes=sides.notes(one, other),
+        plan=_plan(ranked, one, other, evidence.unit) if interval else None,
+        decimals=evidence.decimals + 1,
+        caution=sides.uncorrected(one, other),
+    )
+
+
+def _interval(difference: Contrast, groups: int, fewer: int) -> Interval | None:
+    """Return the interval of a difference that holds with all others of a column's pairs at once; `fewer`: its seeds."""
+    if difference.why_not:
+        return None
+    half = games_howell.critical(groups, games_howell.freedom(difference, fewer), ALPHA) * difference.error
+    return difference.estimate - half, difference.estimate + half
+
+
+def _plan(ranked: Ranked, one: Candidate, other: Candidate, unit: float) -> Plan | None:
+    """Say what seeds are planned for; None where no number of them would lead to an answer."""
+    if one.choices != other.choices or sides.cap(one, other) == sides.DIVERGED:
+        return None
+    assert one.sample.deviation is not None
+    assert other.sample.deviation is not None
+    deviations = one.sample.deviation, other.sample.deviation
+    return planning.plan(ranked, unit, deviations, bool(one.collapsed or other.collapsed))

@@ -6,21 +6,20 @@ Holm's correction takes. Both ends of the interval are those at which the test w
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from peftcli.report.claims.answers import Comparison, Interval, Plan
-from peftcli.report.claims.evidence import Candidate, Evidence, Number, at_chosen_rates
+from peftcli.report.claims.evidence import Candidate, Evidence, Number
+from peftcli.report.claims.tested import planning
+from peftcli.report.claims.tested.listing import Compared, Relation, Rows
 from peftcli.report.statistics import combining
 from peftcli.report.statistics.combining import Statement
-from peftcli.report.statistics.contrast import ALPHA, LEAST_SEEDS, NO_VARIANCE, Contrast, collapsed_among_few, contrast
+from peftcli.report.statistics.contrast import ALPHA, NO_VARIANCE, Contrast, collapsed_among_few, contrast
 from peftcli.report.statistics.describe import FEW
 from peftcli.report.table import resampling
 
 COLLAPSED = f"a collapsed run and fewer than {FEW} seeds"
 DIVERGED = "a diverged run left no number"
-Relation = Literal["above", "near"]
 
 
 @dataclass(frozen=True)
@@ -36,24 +35,29 @@ class Pair:
 class Sides:
     """What two sides of a comparison may stand for: every candidate of the one with every of the other, [one][other].
 
-    `why_not` says what is not known of a side; `column` is the words for where they stand.
+    `why_not` says what is not known of a side.
     """
 
-    column: str
     pairs: tuple[tuple[Pair, ...], ...]
     why_not: str
     labels: tuple[str, str]
 
 
-def sides(ones: Sequence[Number], others: Sequence[Number], column: str) -> Sides:
-    """Put the rows of one name beside those of another; a row's other rates leave where held-out examples choose."""
-    chosen = at_chosen_rates(ones), at_chosen_rates(others)
-    unknown = next((n.untestable for side in chosen for n in side if n.untestable), "")
-    why_not = unknown if all(chosen) else "no number"
-    one, other = ([(number, c) for number in side for c in number.candidates] for side in chosen)
+def tested(compared: Compared, evidence: Evidence) -> tuple[Comparison, Statement]:
+    """Test one comparison: in numbers, and what it comes to."""
+    both = sides(compared.ones, compared.others)
+    answer = statement(both, compared.boundary, compared.relation)
+    return _comparison(both, compared, answer, evidence), answer
+
+
+def sides(ones: Rows, others: Rows) -> Sides:
+    """Put the rows of one name beside those of another."""
+    unknown = next((n.untestable for n in (*ones, *others) if n.untestable), "")
+    why_not = unknown if ones and others else "no number"
+    one, other = ([(number, c) for number in side for c in number.candidates] for side in (ones, others))
     pairs = tuple(tuple(Pair(a, b, _difference(n, a, m, b)) for m, b in other) for n, a in one) if other else ()
-    labels = tuple(" or ".join(dict.fromkeys(n.label for n in side)) or "no number" for side in chosen)
-    return Sides(column, pairs, why_not, (labels[0], labels[1]))
+    labels = tuple(" or ".join(dict.fromkeys(n.label for n in side)) or "no number" for side in (ones, others))
+    return Sides(pairs, why_not, (labels[0], labels[1]))
 
 
 def _difference(number: Number, one: Candidate, of_other: Number, other: Candidate) -> Contrast:
@@ -67,11 +71,18 @@ def _difference(number: Number, one: Candidate, of_other: Number, other: Candida
 
 
 def statement(both: Sides, boundary: float, relation: Relation = "above") -> Statement:
-    """Test that the one side's best is above the other's best by more than a boundary, or within it of the other's."""
+    """Test how the one side's best stands to the other's best, at a boundary."""
     if relation == "above":
         return _above(both, boundary)
-    lower, upper = _above(both, -boundary), combining.opposite(_above(both, boundary))
-    return combining.between(lower, upper)
+    if relation == "below":
+        return combining.opposite(_above(both, boundary))
+    if relation == "different":
+        either = _above(both, 0.0)
+        # Nothing could show that two means are the same to the last digit.
+        shown = min(either.supporting, either.against)
+        return Statement(shown, 1.0, None if either.leans is None else True, either.why_not)
+    near = combining.between(_above(both, -boundary), combining.opposite(_above(both, boundary)))
+    return near if relation == "near" else combining.opposite(near)
 
 
 def _above(both: Sides, boundary: float) -> Statement:
@@ -109,38 +120,29 @@ def uncorrected(one: Candidate, other: Candidate) -> str:
     return "" if choices == "1" else f"best of {choices} rates on the judged set, uncorrected"
 
 
-def comparison(
-    both: Sides,
-    boundary: float,
-    tested: Statement,
-    evidence: Evidence,
-    relation: Relation = "above",
-    margin: float = 0.0,
-) -> Comparison:
-    """Return a comparison in numbers; `margin` is the check's, which seeds are planned for where it has one."""
-    lead = _lead(both)
+def _comparison(both: Sides, compared: Compared, tested: Statement, evidence: Evidence) -> Comparison:
+    """Return a comparison in numbers."""
+    lead, column, boundary = _lead(both), compared.column, compared.boundary
     if lead is None:
-        return Comparison(
-            both.column, *both.labels, None, boundary, None, None, "", "", None, tested.answer, tested.why_not
-        )
+        return Comparison(column, *both.labels, None, boundary, None, None, "", "", None, tested.answer, tested.why_not)
     # What is uncertain of a candidate that is not in the lead may still keep the whole from an answer.
     decided = tested.supporting < 1 or tested.against < 1
     estimate, bounds = lead.difference.estimate, interval(both, ALPHA)
     return Comparison(
-        column=both.column,
+        column=column,
         one=lead.one.label,
         other=lead.other.label,
         estimate=None if math.isnan(estimate) else estimate,
         boundary=boundary,
         interval=bounds,
-        near=interval(both, 2 * ALPHA) if relation == "near" else None,
+        near=interval(both, 2 * ALPHA) if compared.within else None,
         test=lead.difference.test,
         n=lead.difference.n,
         p_value=min(1.0, 2 * min(tested.supporting, tested.against)) if decided else None,
         answer=tested.answer,
         why_not=tested.why_not if tested.answer not in ("supported", "contradicted") else "",
         notes=(*_holm(both), *notes(lead.one, lead.other)),
-        plan=_plan(both, lead, margin or evidence.unit, relation),
+        plan=_plan(both, lead, compared, evidence.unit),
         decimals=evidence.decimals + 1,
         caution=uncorrected(lead.one, lead.other),
         leading=_with_runs(lead) if bounds else None,
@@ -191,18 +193,15 @@ def notes(one: Candidate, other: Candidate) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _plan(both: Sides, lead: Pair, difference: float, relation: Relation) -> Plan | None:
+def _plan(both: Sides, lead: Pair, compared: Compared, unit: float) -> Plan | None:
     """Say what seeds are planned for; None where no number of them would lead to an answer."""
     one, other = lead.one, lead.other
     if both.why_not or lead.difference.why_not or one.choices != other.choices or cap(one, other) == DIVERGED:
         return None
-    paired = lead.difference.test == "paired t"
-    if paired:
+    if lead.difference.test == "paired t":
         deviation: float | tuple[float, float] = lead.difference.error * math.sqrt(lead.difference.freedom + 1)
     else:
         assert one.sample.deviation is not None
         assert other.sample.deviation is not None
         deviation = one.sample.deviation, other.sample.deviation
-    # Within a margin is tested from both sides, each at alpha.
-    alpha = ALPHA * (2 if relation == "near" else 1) / len(both.pairs)
-    return Plan(difference, deviation, alpha, FEW if cap(one, other) else LEAST_SEEDS)
+    return planning.plan(compared, compared.margin or unit, deviation, bool(one.collapsed or other.collapsed))

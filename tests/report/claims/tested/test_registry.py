@@ -11,7 +11,7 @@ WITHOUT = {
 
 
 def test_every_kind_has_a_test_or_none_that_is_valid() -> None:
-    assert set(registry.TESTERS) == set(spec.KINDS) - WITHOUT
+    assert set(registry.LISTERS) == set(spec.KINDS) - WITHOUT
     assert set(spec.KINDS) > WITHOUT
 
 

@@ -47,7 +47,7 @@ def test_the_best_of_several_rates_is_any_of_them_against_all_of_the_other_s() -
     assert found.notes == ("any of 2 against all of 3, Holm",)
     # The interval turns where the test does: a boundary at either end has exactly half of alpha.
     assert found.interval is not None
-    both = sides.sides([of("a", *ones)], [of("b", *others)], "RTE")
+    both = sides.sides((of("a", *ones),), (of("b", *others),))
     low, high = found.interval
     assert sides.statement(both, low).supporting == pytest.approx(0.025)
     assert sides.statement(both, high).against == pytest.approx(0.025)
