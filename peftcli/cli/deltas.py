@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,18 +32,25 @@ def apply(
     ],
     model: Base = None,
     form: Annotated[str, typer.Option("--format", help="transformers, or for lora peft.")] = "transformers",
+    license: Annotated[
+        str | None, typer.Option(help="Its licence, as the hub has them: apache-2.0.  [unknown]")
+    ] = None,
 ) -> None:
-    """Write a saved delta on its base as a model for transformers.
+    """Write a saved delta on its base as a model for transformers, with a model card.
 
-    A lora may be written as an adapter of the peft package instead.
+    A lora may be written as an adapter of the peft package instead. The card says what the records beside the delta say.
     """
     if form not in FOLDERS:
         raise unknown("value of --format", form, FOLDERS)
+    _check_license(license)
     # Imported from here on, since it takes torch: a mistake in the options is told at once.
-    from peftcli.deltas import export, file
+    from peftcli.deltas import export, exported, file, recorded
 
     saved = file.read(delta)
-    export.write(saved, model or saved.model, out, form)
+    at_hand = recorded.beside(delta, saved)
+    export.write(saved, model or saved.model, out, form, at_hand, license or exported.UNKNOWN_LICENSE)
+    if at_hand.why_not:
+        print(f"the model card has no metrics: {at_hand.why_not}", file=sys.stderr)
     print(f"wrote {out}: {saved.run.describe()}", file=sys.stderr)
 
 
@@ -155,6 +163,15 @@ def json_lines(predictions: Sequence[Prediction]) -> str:
             row["probabilities"] = prediction.probabilities
         lines.append(json.dumps(row))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _check_license(license: str | None) -> None:
+    """Refuse what cannot be a name of a licence on the hub. Raises UserError with what may have been meant."""
+    if license is None or re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license):
+        return
+    nearest = re.sub(r"[^a-z0-9.]+", "-", license.lower()).strip("-.")
+    hint = f": did you mean {nearest!r}?" if nearest else ", such as apache-2.0, mit or other"
+    raise UserError(f"--license {license[:80]!r} is no name of a licence as the hub has them{hint}")
 
 
 def _check_table(delta: Delta) -> None:

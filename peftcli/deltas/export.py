@@ -12,9 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from peftcli import files
 from peftcli.data import tokenizers
-from peftcli.deltas import restoring, stock
+from peftcli.deltas import card, restoring, stock
+from peftcli.deltas.exported import UNKNOWN_LICENSE, Exported, on_hub
 from peftcli.deltas.file import Delta
+from peftcli.deltas.recorded import NOTHING, Recorded
 from peftcli.deltas.restoring import Restored
 from peftcli.engine.backbone import quiet_transformers
 from peftcli.errors import UserError
@@ -22,11 +25,18 @@ from peftcli.models.files import locate
 from peftcli.strategies.tuning import Lora
 
 
-def write(delta: Delta, model: str, folder: Path, form: str) -> None:
+def write(
+    delta: Delta,
+    model: str,
+    folder: Path,
+    form: str,
+    recorded: Recorded = NOTHING,
+    license: str = UNKNOWN_LICENSE,
+) -> None:
     """Write a delta on its base to a new folder, in the format `transformers` or `peft`, with the base's tokenizer.
 
-    Sequence and token classifiers are what `transformers.AutoModelFor…Classification` loads. Raises UserError: what no
-    stock model can hold, another base, a folder that is not empty.
+    Sequence and token classifiers are what `transformers.AutoModelFor…Classification` loads. The folder's model card says
+    what the run's records say. Raises UserError: what no stock model can hold, another base, a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already and not an empty folder")
@@ -40,9 +50,16 @@ def write(delta: Delta, model: str, folder: Path, form: str) -> None:
     if form == "transformers":
         model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)})
     else:
-        model_to_save = _adapter(delta, restored)
+        model_to_save = _adapter(delta, restored, model)
+    exported = Exported(delta, model, form, folder.resolve().name, recorded, license)
+    text = card.write(exported)
     with _new(folder) as temporary, quiet_transformers():
+        # Before the model: the peft package adds to the card that is there.
+        files.write(temporary / card.FILE, text)
         model_to_save.save_pretrained(temporary)
+        files.write(
+            temporary / card.FILE, card.completed(exported, (temporary / card.FILE).read_text(encoding="utf-8"))
+        )
         tokenizer.save_pretrained(temporary)
 
 
@@ -91,7 +108,7 @@ def _empty(delta: Delta, restored: Restored) -> Any:
         return family.from_config(config, attn_implementation="eager").eval()
 
 
-def _adapter(delta: Delta, restored: Restored) -> Any:
+def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
     """The `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
     if delta.run.strategy != "lora":
         raise UserError(f"--format peft is for strategy lora, not {delta.run.strategy}: use --format transformers")
@@ -102,6 +119,9 @@ def _adapter(delta: Delta, restored: Restored) -> Any:
     weights, network, insert = restored.weights(), restored.network, restored.assembly.tuning.insert
     inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in ("lora_a", "lora_b")}
     classifier = _classifier(delta, restored, {**network.weights, **inner})
+    repository, commit = on_hub(model)
+    if repository is not None:  # not the place of its files on this machine
+        classifier.config._name_or_path = classifier.name_or_path = repository
     part = next(iter(insert.values()))  # rank and alpha are the same in all layers
     assert isinstance(part, Lora)
     kind, prefix = restored.task.kind, str(classifier.base_model_prefix)
@@ -114,6 +134,7 @@ def _adapter(delta: Delta, restored: Restored) -> Any:
         lora_dropout=part.dropout,
         target_modules=[f"{prefix}.{module}" for module in insert],
         modules_to_save=whole,
+        revision=commit,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns that the base has no file to be loaded from

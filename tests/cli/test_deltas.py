@@ -78,6 +78,48 @@ def test_one_run_trained_with_a_delta(peftcli: Command, work: Path) -> None:
     assert f"accuracy {recorded['accuracy']:.4f}" in ended.out
 
 
+def test_what_is_applied_has_a_card(peftcli: Command, work: Path) -> None:
+    small = (
+        "--model",
+        "./base",
+        "--max-train-samples",
+        "16",
+        "--epochs",
+        "1",
+        "--max-length",
+        "32",
+        "--output",
+        "card",
+    )
+    assert peftcli("train", "--strategy", "bitfit", "--task", "demo", *small, "--save-delta").code == 0
+    (delta,) = (work / "card" / "demo").glob("bitfit-*.delta.safetensors")
+    applied = peftcli("apply", delta, "--model", "base", "--out", "carded", "--license", "apache-2.0")
+    assert (applied.code, applied.err.count("\n")) == (0, 1)
+    card = (work / "carded" / "README.md").read_text()
+    assert "license: apache-2.0\n" in card
+    assert "| validation | accuracy | " in card
+    # Once more into a folder that has a README.md already, by whomever.
+    again = peftcli("apply", delta, "--model", "base", "--out", "carded")
+    assert again.is_one_line
+    assert (work / "carded" / "README.md").read_text() == card
+    (work / "card" / "demo" / delta.name.replace(".delta.safetensors", ".json")).unlink()
+    alone = peftcli("apply", delta, "--model", "base", "--out", "alone")
+    assert alone.code == 0
+    assert alone.err.startswith("the model card has no metrics: no record of the run was at hand\n")
+    assert "license: unknown\n" in (work / "alone" / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("license", "says"),
+    [("Apache 2.0", "did you mean 'apache-2.0'?"), ("MIT", "did you mean 'mit'?"), ("|", "such as apache-2.0"),
+     ("a\nb", "did you mean 'a-b'?"), ("", "--license")],
+)  # fmt: skip
+def test_a_licence_that_the_hub_cannot_have_is_refused(license: str, says: str, peftcli: Command) -> None:
+    ended = peftcli("apply", "gone.safetensors", "--out", "x", "--license", license)
+    assert ended.is_one_line
+    assert says in ended.err
+
+
 def test_mistakes_are_one_line(peftcli: Command, work: Path) -> None:
     (work / "bad.yaml").write_text(RECIPE.format(model=work / "base").replace("label: y", "label: z"))
     for arguments, words in (
