@@ -18,6 +18,7 @@ from peftcli.cli import (
     records,
     report,
     schema,
+    shells,
     site,
     sweep,
     train,
@@ -39,9 +40,11 @@ app = typer.Typer(
 
 def run() -> NoReturn:
     """Run the command line and exit; errors a user can mend become one line on stderr and exit code 2."""
+    if shells.asking():
+        shells.answer(app)
     try:
         # Without the library's standalone mode errors are raised, and a command's exit code is what it returns.
-        code = app(standalone_mode=False)
+        code = app(prog_name="peftcli", standalone_mode=False)
     except UserError as error:
         _fail(str(error))
     except typer.Abort:  # what the library makes of Ctrl-C
@@ -67,8 +70,8 @@ def _usage_message(error: Any) -> str:
     return " ".join(message.split())
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:  # a shell asks what comes next
         from importlib.metadata import version
 
         print(f"peftcli {version('peftcli')}")

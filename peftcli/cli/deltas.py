@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import PATH, AsJson, Base, DataDir, DeltaFile, DeltaTask, Device, parse_path
 from peftcli.errors import UserError, unknown
 
@@ -31,7 +32,9 @@ def apply(
         Path, typer.Option(metavar="DIR", parser=parse_path, help="The folder to write; it must not hold anything.")
     ],
     model: Base = None,
-    form: Annotated[str, typer.Option("--format", help="transformers, or for lora peft.")] = "transformers",
+    form: Annotated[
+        str, typer.Option("--format", help="transformers, or for lora peft.", autocompletion=completion.of(*FOLDERS))
+    ] = "transformers",
     license: Annotated[
         str | None, typer.Option(help="Its licence, as the hub has them: apache-2.0.  [unknown]")
     ] = None,
@@ -92,7 +95,12 @@ def predict(
     model: Base = None,
     data_dir: DataDir = None,
     to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", **PATH)] = None,
-    form: Annotated[str | None, typer.Option("--format", help="tsv or jsonl.  [by --to's suffix, else tsv]")] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help="tsv or jsonl.  [by --to's suffix, else tsv]", autocompletion=completion.of(*TEXTS)
+        ),
+    ] = None,
     device: Device = None,
 ) -> None:
     """Write a saved delta's predictions on a file or a split.

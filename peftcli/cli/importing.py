@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import NAME, PATH, SetOption, parse_path
 
 
@@ -13,11 +14,19 @@ def import_(
     file: Annotated[
         Path, typer.Argument(parser=parse_path, metavar="FILE", help="A CSV, TSV, JSON or parquet file, one row a run.")
     ],
-    recipe: Annotated[str, typer.Option(metavar="RECIPE", help="The recipe whose cells the runs fill.")],
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="RECIPE", help="The recipe whose cells the runs fill.", autocompletion=completion.recipes),
+    ],
     output: Annotated[Path, typer.Option(help="The folder that gets the records.", **PATH)],
     source: Annotated[str | None, typer.Option(help="Whose runs they are.  [the file's name]", **NAME)] = None,
     curves: Annotated[Path | None, typer.Option(help="Evaluations of the same runs: a table or .npz.", **PATH)] = None,
-    column: Annotated[list[str], typer.Option(metavar="WORD=COLUMN", help="A word's column, e.g. seed=run_id.")] = [],  # noqa: B006
+    column: Annotated[
+        list[str],
+        typer.Option(
+            metavar="WORD=COLUMN", help="A word's column, e.g. seed=run_id.", autocompletion=completion.columns
+        ),
+    ] = [],  # noqa: B006
     overrides: SetOption = [],  # noqa: B006
 ) -> None:
     """Make records of runs that others made.

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import AsJson
 from peftcli.errors import unknown
 
@@ -13,7 +14,9 @@ KINDS = ("strategies", "tasks", "models", "recipes")
 
 # Named so as not to hide the built-in `list`; the command itself is registered as `list`.
 def list_(
-    what: Annotated[str, typer.Argument(metavar="strategies|tasks|models|recipes")],
+    what: Annotated[
+        str, typer.Argument(metavar="strategies|tasks|models|recipes", autocompletion=completion.of(*KINDS))
+    ],
     as_json: AsJson = False,
 ) -> None:
     """List what exists, a line each."""

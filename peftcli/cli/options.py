@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from peftcli.cli import completion
+
 
 def parse_path(text: str | Path) -> Path:
     """Read a path. Raises the library's BadParameter, which names the option, for an empty one."""
@@ -30,21 +32,51 @@ DataDir = Annotated[
     Path | None,
     typer.Option(envvar="PEFTCLI_DATA_DIR", help="A folder laid out like the hub: nyu-mll/glue is DIR/glue.", **PATH),
 ]
-SetOption = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting or recipe key.")]
-Only = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.")]
+SetOption = Annotated[
+    list[str],
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override a setting or recipe key.", autocompletion=completion.settings
+    ),
+]
+Only = Annotated[
+    list[str],
+    typer.Option(metavar="KEY=VALUE", help="Only these runs, e.g. task=rte.", autocompletion=completion.only),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RecipeName = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A recipe's file or name, e.g. transferability/table1.")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="A recipe's file or name, e.g. transferability/table1.",
+        autocompletion=completion.recipes,
+    ),
 ]
-OptionalRecipe = Annotated[str | None, typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.")]
-Device = Annotated[str | None, typer.Option(help="cpu or cuda.  [cuda where there is a GPU]")]
+OptionalRecipe = Annotated[
+    str | None,
+    typer.Argument(metavar="[RECIPE]", help="A recipe's file or name.", autocompletion=completion.recipes),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu or cuda.  [cuda where there is a GPU]", autocompletion=completion.of("cpu", "cuda")),
+]
 GpuMemory = Annotated[int | None, typer.Option(min=1, metavar="GB", help="A GPU's memory, where there is none here.")]
 CohortSize = Annotated[int | None, typer.Option(min=1, help="Runs trained together.")]
 AllowOtherData = Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")]
-Track = Annotated[str | None, typer.Option(metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.")]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.", autocompletion=completion.trackers
+    ),
+]
 
 # Launchers. None means that the option was not given: `launch.choose` refuses one that its launcher does not read.
-Launcher = Annotated[str, typer.Option(help="local, accelerate (processes of this machine) or slurm.")]
+Launcher = Annotated[
+    str,
+    typer.Option(
+        help="local, accelerate (processes of this machine) or slurm.",
+        autocompletion=completion.of(*completion.LAUNCHERS),
+    ),
+]
 Processes = Annotated[int | None, typer.Option(min=1, help="Processes (slurm: of a job).  [one a GPU]")]
 ProcessesPerRun = Annotated[int | None, typer.Option(min=1, help="Processes that train a run together.")]
 Partition = Annotated[str | None, typer.Option(help="slurm: the partition.")]
@@ -56,6 +88,18 @@ Slurm = Annotated[list[str], typer.Option(metavar="KEY=VALUE", help="slurm: any 
 Detach = Annotated[bool, typer.Option("--detach", help="slurm: submit and do not wait.")]
 
 # Saved deltas.
-DeltaFile = Annotated[Path, typer.Argument(metavar="DELTA", parser=parse_path, help="A file that --save-delta wrote.")]
-DeltaTask = Annotated[str | None, typer.Option(help="The delta's own task, for a check.")]
-Base = Annotated[str | None, typer.Option(help="The base, where the delta's name for it is not a hub id.", **NAME)]
+DeltaFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DELTA", parser=parse_path, help="A file that --save-delta wrote.", autocompletion=completion.deltas
+    ),
+]
+DeltaTask = Annotated[
+    str | None, typer.Option(help="The delta's own task, for a check.", autocompletion=completion.tasks)
+]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help="The base, where the delta's name for it is not a hub id.", autocompletion=completion.models, **NAME
+    ),
+]

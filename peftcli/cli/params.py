@@ -5,14 +5,19 @@ from typing import Annotated, Any
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import AsJson, OptionalRecipe, SetOption
 from peftcli.errors import UserError
 
 
 def params(
     recipe: OptionalRecipe = None,
-    model: Annotated[str | None, typer.Option(help="Instead of a recipe: a model …")] = None,
-    strategy: Annotated[str | None, typer.Option(help="… and a strategy.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Instead of a recipe: a model …", autocompletion=completion.models)
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="… and a strategy.", autocompletion=completion.strategies)
+    ] = None,
     labels: Annotated[int | None, typer.Option(min=1, help="Outputs of the head.  [2]")] = None,
     overrides: SetOption = [],  # noqa: B006
     as_json: AsJson = False,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import PATH, Output, RecipeName, SetOption
 from peftcli.errors import unknown
 
@@ -13,8 +14,20 @@ from peftcli.errors import unknown
 def report(
     recipe: RecipeName,
     output: Output = Path("results"),
-    form: Annotated[str, typer.Option("--format", help="terminal, markdown, latex, csv, json or html.")] = "terminal",
-    against: Annotated[str | None, typer.Option(metavar="paper", help="Set the published values beside ours.")] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="terminal, markdown, latex, csv, json or html.",
+            autocompletion=completion.of(*completion.FORMATS),
+        ),
+    ] = "terminal",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper", help="Set the published values beside ours.", autocompletion=completion.of("paper")
+        ),
+    ] = None,
     to: Annotated[Path | None, typer.Option(help="Write to this file instead of stdout.", **PATH)] = None,
     overrides: SetOption = [],  # noqa: B006
 ) -> None:

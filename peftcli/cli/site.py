@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import parse_path
 
 
@@ -13,7 +14,12 @@ def site(
     results: Annotated[list[Path], typer.Argument(metavar="RESULTS…", parser=parse_path, help="Folders of records.")],
     to: Annotated[Path, typer.Option(metavar="DIR", parser=parse_path, help="The folder that gets the pages.")],
     recipe: Annotated[
-        list[str], typer.Option(metavar="RECIPE", help="A recipe of your own whose runs are there; may be repeated.")
+        list[str],
+        typer.Option(
+            metavar="RECIPE",
+            help="A recipe of your own whose runs are there; may be repeated.",
+            autocompletion=completion.recipes,
+        ),
     ] = [],  # noqa: B006
 ) -> int:
     """Write an index page over all recipes whose runs are recorded, and the HTML report of each.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peftcli.cli import options
+from peftcli.cli import completion, options
 from peftcli.cli.memory import GIGABYTE
 from peftcli.cli.options import AllowOtherData, DataDir, Only, Output, RecipeName, SetOption
 from peftcli.errors import unknown
@@ -29,7 +29,10 @@ def sweep(
     cohort: Annotated[int | None, typer.Option(min=1, help="Runs trained together; 1 turns it off.")] = None,
     overrides: SetOption = [],  # noqa: B006
     only: Only = [],  # noqa: B006
-    retry: Annotated[str | None, typer.Option(metavar="failed", help="Try failed runs again.")] = None,
+    retry: Annotated[
+        str | None,
+        typer.Option(metavar="failed", help="Try failed runs again.", autocompletion=completion.of("failed")),
+    ] = None,
     allow_other_data: AllowOtherData = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
     save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from peftcli.cli import completion
 from peftcli.cli.options import AllowOtherData, DataDir, Device, Output, SetOption, Track
 from peftcli.errors import UserError
 
@@ -22,9 +23,13 @@ WHOLE_RATE, SPARSE_RATE = 5e-5, 1e-3
 
 
 def train(
-    strategy: Annotated[str, typer.Option(help="A strategy, with options as name:option=value,…")],
-    task: Annotated[str, typer.Option(help="A task, e.g. rte.")],
-    model: Annotated[str, typer.Option(help="A hub id, a local folder, or minilm.")] = "bert-base-uncased",
+    strategy: Annotated[
+        str, typer.Option(help="A strategy, with options as name:option=value,…", autocompletion=completion.strategies)
+    ],
+    task: Annotated[str, typer.Option(help="A task, e.g. rte.", autocompletion=completion.tasks)],
+    model: Annotated[
+        str, typer.Option(help="A hub id, a local folder, or minilm.", autocompletion=completion.models)
+    ] = "bert-base-uncased",
     lr: Annotated[str | None, typer.Option(help="Learning rate.  [5e-5 where whole layers move, else 1e-3]")] = None,
     seed: Annotated[list[str], typer.Option(help="Seed; give it several times for several runs.")] = ["0"],  # noqa: B006
     epochs: Annotated[str | None, typer.Option(help="Passes over the training set.  [3]")] = None,

@@ -21,6 +21,7 @@ from peftcli.tasks import imported_only, own_data
 from peftcli.tasks import registry as tasks
 
 Origins = dict[str, str]  # setting -> where its value came from
+ONLY = ("task", "strategy", "seed", "learning_rate", "id")  # what `--only` chooses runs by
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def select(planned: Iterable[Planned], only: Iterable[str], unreadable: Collecti
     chosen = list(planned)
     for pair in only:
         key, equals, value = pair.partition("=")
-        if not equals or key not in ("task", "strategy", "seed", "learning_rate", "id"):
-            raise UserError(f"--only: {unknown('key', key, ('task', 'strategy', 'seed', 'learning_rate', 'id'))}")
+        if not equals or key not in ONLY:
+            raise UserError(f"--only: {unknown('key', key, ONLY)}")
         # Numbers are compared as numbers, so that `learning_rate=1e-3` finds 0.001.
         wanted = _text(documents.parse(value)) if key in ("seed", "learning_rate") else value
         chosen = [p for p in chosen if _text(getattr(p.run, key)) == wanted]
