@@ -63,9 +63,11 @@ GpuMemory = Annotated[int | None, typer.Option(min=1, metavar="GB", help="A GPU'
 CohortSize = Annotated[int | None, typer.Option(min=1, help="Runs trained together.")]
 AllowOtherData = Annotated[bool, typer.Option(help="Accept a data set whose sizes differ; recorded.")]
 Track = Annotated[
-    str | None,
+    list[str],
     typer.Option(
-        metavar="tensorboard", help="Write curves to OUTPUT/.tensorboard.", autocompletion=completion.trackers
+        metavar="wandb|mlflow|trackio|tensorboard",
+        help="Track runs with it; may be given several times.",
+        autocompletion=completion.trackers,
     ),
 ]
 

@@ -36,7 +36,7 @@ def sweep(
     allow_other_data: AllowOtherData = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the records.")] = True,
     save_delta: Annotated[bool, typer.Option(help="Keep what moved, beside the records.")] = False,
-    track: options.Track = None,
+    track: options.Track = [],  # noqa: B006
     device: options.Device = None,
     gpu_memory: options.GpuMemory = None,
     launcher: options.Launcher = "local",
@@ -52,6 +52,7 @@ def sweep(
 ) -> int:
     """Run what is missing of a recipe. Stop it at any moment and start it again to go on."""
     from peftcli.cli.recipes import load
+    from peftcli.experiment.recipe import name_of
     from peftcli.launchers.launch import LauncherOptions, choose
     from peftcli.runner import tracking
     from peftcli.runner.work import SweepSettings
@@ -62,12 +63,13 @@ def sweep(
         processes=processes, processes_per_run=processes_per_run, partition=partition, time=walltime, gpus=gpus,
         max_jobs=max_jobs, account=account, slurm=slurm, detach=detach, gpu_memory=gpu_memory,
     ))  # fmt: skip
-    tracking.check(track)
+    trackers = tracking.check(track)
     loaded = load(recipe, overrides)
     # A job that was to have GPUs trains on them or not at all.
     device = device or ("cuda" if gpus else None)
     settings = SweepSettings(
-        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device,
+        loaded.model, output, data_dir, allow_other_data, predictions, save_delta, track=trackers,
+        recipe=name_of(loaded.path), device=device,
         gpu_memory=None if gpu_memory is None else gpu_memory * GIGABYTE,
     )  # fmt: skip
     return _run(loaded, settings, launch, cohort=cohort, only=only, retry_failed=retry == "failed")

@@ -43,7 +43,7 @@ def train(
     again: Annotated[bool, typer.Option(help="Train even if the run is recorded; the record is replaced.")] = False,
     allow_other_data: AllowOtherData = False,
     predictions: Annotated[bool, typer.Option(help="Keep the evaluated logits beside the record.")] = True,
-    track: Track = None,
+    track: Track = [],  # noqa: B006
     device: Device = None,
 ) -> int:
     """Train one run, or one a seed, print metrics, write records."""
@@ -55,9 +55,9 @@ def train(
     named["max_train_samples"] = max_train_samples
     sets = [f"{key}={value}" for key, value in named.items() if value is not None]
     runs = plan_runs(strategy, task, model, lr, seed, [*sets, *overrides])
-    tracking.check(track)
+    trackers = tracking.check(track)
     settings = SweepSettings(
-        model, output, data_dir, allow_other_data, predictions, save_delta, track=track, device=device
+        model, output, data_dir, allow_other_data, predictions, save_delta, track=trackers, device=device
     )
     return _train(runs, settings, again)
 

@@ -175,6 +175,13 @@ def find(name: str) -> Path:
     raise unknown("recipe", name, [*beside, *shipped()])
 
 
+def name_of(path: Path) -> str:
+    """Name a recipe by its file: under the shipped recipes as `find` takes it, elsewhere by the file's own name."""
+    whole = path.resolve().with_suffix("")
+    folder = next((folder for folder in (REPOSITORY, SHIPPED) if whole.is_relative_to(folder.resolve())), None)
+    return whole.name if folder is None else whole.relative_to(folder.resolve()).as_posix()
+
+
 def shipped() -> list[str]:
     """Name the recipes that come with the program, e.g. `transferability/table1`."""
     folder = root()

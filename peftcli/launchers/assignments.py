@@ -49,7 +49,8 @@ def encode(assignment: Assignment) -> str:
             "save_delta": settings.save_delta,
             "checkpoint_seconds": settings.checkpoint_seconds,
             "own_data": {task: str(source.resolve()) for task, source in settings.own_data.items()},
-            "track": settings.track,
+            "track": list(settings.track),
+            "recipe": settings.recipe,
             "device": settings.device,
         },
         "retry_failed": assignment.retry_failed,
@@ -69,6 +70,8 @@ def decode(file: Path) -> Assignment:
         fields = dict(document["place"])
         fields["output"] = Path(fields["output"])
         fields["data_dir"] = fields["data_dir"] and Path(fields["data_dir"])
+        # One name or none, where an earlier version wrote it.
+        fields["track"] = (fields["track"],) if isinstance(fields["track"], str) else tuple(fields["track"] or ())
         fields["own_data"] = {task: Path(source) for task, source in fields["own_data"].items()}
         cohorts = tuple(tuple(Run.model_validate(run) for run in cohort) for cohort in document["cohorts"])
         unit = WorkUnit(cohorts, frozenset(document["wanted"]), document["sweep"])

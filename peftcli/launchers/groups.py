@@ -15,7 +15,7 @@ from pathlib import Path
 from peftcli.experiment.run import Run
 from peftcli.launchers import assignments
 from peftcli.launchers.pipes import Pipes
-from peftcli.launchers.worker import python_path
+from peftcli.runner.children import python_path
 from peftcli.runner.display import Status
 from peftcli.runner.work import WorkUnit
 from peftcli.stopping import LOST, REGROUP

@@ -25,7 +25,7 @@ from peftcli.launchers import assignments, slurm_queue
 from peftcli.launchers.assignments import Assignment
 from peftcli.launchers.slurm_queue import Job, Submission
 from peftcli.launchers.slurm_watch import JobsView, Tally
-from peftcli.launchers.worker import python_path
+from peftcli.runner.children import python_path
 from peftcli.runner.display import Board, Screen
 from peftcli.stopping import STOPPED, Stopped, asked, deferred
 

@@ -36,14 +36,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def python_path() -> str:
-    """The PYTHONPATH with which another process finds this package, from wherever it is started."""
-    package, inherited = str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")
-    if package in inherited.split(os.pathsep):
-        return inherited
-    return os.pathsep.join(filter(None, (package, inherited)))
-
-
 def _train(file: Path, rank: int, size: int, meeting: Path, pipe: int) -> None:
     from peftcli.engine import parallel
     from peftcli.launchers import assignments, pipes

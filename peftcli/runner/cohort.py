@@ -22,14 +22,14 @@ from peftcli.models import catalogue, heads
 from peftcli.models.files import fetch_config
 from peftcli.records import origin
 from peftcli.records.body import Cost, Ending, Evaluation, Parameters, TrainingLoss
-from peftcli.runner import costs, environment, predictions, tracking
+from peftcli.runner import costs, environment, predictions
 from peftcli.runner.broken import broken
 from peftcli.runner.checkpoints import Checkpoints
 from peftcli.runner.costs import Meter
 from peftcli.runner.snapshots import Snapshot
 from peftcli.runner.work import SweepSettings
 
-Watch = Callable[[Cohort, State], None]  # called after every update, to show progress
+Watch = Callable[[Cohort, State], None]  # called after every update, to show progress and to track runs
 
 
 def run_cohort(
@@ -59,8 +59,7 @@ def run_cohort(
         state = checkpoints.resume(kept) or training.begin(cohort)
         parallel.wait()  # the first process writes checkpoints: not before all have read the last one
         with stopping.deferred(partial(_rescue, checkpoints, state)):
-            with tracking.curves(settings.output, runs, wanted if settings.track else ()) as track:
-                _train(cohort, state, checkpoints, watch, track)
+            _train(cohort, state, checkpoints, watch)
             meter.count(state)
             paths: list[Path] = []
             if not parallel.rank():  # the first process writes the records too
@@ -116,13 +115,10 @@ def _refuse_other_origin(
             origin.check(record, current, settings.names(run))
 
 
-def _train(
-    cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch, track: Callable[[State], None]
-) -> None:
+def _train(cohort: Cohort, state: State, checkpoints: Checkpoints, watch: Watch) -> None:
     """Train to the end; raises Stopped once a signal has come and the progress is saved."""
     for current in training.train(cohort, state):
         watch(cohort, current)
-        track(current)
         if stopping.asked():
             checkpoints.save(current)
             print(f"stopped at step {current.step}, progress saved: run the command again to go on", file=sys.stderr)

@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 
 from peftcli import files, records
 from peftcli.engine import parallel
+from peftcli.engine.cohort import Cohort
+from peftcli.engine.state import State
 from peftcli.experiment import cohort_size, plan
 from peftcli.experiment.cohort_size import Pin
 from peftcli.experiment.run import Run
 from peftcli.records import Record
-from peftcli.runner import costs, grouping
+from peftcli.runner import costs, grouping, tracking
 from peftcli.runner.broken import Broken
 from peftcli.runner.cohort import run_cohort
 from peftcli.runner.progress import Progress
 from peftcli.runner.snapshots import Snapshot
+from peftcli.runner.tracking import Tracking
 from peftcli.runner.work import SweepSettings, WorkUnit
 
 
@@ -45,6 +48,15 @@ def train(unit: WorkUnit, settings: SweepSettings, progress: Progress) -> list[R
     every cohort to come is cut to that size.
     """
     files.ready(settings.output)
+    with tracking.following(settings) as tracked:
+        return _train(unit, settings, progress, tracked)
+
+
+def _train(unit: WorkUnit, settings: SweepSettings, progress: Progress, tracked: Tracking) -> list[Record]:
+    def watch(cohort: Cohort, state: State) -> None:
+        progress.watch(cohort, state)
+        tracked.watch(cohort, state)
+
     written: list[Record] = []
     waiting = [Waiting(runs) for runs in grouping.settle(unit, settings).wanted_cohorts]
     while waiting:
@@ -53,13 +65,15 @@ def train(unit: WorkUnit, settings: SweepSettings, progress: Progress) -> list[R
         if not wanted:
             continue
         progress.begin(cohort.runs)  # with all its runs: those that are recorded already train along and cost as much
+        tracked.begin(wanted)
         try:
-            paths = run_cohort(cohort.runs, wanted, settings, progress.watch, cohort.kept)
+            paths = run_cohort(cohort.runs, wanted, settings, watch, cohort.kept)
         except Broken as broken:
             waiting = _smaller(cohort, broken, waiting, unit, settings)
         else:
             ended = [records.read(path) for path in paths]
             progress.end([record.status for record in ended])
+            tracked.end(ended)
             written += ended
             continue
         # The error is gone by here, and with it the frames that held the larger cohort's tensors.

@@ -1,118 +1,114 @@
-"""Curves of runs for TensorBoard, written from their histories while they train, through accelerate's tracker."""
+"""Tracking runs with other libraries: each tracker that `--track` names is told what the records of the runs will hold."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftcli import records
 from peftcli.errors import UserError, unknown
 from peftcli.experiment.run import Run
+from peftcli.runner.trackers import story
+from peftcli.runner.trackers.follower import Follower
+from peftcli.runner.trackers.news import Counts, News
+from peftcli.runner.trackers.story import End
 
 if TYPE_CHECKING:
+    from peftcli.engine.cohort import Cohort
     from peftcli.engine.state import History, State
+    from peftcli.records import Record
+    from peftcli.runner.work import SweepSettings
 
-TRACKERS = ("tensorboard",)
-FOLDER = ".tensorboard"
-HIDDEN = ("step", "epoch", "split", "collapsed")  # of an evaluation's entry: no curves
-
-
-def check(tracker: str | None) -> None:
-    """Check that a tracker exists and is installed; None stands for none. Raises UserError."""
-    if tracker is not None and tracker not in TRACKERS:
-        raise unknown("value of --track", tracker, TRACKERS)
-    # Looked for, not imported: that takes a second, and is done where the first curve is written.
-    if tracker is not None and find_spec(tracker) is None:
-        raise UserError(f"--track {tracker} needs the package {tracker}: pip install 'peftcli[{tracker}]'")
+TRACKERS = ("wandb", "mlflow", "trackio", "tensorboard")
+SECONDS = 1.0  # between two tellings of a cohort: what is new meanwhile is told together
+PATIENCE = 60.0  # seconds that the end of a process waits for its trackers
+SHORT = 2.0  # the same, where it is stopped or has to be started again
 
 
-def folder(output: Path, run: Run) -> Path:
-    """Where a run's curves lie: output/.tensorboard/<task>/<strategy>-lr<rate>-seed<seed>-<id>."""
-    record = records.path(output / FOLDER, run)
-    strategy = record.stem.removesuffix(f"-{run.id}")
-    return record.with_name(f"{strategy}-lr{run.learning_rate:g}-seed{run.seed}-{run.id}")
+def check(asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the trackers that `--track` asks for, each once; commas may join several. Raises UserError.
 
-
-@contextlib.contextmanager
-def curves(output: Path, runs: Sequence[Run], wanted: Sequence[Run]) -> Iterator[Callable[[State], None]]:
-    """A function that adds to the curves of the `wanted` runs of a cohort whatever is new in their histories.
-
-    What an earlier process wrote of them is replaced: a history has it all, and each step is in one file only. In a
-    group of processes the first one writes.
+    Each must be one of TRACKERS, and installed.
     """
-    from peftcli.engine import parallel
-
-    with contextlib.ExitStack() as stack:
-        by_row: dict[int, _Curves] = {}
-        for row, run in enumerate(runs):
-            if run in wanted and parallel.rank() == 0:
-                by_row[row] = _Curves(folder(output, run), run)
-                stack.callback(by_row[row].close)
-
-        def write(state: State) -> None:
-            for row, run_curves in by_row.items():
-                run_curves.write(state.histories[row])
-
-        yield write
+    names = tuple(dict.fromkeys(name.strip() for text in asked for name in text.split(",")))
+    for name in names:
+        if name not in TRACKERS:
+            raise unknown("value of --track", name, TRACKERS)
+        # Looked for, not imported: that takes seconds. A folder `wandb` in the working folder is a package without an origin.
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            raise UserError(f"--track {name} needs the package {name}: pip install 'peftcli[{name}]'")
+    return names
 
 
 @dataclass
-class _Curves:
-    """One run's curves. `training` and `evaluations` count the history's entries that are written.
+class Tracking:
+    """What a process tells its trackers. `told` counts by run what they were told of; nothing here waits for them."""
 
-    A disk that fails ends the curves, not the run.
-    """
+    settings: SweepSettings
+    followers: Sequence[Follower]
+    told: dict[str, Counts] = field(default_factory=dict)
+    histories: Sequence[tuple[Run, History]] = ()  # of the cohort in training; no tensors, which would outlive it
+    _last: float = 0.0  # time.monotonic of the last telling
 
-    folder: Path
-    run: Run
-    training: int = 0
-    evaluations: int = 0
-    tracker: Any = None
-    lost: bool = False
+    def begin(self, wanted: Sequence[Run]) -> None:
+        """Note whose runs a cohort is to train: their histories are told from the start, for who missed it."""
+        self.told, self.cohort = {run.id: Counts() for run in wanted}, ()
 
-    def write(self, history: History) -> None:
-        """Add what is new in the run's history."""
-        if self.lost or (self.training, self.evaluations) == (len(history.training), len(history.evaluations)):
-            return
-        try:
-            self.tracker = self.tracker or _open(self.folder, self.run)
-            for entry in history.training[self.training :]:
-                numbers = {key: value for key, value in entry.items() if key not in HIDDEN}
-                self._log("train", numbers, entry["step"])
-            for entry in history.evaluations[self.evaluations :]:
-                numbers = {key: value for key, value in entry.items() if key not in HIDDEN}
-                self._log(entry["split"], numbers, entry["step"])
-        except OSError as error:
-            self.lost = True
-            print(f"no more curves of {self.run.describe()}: {error.strerror} in {self.folder}", file=sys.stderr)
-        self.training, self.evaluations = len(history.training), len(history.evaluations)
+    def watch(self, cohort: Cohort, state: State) -> None:
+        """Note an update; cheap to call often."""
+        if self.followers:
+            self.histories = list(zip(cohort.runs, state.histories, strict=True))
+            if time.monotonic() - self._last >= SECONDS:
+                self._tell_new()
 
-    def close(self) -> None:
-        """Close the file. What could not be written is lost without a word: `write` has said so already."""
-        if self.tracker is not None:
-            with contextlib.suppress(OSError):
-                self.tracker.finish()
+    def end(self, recorded: Sequence[Record]) -> None:
+        """Tell the rest of runs that have a record, from that: it has every number, and what they cost."""
+        self.histories = ()
+        for record in recorded:
+            body: Any = record.body
+            self._tell(record.run, body["training"], body["evaluations"], story.end(body))
 
-    def _log(self, split: str, numbers: dict[str, float], step: int) -> None:
-        self.tracker.log({f"{split}/{name}": number for name, number in numbers.items()}, step=step)
+    def close(self, patience: float) -> None:
+        """Tell what is not told of runs that have no record yet, and wait for the trackers."""
+        self._tell_new()
+        for follower in self.followers:
+            follower.close(patience)
+
+    def _tell_new(self) -> None:
+        self._last = time.monotonic()
+        for run, history in self.histories:
+            counts = Counts(len(history.training), len(history.evaluations))
+            if run.id in self.told and self.told[run.id] != counts:
+                self._tell(run, history.training, history.evaluations)
+
+    def _tell(self, run: Run, training: Sequence[Any], evaluations: Sequence[Any], end: End | None = None) -> None:
+        before = self.told.get(run.id, Counts())
+        news = News(
+            story.story(run, self.settings.recipe, self.settings.output),
+            before,
+            [story.training_point(entry) for entry in training[before.training :]],
+            [story.evaluation_point(entry) for entry in evaluations[before.evaluations :]],
+            end,
+        )
+        self.told[run.id] = news.upto
+        for follower in self.followers:
+            follower.tell(news)
 
 
-def _open(folder: Path, run: Run) -> Any:
-    """Start a run's curves anew, in place of what an earlier process wrote."""
-    from accelerate import PartialState
-    from accelerate.tracking import TensorBoardTracker
+@contextlib.contextmanager
+def following(settings: SweepSettings) -> Iterator[Tracking]:
+    """A context in which a process tells its trackers, if it has any; in a group of processes the first one does."""
+    from peftcli.engine import parallel
 
-    for file in folder.glob("events.out.tfevents.*"):
-        file.unlink()
-    # The tracker asks accelerate which process it is in. This makes it a single one on the processor, unless a group
-    # was joined before (`engine.parallel`), which then stays.
-    PartialState(cpu=True)
-    tracker = TensorBoardTracker(folder.name, folder.parent)
-    tracker.start()
-    tracker.log({"run": run.describe()}, step=0)
-    return tracker
+    names = settings.track if parallel.rank() == 0 else ()
+    tracking = Tracking(settings, [Follower(name, settings.output) for name in names])
+    patience = SHORT
+    try:
+        yield tracking
+        patience = PATIENCE
+    finally:
+        tracking.close(patience)

@@ -13,7 +13,8 @@ from peftcli.experiment.run import Run
 class SweepSettings:
     """Where runs read from and write to; nothing of it is part of a run. `model` is the id, alias or path as it was typed.
 
-    `own_data` has the file or folder of each task that a recipe describes; `track` names who else gets the curves.
+    `own_data` has the file or folder of each task that a recipe describes; `track` names the trackers, to whom `recipe` is
+    the name of the whole.
     """
 
     model: str
@@ -24,7 +25,8 @@ class SweepSettings:
     save_delta: bool = False
     checkpoint_seconds: float = 600.0  # of training between two checkpoints of a cohort
     own_data: Mapping[str, Path] = field(default_factory=dict)
-    track: str | None = None
+    track: tuple[str, ...] = ()
+    recipe: str = "train"  # its name; what `train` trains is of none
     device: str | None = None  # cpu or cuda; None: the GPU where there is one
     gpu_memory: int | None = None  # bytes of the GPUs that will train, where this machine has none
 

@@ -1,4 +1,4 @@
-"""A process of a sweep does as its parent says, and finds the package from wherever it is started."""
+"""A process of a sweep does as its parent says."""
 
 import os
 import signal
@@ -8,23 +8,6 @@ import pytest
 
 from peftcli import stopping
 from peftcli.launchers import worker
-
-PACKAGE = str(Path(worker.__file__).parents[2])
-
-
-@pytest.mark.parametrize(
-    ("inherited", "expected"),
-    [
-        (None, PACKAGE),
-        ("/mine:/yours", f"{PACKAGE}:/mine:/yours"),
-        (f"/mine:{PACKAGE}", f"/mine:{PACKAGE}"),
-    ],
-)
-def test_the_package_is_on_the_path_once(inherited: str | None, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHONPATH", raising=False)
-    if inherited is not None:
-        monkeypatch.setenv("PYTHONPATH", inherited)
-    assert worker.python_path() == expected
 
 
 class Ended(Exception):

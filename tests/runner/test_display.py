@@ -16,7 +16,7 @@ from peftcli.experiment.recipe import load
 from peftcli.runner import display
 from peftcli.runner.display import Board, Screen, Status, screen, seconds_left
 from tests import folders
-from tests.runner.test_tracking import assert_same
+from tests.runner.test_tracking import assert_tracked
 
 TRAINING = {"epochs": 2, "batch_size": 8, "max_train_samples": 64, "max_length": 32}
 
@@ -120,7 +120,7 @@ def test_a_sweep_on_a_terminal_draws_what_it_does_and_tracks_every_process_s_run
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setattr(display, "LIVE_SECONDS", 0.0)  # all that is reported is drawn: nothing depends on the clock
-    assert sweep(str(recipe), tmp_path / "out", cohort=1, track="tensorboard", **options) == 0
+    assert sweep(str(recipe), tmp_path / "out", cohort=1, track=["tensorboard"], **options) == 0
     drawn = sys.stderr.getvalue()
     for word in ("process", "running", "steps/s", "demo ", "0 failed", "2 of 2 runs completed"):
         assert word in drawn
@@ -130,4 +130,4 @@ def test_a_sweep_on_a_terminal_draws_what_it_does_and_tracks_every_process_s_run
     # A process of its own reports the start of a cohort at once, and its steps once a second, which may be too late.
     assert options or any("/16" in cell for row in rows for cell in row)
     for planned in plan.expand(load(recipe)):
-        assert_same(tmp_path / "out", planned.run)
+        assert_tracked(tmp_path / "out", planned.run)

@@ -1,10 +1,9 @@
-"""Curves for TensorBoard: what its own reader finds in the files is what the records say, each step once."""
+"""Tracked runs, by TensorBoard's own reader: they have the numbers of the records, each step once, and change no record."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
@@ -12,96 +11,58 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from peftcli import records
-from peftcli.cli import sweep as command
 from peftcli.errors import UserError
-from peftcli.experiment import plan
-from peftcli.experiment.recipe import load
 from peftcli.experiment.run import Run
-from peftcli.records import Record, merge
-from peftcli.runner import cohort as execution
-from peftcli.runner import sweep, tracking, work
-from peftcli.runner.work import SweepSettings
-from tests import folders
+from peftcli.records import merge
+from peftcli.runner import sweep, tracking
+from peftcli.runner.trackers import story
+from tests.runner import tracked
+from tests.runner.tracked import swept
 from tests.trained import Quiet
-
-TRAINING = {"steps": 10, "batch_size": 4, "max_train_samples": 32, "max_length": 32, "evaluate_every": "4 steps"}
 
 
 @pytest.fixture
 def recipe(tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PEFTCLI_CACHE_DIR", str(tmp_path / "cache"))
-    return folders.recipe(tmp_path / "r.yaml", tiny_folder, strategies=["layernorm"], training=TRAINING)
+    return tracked.recipe(tmp_path, tiny_folder)
 
 
-def runs(recipe: Path) -> list[Run]:
-    return [planned.run for planned in plan.expand(load(recipe))]
-
-
-def found(folder: Path) -> dict[str, list[tuple[int, float]]]:
+def drawn(output: Path, run: Run) -> tracked.Curves:
     """What TensorBoard reads: tag -> (step, value)."""
+    folder = Path(story.folder(output, run))
     assert len(list(folder.glob("events.out.tfevents.*"))) == 1
     events = EventAccumulator(str(folder), {"scalars": 0})
     events.Reload()
     return {tag: [(own.step, own.value) for own in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def said(record: Record) -> Iterator[tuple[str, int, float]]:
-    """What a record has: tag, step, value."""
-    for entry in record.body["training"]:
-        for name in ("loss", "learning_rate"):
-            yield f"train/{name}", entry["step"], entry[name]
-    for entry in record.body["evaluations"]:
-        for name, value in entry.items():
-            if name not in ("step", "epoch", "split", "collapsed"):
-                yield f"{entry['split']}/{name}", entry["step"], value
-
-
-def assert_same(output: Path, run: Run) -> None:
-    record = records.find(output, run)
-    assert record is not None
-    expected: dict[str, list[tuple[int, float]]] = {}
-    for tag, step, value in said(record):
-        expected.setdefault(tag, []).append((step, value))
-    curves = found(tracking.folder(output, run))
-    assert curves.keys() == expected.keys()
-    assert {"train/loss", "train/learning_rate", "validation/accuracy"} <= curves.keys()
-    for tag, points in expected.items():
-        assert [step for step, _ in curves[tag]] == [step for step, _ in points]
-        assert [value for _, value in curves[tag]] == pytest.approx([value for _, value in points], rel=1e-6)
+def assert_tracked(output: Path, run: Run) -> None:
+    record = tracked.record(output, run)
+    tracked.assert_same(drawn(output, run), tracked.curves(record) | tracked.once(record))
 
 
 def contents(output: Path) -> dict[str, Any]:
     return {record.id: merge.content(record.body) for record in records.read_all(output)[0]}
 
 
-def swept(recipe: Path, output: Path, track: str | None) -> int:
-    return command.sweep(str(recipe), output, cohort=4, predictions=False, track=track)
-
-
 def test_curves_are_the_records_numbers_and_change_no_record(recipe, tmp_path):
     assert swept(recipe, tmp_path / "with", "tensorboard") == 0
-    assert swept(recipe, tmp_path / "without", None) == 0
-    for run in runs(recipe):
-        assert_same(tmp_path / "with", run)
+    assert swept(recipe, tmp_path / "without") == 0
+    for run in tracked.runs(recipe):
+        assert_tracked(tmp_path / "with", run)
     assert contents(tmp_path / "with") == contents(tmp_path / "without")
-    assert not (tmp_path / "without" / tracking.FOLDER).exists()
+    assert [file.name for file in (tmp_path / "without").iterdir() if "t" in file.name] == []
 
 
 def test_a_resumed_run_has_every_step_once(recipe, tmp_path, monkeypatch):
-    chosen = runs(recipe)
-    settings = SweepSettings(load(recipe).model, tmp_path / "out", keep_predictions=False, track="tensorboard")
-    unit = work.WorkUnit((tuple(chosen),), frozenset(run.id for run in chosen[:3]))
-    with monkeypatch.context() as patch:
-        seen = []
-        patch.setattr(execution.stopping, "asked", lambda: seen.append(1) or len(seen) == 6)
-        with pytest.raises(SystemExit, match="75"):
-            sweep.train(unit, replace(settings, checkpoint_seconds=600.0), Quiet())
-    half = found(tracking.folder(settings.output, chosen[0]))
-    assert [step for step, _ in half["train/loss"]] == [1, 2, 3, 4, 5, 6]
+    monkeypatch.setattr(tracking, "SHORT", 60.0)
+    unit, settings = tracked.stop_after(6, recipe, tmp_path / "out", "tensorboard")
+    chosen = tracked.runs(recipe)
+    assert [step for step, _ in drawn(settings.output, chosen[0])["train/loss"]] == [1, 2, 3, 4, 5, 6]
     sweep.train(unit, settings, Quiet())
     for run in chosen[:3]:
-        assert_same(settings.output, run)
-    assert not tracking.folder(settings.output, chosen[3]).exists()  # trained along, not asked for
+        assert_tracked(settings.output, run)
+    assert not Path(story.folder(settings.output, chosen[3])).exists()  # trained along, not asked for
 
 
 @pytest.mark.whole  # two processes, of which test_parallel shows that they train alike
@@ -109,26 +70,41 @@ def test_processes_that_train_a_run_together_write_its_curves_once(recipe, envir
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     together = {"launcher": "accelerate", "processes": 2, "processes_per_run": 2}
-    assert command.sweep(str(recipe), tmp_path / "out", cohort=2, track="tensorboard", **together) == 0
-    for run in runs(recipe):
-        assert_same(tmp_path / "out", run)
+    assert swept(recipe, tmp_path / "out", "tensorboard", **together) == 0
+    for run in tracked.runs(recipe):
+        assert_tracked(tmp_path / "out", run)
 
 
-def test_a_tracker_that_cannot_be_had_is_refused_before_anything_is_trained(recipe, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"unknown value of --track 'wandb'.*tensorboard"):
-        swept(recipe, tmp_path / "out", "wandb")
-    monkeypatch.setattr(tracking, "find_spec", lambda name: None)
-    with pytest.raises(UserError) as refused:
-        swept(recipe, tmp_path / "out", "tensorboard")
-    assert str(refused.value) == "--track tensorboard needs the package tensorboard: pip install 'peftcli[tensorboard]'"
+def test_one_that_cannot_be_had_is_refused_before_anything_is_trained(recipe, tmp_path, monkeypatch):
+    with pytest.raises(
+        UserError, match=r"unknown value of --track 'wanb': did you mean 'wandb'\? known: wandb, mlflow"
+    ):
+        swept(recipe, tmp_path / "out", "tensorboard,wanb")
+    with pytest.raises(UserError, match="unknown value of --track ''"):
+        swept(recipe, tmp_path / "out", "")
+    # An empty folder of that name in the working folder, as wandb itself leaves one, is a package without an origin.
+    for spec in (None, ModuleSpec("folder", None)):
+        monkeypatch.setattr(tracking, "find_spec", lambda name, spec=spec: spec)
+        for name in tracking.TRACKERS:
+            with pytest.raises(UserError) as refused:
+                swept(recipe, tmp_path / "out", name)
+            assert str(refused.value) == f"--track {name} needs the package {name}: pip install 'peftcli[{name}]'"
     assert not (tmp_path / "out").exists()
 
 
-def test_a_disk_that_fails_ends_the_curves_and_not_the_run(recipe, tmp_path, capsys):
+def test_several_are_named_once_each(monkeypatch):
+    monkeypatch.setattr(tracking, "find_spec", lambda name: ModuleSpec(name, None, origin="there"))
+    assert tracking.check(["mlflow,wandb", "trackio", "wandb"]) == ("mlflow", "wandb", "trackio")
+    assert tracking.check([]) == ()
+
+
+def test_a_tracker_that_fails_says_so_once_and_training_goes_on(recipe, tmp_path, capsys):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / tracking.FOLDER).write_text("in the way")
+    (tmp_path / "out" / story.FOLDER).write_text("in the way")
     assert swept(recipe, tmp_path / "out", "tensorboard") == 0
-    assert capsys.readouterr().err.count("no more curves of demo layernorm") == 4
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if "--track" in line]
+    assert said.startswith("--track tensorboard: ")
+    assert said.endswith("; training goes on, untracked there")
     assert len(contents(tmp_path / "out")) == 4
 
 

@@ -1,0 +1,38 @@
+"""Runs in trackio: a project a recipe, a group a strategy; a run's name ends in its id, and by its name it goes on."""
+
+import contextvars
+from collections.abc import Sequence
+
+from accelerate.tracking import TrackioTracker
+
+from peftcli.runner.trackers.story import End, Point, Story
+
+
+class TrackioRun(TrackioTracker):  # type: ignore[misc]
+    """One run; several of them are open at once."""
+
+    anew = False
+
+    def __init__(self, story: Story) -> None:
+        super().__init__(
+            story.recipe, name=story.name, group=story.group, config=dict(story.settings), resume="allow", embed=False,
+            auto_log_cpu=False, auto_log_gpu=False,
+        )  # fmt: skip
+        # A run that starts ends the one before it, by a variable of the context: each starts in one of its own.
+        contextvars.Context().run(self.start)
+
+    def write(self, points: Sequence[Point]) -> None:
+        """Add numbers to the curves."""
+        for step, numbers in points:
+            self.log(numbers, step=step)
+
+    def end(self, end: End | None) -> None:
+        """Finish the run; its cost is a point at its last step."""
+        if end is not None:
+            self.log(dict(end.numbers), step=end.step)
+        self.finish()
+
+
+def start(story: Story) -> TrackioRun:
+    """Start a tracked run, or go on with it."""
+    return TrackioRun(story)

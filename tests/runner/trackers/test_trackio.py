@@ -1,0 +1,32 @@
+"""Runs in trackio's local store, read with its own reader: the numbers of the records, once, in one run a run."""
+
+from importlib.util import find_spec
+
+import pytest
+
+from peftcli.runner.trackers import process
+from tests.runner import tracked
+
+
+@pytest.mark.skipif(find_spec("trackio") is None, reason="needs the extra trackio")
+def test_a_run_that_goes_on_is_one_run_with_the_record_s_numbers(lives, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "store"))  # read when the library is imported
+    for lines in lives.lines:
+        process.follow("trackio", tmp_path, lines)
+    from trackio.sqlite_storage import SQLiteStorage
+
+    stored = SQLiteStorage.get_run_records("r")
+    assert len(stored) == len(lives.records) == 3
+    for record in lives.records:
+        name = f"{record.run.describe()} {record.id[:8]}"
+        (run,) = [each for each in stored if each["name"] == name]
+        config = SQLiteStorage.get_run_config("r", name, run_id=run["id"])
+        assert config is not None
+        settings = {"record": record.id, "_Group": "layernorm", "learning_rate": record.run.learning_rate}
+        assert settings.items() <= config.items()
+        seen: tracked.Curves = {}
+        for row in SQLiteStorage.get_logs("r", name, run_id=run["id"]):
+            for key, value in row.items():
+                if key not in ("step", "timestamp"):
+                    seen.setdefault(key, []).append((row["step"], value))
+        tracked.assert_same(seen, tracked.curves(record) | tracked.once(record))
