@@ -143,8 +143,10 @@ class Memory:
         if self.tally is not None and self.held > self.tally.peak:
             self.tally.peak, self.rising = self.held, True
 
-    def begin(self, tally: Tally) -> None:
-        """Count into a tally from now on."""
+    def begin(self, tally: Tally, alive: Iterable[Tensor]) -> None:
+        """Count into a tally from now on; what is alive by then was made before."""
+        for tensor in alive:
+            self.watch(tensor)
         self.by_line = Counter(before=self.held)
         self.tally, self.rising = tally, True
         tally.held_before = tally.peak = self.held

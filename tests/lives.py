@@ -52,11 +52,12 @@ class Case:
         ]
 
     def _options(self) -> dict[str, Any] | None:
-        if self.options is not None or self.strategy != "peft":
+        if self.strategy != "peft":
             return self.options
+        options = {"type": "IA3", "feedforward_modules": []} if self.options is None else self.options
         module = {"distilbert": "q_lin", "deberta": "query_proj", "modernbert": "Wqkv"}
         target = next((name for family, name in module.items() if self.family.startswith(family)), "query")
-        return {"type": "IA3", "target_modules": [target], "feedforward_modules": []}
+        return {**options, "target_modules": [target]}
 
 
 def save_model(case: Case, folder: Path) -> Path:

@@ -22,10 +22,10 @@ device has no name of its own elsewhere: code that asks `device.type == "cuda"` 
 """
 
 import contextlib
+import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -43,8 +43,11 @@ needs_pretend = pytest.mark.skipif(
     _register is None, reason=f"torch {torch.__version__} has no devices written in Python (2.9 and later do)"
 )
 NAME = "gpu"
+DEVICE = torch.device("privateuseone", 0)  # as torch calls it until the name is registered
 REPEATS = 8  # pairs of `repeat_interleave` where there are shapes alone, and so no counts to add up
 INDEXED = frozenset({"index", "index_put", "index_put_", "_index_put_impl_"})
+# Arguments that are no tensors and hold none.
+PLAIN = frozenset({int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout, torch.memory_format})
 # Besides element by element, these take a single number that is on the processor.
 TAKES_NUMBERS = frozenset({"fill_", "masked_fill", "masked_fill_", *INDEXED})
 
@@ -56,13 +59,12 @@ class GpuTensor(torch.Tensor):
 
     @staticmethod
     def __new__(cls, held: Tensor) -> "GpuTensor":
-        return torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined,no-any-return]
+        tensor: GpuTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
             cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype,
-            device=torch.device(NAME, 0), requires_grad=False,
+            device=DEVICE, requires_grad=False,
         )  # fmt: skip
-
-    def __init__(self, held: Tensor) -> None:
-        self.held = held
+        tensor.held = held
+        return tensor
 
     def __repr__(self, **_: Any) -> str:
         return f"GpuTensor({self.held!r})"
@@ -92,20 +94,18 @@ class Gpu(TorchDispatchMode):
         return False  # the usual True imports the compiler, which takes seconds in every process
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        operation = _OPERATIONS.get(id(func)) or _described(func)
         keywords = dict(kwargs) if kwargs else {}
-        operation = _name(func)
-        leaves = _leaves([*args, *keywords.values()])
-        here = [leaf for leaf in leaves if isinstance(leaf, GpuTensor)]
         device = keywords.get("device")
-        to_gpu = bool(here) if device is None else torch.device(device).type == NAME
+        here = GpuTensor in types  # the subclasses among the arguments, inside lists too
+        to_gpu = here if device is None else torch.device(device).type == NAME
         if not here and not to_gpu:
-            return self._on_processor(func, operation, args, keywords)
-        if operation == "copy_":
+            return self._on_processor(func, operation.name, args, keywords)
+        if operation.name == "copy_":
             return self._copied(func, args, keywords)
-        if operation == "_to_copy" and (not here or not to_gpu):
+        if operation.name == "_to_copy" and (not here or not to_gpu):
             return self._moved(func, args, keywords, to_gpu)
-        self._refuse_mixtures(func, operation, args, leaves)
-        return self._launched(func, operation, args, keywords, to_gpu)
+        return self._launched(operation, args, keywords, to_gpu)
 
     def _on_processor(self, func: Any, operation: str, args: Any, keywords: dict[str, Any]) -> Any:
         """Run an operation that the device has no part in; memory that it pins is noted, since no driver is there to pin it."""
@@ -146,54 +146,70 @@ class Gpu(TorchDispatchMode):
         func(target.held, source.to(target.held.device))
         return target
 
-    def _refuse_mixtures(self, func: Any, operation: str, args: Any, leaves: list[Any]) -> None:
-        """Raise RuntimeError where CUDA would: for a tensor, or a generator, that is not on the device."""
-        for leaf in leaves:
-            if type(leaf) is GpuTensor:
-                continue
-            if isinstance(leaf, torch.Generator) and leaf.device.type != NAME:
-                raise RuntimeError(f"Expected a '{NAME}' device type for generator but found '{leaf.device}': {func}")
-            if not isinstance(leaf, Tensor):
-                continue
-            if leaf.ndim == 0 and (torch.Tag.pointwise in func.tags or operation in TAKES_NUMBERS):
-                continue
-            if operation in INDEXED and isinstance(args[0], GpuTensor) and leaf is not args[0]:
-                self._count_copy(leaf, waits=True)  # an index is moved to what it points into
-                continue
-            raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, {NAME}:0 and {leaf.device}: "
-                f"{func} at {source_line()}"
-            )
-
-    def _launched(self, func: Any, operation: str, args: Any, keywords: dict[str, Any], to_gpu: bool) -> Any:
+    def _launched(self, operation: "Operation", args: Any, keywords: dict[str, Any], to_gpu: bool) -> Any:
         """Run an operation on what tensors hold."""
-        if _waits(operation, args, keywords):
-            self._count_sync(operation)
-        if "device" in keywords:
-            keywords["device"] = torch.device("meta" if self.shapes and to_gpu else "cpu")
-        keywords.pop("pin_memory", None)
-        if self.shapes and operation == "_local_scalar_dense":
+        target = args[0] if args else None
+        held = self._held(operation, target, args)
+        if self.tally is not None and _waits(operation.name, args, keywords):
+            self._count_sync(operation.name)
+        if self.shapes and operation.name == "_local_scalar_dense":
             return 1
-        if self.shapes and operation == "repeat_interleave":
+        if self.shapes and operation.name == "repeat_interleave":
             keywords.setdefault("output_size", REPEATS)
-        held_args, held_keywords = _mapped(self._held, args), _mapped(self._held, keywords) if keywords else {}
-        result = FUSED_ATTENTION.get(operation, func)(*held_args, **held_keywords)
-        if self.tally is not None and operation not in VIEWS and operation != "_local_scalar_dense":
-            self._count_kernel(operation, _leaves([*held_args, *held_keywords.values()]), _leaves((result,)))
-        mutated = _written_arguments(func, args, keywords)
-        if mutated is not None:
-            return mutated
-        if isinstance(result, Tensor):
+        if keywords:
+            if "device" in keywords:
+                keywords["device"] = torch.device("meta" if self.shapes and to_gpu else "cpu")
+            keywords.pop("pin_memory", None)
+            of_keywords = dict(zip(keywords, self._held(operation, target, keywords.values()), strict=True))
+            result = operation.run(*held, **of_keywords)
+            held += of_keywords.values()
+        else:
+            result = operation.run(*held)
+        if self.tally is not None and operation.launches:
+            self._count_kernel(operation.name, _leaves(held), _leaves((result,)))
+        if operation.written:
+            return _written_arguments(operation, args, keywords)
+        if type(result) is Tensor:
             return self._wrapped(result)
         return _mapped(lambda leaf: self._wrapped(leaf) if isinstance(leaf, Tensor) else leaf, result)
 
-    def _held(self, leaf: Any) -> Any:
-        if isinstance(leaf, GpuTensor):
-            return leaf.held
-        return leaf.to("meta") if self.shapes and isinstance(leaf, Tensor) else leaf
+    def _held(self, operation: "Operation", target: Any, values: Iterable[Any]) -> list[Any]:
+        """Arguments as what tensors hold. By types, and by no call for most of them: every operation comes by here."""
+        held: list[Any] = []
+        for value in values:
+            kind = type(value)
+            if kind is GpuTensor:
+                held.append(value.held)
+            elif kind in PLAIN:
+                held.append(value)
+            elif kind is list or kind is tuple:
+                numbers = bool(value) and type(value[0]) is int  # a shape: then all are
+                held.append(value if numbers else kind(self._held(operation, target, value)))
+            else:
+                held.append(self._admitted(operation, target, value))
+        return held
+
+    def _admitted(self, operation: "Operation", target: Any, leaf: Any) -> Any:
+        """An argument that is not of the device. Raises RuntimeError where CUDA would: for a tensor or a generator elsewhere."""
+        if isinstance(leaf, torch.Generator) and leaf.device.type != NAME:
+            raise RuntimeError(
+                f"Expected a '{NAME}' device type for generator but found '{leaf.device}': {operation.func}"
+            )
+        if not isinstance(leaf, Tensor):
+            return leaf
+        if leaf.ndim == 0 and operation.takes_numbers:
+            return leaf.to("meta") if self.shapes else leaf
+        if operation.name in INDEXED and isinstance(target, GpuTensor) and leaf is not target:
+            self._count_copy(leaf, waits=True)  # an index is moved to what it points into
+            return leaf.to("meta") if self.shapes else leaf
+        raise RuntimeError(
+            f"Expected all tensors to be on the same device, but found at least two devices, {NAME}:0 and {leaf.device}: "
+            f"{operation.func} at {source_line()}"
+        )
 
     def _wrapped(self, held: Tensor) -> GpuTensor:
-        self.memory.watch(held)
+        if self.tally is not None:
+            self.memory.watch(held)
         return GpuTensor(held)
 
     def _count_kernel(self, operation: str, read: list[Any], written: list[Any]) -> None:
@@ -215,11 +231,32 @@ class Gpu(TorchDispatchMode):
             self._count_sync("copy")
 
 
-@cache
-def _name(func: Any) -> str:
-    """An operation's name without its library's."""
-    name: str = func._schema.name
-    return name.partition("::")[2]
+class Operation(NamedTuple):
+    """What is the same at every call of an operation of torch."""
+
+    func: Any
+    name: str  # without its library's
+    run: Callable[..., Any]  # how it is carried out on the processor
+    launches: bool  # a kernel: it reads or writes memory
+    takes_numbers: bool  # single numbers that are on the processor
+    written: tuple[tuple[int, str], ...]  # position and name of each argument that it writes and returns
+
+
+_OPERATIONS: dict[int, Operation] = {}  # by identity: torch's own hash of an operation is a call of Python
+
+
+def _described(func: Any) -> Operation:
+    """An operation as it is kept from its first call on."""
+    schema = func._schema
+    name: str = schema.name.partition("::")[2]
+    written: tuple[tuple[int, str], ...] = ()
+    if schema.returns and all(result.alias_info is not None for result in schema.returns):
+        written = tuple((at, argument.name) for at, argument in enumerate(schema.arguments) if argument.is_write)
+    launches = name not in VIEWS and name != "_local_scalar_dense"
+    takes_numbers = torch.Tag.pointwise in func.tags or name in TAKES_NUMBERS
+    operation = Operation(func, name, FUSED_ATTENTION.get(name, func), launches, takes_numbers, written)
+    _OPERATIONS[id(func)] = operation
+    return operation
 
 
 def _leaves(values: Iterable[Any]) -> list[Any]:
@@ -256,25 +293,15 @@ def _waits(operation: str, args: Any, keywords: dict[str, Any]) -> bool:
     return operation in SYNCS
 
 
-def _written_arguments(func: Any, args: Any, keywords: dict[str, Any]) -> Any:
-    """The arguments that an operation in place returns, or None where what it returns is new."""
-    places = _in_place(func)
-    if not places:
-        return None
-    written = [args[at] if at < len(args) else keywords[name] for at, name in places]
+def _written_arguments(operation: Operation, args: Any, keywords: dict[str, Any]) -> Any:
+    """The arguments that an operation in place returns."""
+    written = [args[at] if at < len(args) else keywords[name] for at, name in operation.written]
     for tensor in written:
-        if isinstance(tensor, GpuTensor) and tensor.shape != tensor.held.shape:
-            raise NotImplementedError(f"{func} changes a tensor's shape in place, which the pretend GPU cannot follow")
+        if type(tensor) is GpuTensor and tensor.shape != tensor.held.shape:
+            raise NotImplementedError(
+                f"{operation.func} changes a tensor's shape in place, which the pretend GPU cannot follow"
+            )
     return written[0] if len(written) == 1 else tuple(written)
-
-
-@cache
-def _in_place(func: Any) -> tuple[tuple[int, str], ...]:
-    """Position and name of each argument that an operation writes and returns."""
-    schema = func._schema
-    if not schema.returns or any(result.alias_info is None for result in schema.returns):
-        return ()
-    return tuple((at, argument.name) for at, argument in enumerate(schema.arguments) if argument.is_write)
 
 
 def _attend(
@@ -349,7 +376,7 @@ def counting() -> Iterator[Callable[[], Counts]]:
     """Count what happens on the device; what is given is called for the counts so far, or once it is over for all."""
     (mode,) = _running
     mode.tally = tally = Tally()
-    mode.memory.begin(tally)
+    mode.memory.begin(tally, [tensor.held for tensor in gc.get_objects() if type(tensor) is GpuTensor])
     try:
         with torch.autograd.set_detect_anomaly(True, check_nan=False):  # tells whose backward pass an operation is of
             yield lambda: tally.counts(mode.memory)

@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def key(what: str, sources: Iterable[Path]) -> str | None:
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:32]
 
 
+@cache  # a package's metadata are parsed whole for it, at every model that is loaded
 def installed_version(package: str) -> str | None:
     """Return a package's version; None where it is not installed, as this one is not where it runs from a folder of sources."""
     try:
