@@ -12,8 +12,9 @@ from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import canonical
 from peftcli.report import costs
-from peftcli.report.claims import judging
+from peftcli.report.claims import gathering, judging
 from peftcli.report.claims import spec as claim_spec
+from peftcli.report.claims.gathering import Gathered
 from peftcli.report.claims.tested import answering
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.costs import Cost, RunCost
@@ -89,6 +90,7 @@ def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) ->
     """Judge the recipe's claims; those over several tables read the other recipes' records too, each recipe once."""
     # Beside the recipe's own table, in the order in which a claim names them.
     others: dict[str, tuple[Table, Departures]] = {}
+    numbers: dict[tuple[str, ...], Gathered] = {}  # by the other tables that a claim is over
     judged = []
     for claim in claim_spec.read(recipe):
         for name in claim.tables:
@@ -98,5 +100,8 @@ def _judge(recipe: Recipe, table: Table, output: Path, otherwise: Departures) ->
                 outcomes = selection.outcomes(planned, output)
                 others[name] = build.tabulate(beside, outcomes), departures.departures(beside, planned)
         tables, apart = zip((table, otherwise), *(others[name] for name in claim.tables), strict=True)
-        judged.append(judging.judge(recipe, claim, tables, apart, output))
+        over = tuple(claim.tables)
+        if over not in numbers:
+            numbers[over] = gathering.gather_all(tables, output, recipe.path.parent)
+        judged.append(judging.judge(recipe, claim, numbers[over], apart))
     return answering.adjusted(judged)

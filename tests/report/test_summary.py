@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from peftcli.experiment import recipe as recipes
 from peftcli.report import report, summary
-from tests.written_records import body, runs, small, unsynced, write
+from peftcli.report.claims import gathering
+from tests.written_records import body, load, runs, small, unsynced, write
 
 
 def test_costs_of_a_cohort_are_shared(tmp_path: Path) -> None:
@@ -78,3 +80,12 @@ def test_a_report_names_what_is_not_as_shipped(tmp_path: Path) -> None:
 def test_a_recipe_of_no_paper_names_it_too(tmp_path: Path) -> None:
     made = recipes.load(recipes.find("demo"), {"epochs": 1})
     assert report.notes(made, tmp_path)[0].startswith("Not as demo has it: epochs 1.0 instead of ")
+
+
+def test_numbers_are_gathered_once_for_all_claims_over_the_same_tables() -> None:
+    recipe = load("transferability/table1")
+    tables = [tuple(claim["tables"]) if "tables" in claim else () for claim in recipe.claims]
+    assert (len(tables), set(tables)) == (7, {(), ("table3.yaml",)})
+    with mock.patch.object(gathering, "gather_all", wraps=gathering.gather_all) as gathered:
+        assert len(summary.summarise(recipe, Path("nowhere"), False).claims) == 7
+    assert gathered.call_count == 2

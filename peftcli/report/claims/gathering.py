@@ -1,13 +1,40 @@
 """Taking the numbers that claims are judged on from tables: our own of each cell, or those the paper printed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from peftcli.report.claims import sampling
 from peftcli.report.claims.evidence import AVERAGE, Evidence, Number
 from peftcli.report.claims.verdicts import Verdict
 from peftcli.report.table.table import Cell, Column, Row, Table
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Every kind of number that claims over some tables are judged on; the recipe's own table is the first.
+
+    `printed`: None where no paper printed any. `by_test`: ours with the learning rates that the numbers shown choose, None
+    where nothing is held out, so that they choose all the same.
+    """
+
+    tables: tuple[Table, ...]
+    ours: Evidence
+    printed: Evidence | None
+    by_test: Evidence | None
+
+
+def gather_all(tables: Sequence[Table], output: Path | None = None, beside: Path | None = None) -> Gathered:
+    """Take all numbers of tables: once for all claims that are over these. For `output` and `beside` see `Evidence`."""
+    of_a_paper = tables[0].view.published is not None or tables[0].view.model is not None
+    held_out = any(cell.held_out is not None for table in tables for cell in table.cells())
+
+    def numbers(printed: bool, by_test: bool = False) -> Evidence:
+        return replace(gather(tables, printed, by_test), output=output, beside=beside)
+
+    in_print, chosen_by_test = (numbers(True) if of_a_paper else None, numbers(False, True) if held_out else None)
+    return Gathered(tuple(tables), numbers(False), in_print, chosen_by_test)
 
 
 def gather(tables: Sequence[Table], printed: bool, by_test: bool = False) -> Evidence:

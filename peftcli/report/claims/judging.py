@@ -1,16 +1,15 @@
 """Judging a recipe's claims on our records and on the printed cells."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from peftcli.errors import UserError
 from peftcli.experiment import departures
 from peftcli.experiment.departures import Departures
 from peftcli.experiment.recipe import Recipe
 from peftcli.models import catalogue
+from peftcli.report.claims.answers import ClaimAnswer
 from peftcli.report.claims.evidence import AVERAGE, Evidence
-from peftcli.report.claims.gathering import gather
+from peftcli.report.claims.gathering import Gathered
 from peftcli.report.claims.spec import KINDS, Claim
 from peftcli.report.claims.tested import answering
 from peftcli.report.claims.verdicts import Finding, Judged, overall
@@ -19,60 +18,47 @@ from peftcli.report.table.table import Table
 
 
 def judge(
-    recipe: Recipe,
-    claim: Claim,
-    tables: Sequence[Table],
-    otherwise: Sequence[Departures] = (departures.NONE,),
-    output: Path | None = None,
+    recipe: Recipe, claim: Claim, gathered: Gathered, otherwise: Sequence[Departures] = (departures.NONE,)
 ) -> Judged:
-    """Judge one claim, and test it; `tables` are the recipe's own and those it names. Raises UserError for unknown names.
+    """Judge one claim on the numbers of the tables that it is over, and test it. Raises UserError for unknown names.
 
-    `otherwise`: how the recipe's runs, and those of the other tables, differ from the recipes as shipped. `output`: the
-    folder of their records.
+    `otherwise`: how the runs of each table differ from those of its recipe as shipped.
     """
-    shown, in_print = (
-        replace(gather(tables, printed=printed), output=output, beside=recipe.path.parent) for printed in (False, True)
-    )
-    held_out = any(cell.held_out is not None for table in tables for cell in table.cells())
     try:
-        ours, printed = (_findings(claim, evidence) for evidence in (shown, in_print))
-        tested, tested_in_print = (answering.answer(claim, evidence) for evidence in (shown, in_print))
-        by_test, tested_by_test = ours, tested
-        if held_out:  # only then can the numbers that are shown choose another learning rate
-            chosen_by_test = replace(gather(tables, False, by_test=True), output=output, beside=recipe.path.parent)
-            by_test, tested_by_test = _findings(claim, chosen_by_test), answering.answer(claim, chosen_by_test)
+        ours, tested = _on(claim, gathered.ours)
+        printed, printed_tested = _on(claim, gathered.printed) if gathered.printed else ((), None)
+        by_test, by_test_tested = _on(claim, gathered.by_test) if gathered.by_test else (ours, tested)
     except UserError as error:
         raise UserError(f"recipe {recipe.path.name}: claim {claim.claim[:60]!r}: {error}") from None
-    of_a_paper = tables[0].view.published is not None or tables[0].view.model is not None
-    if not of_a_paper:
-        printed = ()  # there is nothing printed to judge
     # The numbers are shown all the same where a verdict would be unfair.
-    verdict, note = overall(ours), _copied(claim, in_print)
-    fewer, seeds = _seeds(claim, tables, otherwise, shown)
+    verdict = overall(ours)
+    fewer, seeds = _seeds(claim, gathered, otherwise)
     if fewer and verdict != "cannot be judged":
         verdict = "not enough runs"
-    if reason := not_the_papers(recipe, tables[0], otherwise):
+    if reason := not_the_papers(recipe, gathered.tables[0], otherwise):
         verdict = "cannot be judged"
-        tested, tested_by_test = (answering.unjudged(each, reason) for each in (tested, tested_by_test))
+        tested, by_test_tested = (answering.unjudged(each, reason) for each in (tested, by_test_tested))
     chosen = "learning rates are those that held-out examples choose" if by_test != ours else ""
+    copied = _copied(claim, gathered.printed) if gathered.printed else ""
     return Judged(
         claim=claim.claim,
         where=claim.where,
         verdict=verdict,
         findings=ours,
-        note="; ".join(filter(None, (reason, seeds, chosen, note))),
+        note="; ".join(filter(None, (reason, seeds, chosen, copied))),
         printed=overall(printed),
         printed_findings=printed,
         by_test=overall(by_test) if chosen else None,
         by_test_findings=by_test if chosen else (),
         tested=tested,
-        printed_tested=tested_in_print if of_a_paper else None,
-        by_test_tested=tested_by_test if tested_by_test != tested else None,
+        printed_tested=printed_tested,
+        by_test_tested=by_test_tested if by_test_tested != tested else None,
     )
 
 
-def _findings(claim: Claim, evidence: Evidence) -> tuple[Finding, ...]:
-    return tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks)
+def _on(claim: Claim, evidence: Evidence) -> tuple[tuple[Finding, ...], ClaimAnswer]:
+    """Return what a claim comes to on some numbers: as printed, check by check, and tested."""
+    return tuple(KINDS[check.kind].judge(check, evidence) for check in claim.checks), answering.answer(claim, evidence)
 
 
 def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]) -> str:
@@ -86,13 +72,11 @@ def not_the_papers(recipe: Recipe, table: Table, otherwise: Sequence[Departures]
     return f"not the paper's protocol: {', '.join(changes)}" if changes else ""
 
 
-def _seeds(
-    claim: Claim, tables: Sequence[Table], otherwise: Sequence[Departures], evidence: Evidence
-) -> tuple[bool, str]:
+def _seeds(claim: Claim, gathered: Gathered, otherwise: Sequence[Departures]) -> tuple[bool, str]:
     """Whether the claim's columns have fewer seeds than the paper's, and how many of how many; "" where they are as many."""
-    columns = {key[0] for check in claim.checks for key in evidence.columns(check.on)}
+    columns = {key[0] for check in claim.checks for key in gathered.ours.columns(check.on)}
     counts: dict[tuple[str, int, int], dict[str, None]] = {}
-    for table, apart in zip(tables, otherwise, strict=False):  # others are as shipped
+    for table, apart in zip(gathered.tables, otherwise, strict=False):  # others are as shipped
         for cell in table.cells() if table.view.model is not None else ():
             had, wanted, what = *apart.counts.get((cell.task, cell.strategy), (0, 0)), "seeds"
             # Imported runs are as many as they are, whatever the recipe plans: the paper's own number is beside them.

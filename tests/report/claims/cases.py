@@ -8,7 +8,7 @@ from typing import Any
 from peftcli.experiment import plan
 from peftcli.experiment.recipe import Recipe
 from peftcli.report import summary
-from peftcli.report.claims import judging, spec
+from peftcli.report.claims import gathering, judging, spec
 from peftcli.report.claims.spec import Claim
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.table import build, selection
@@ -54,7 +54,7 @@ def judged(name: str, table: Callable[[str], Table]) -> list[Judged]:
     shipped, paper = not_run(name)[0], name.partition("/")[0]
     beside = [[table(f"{paper}/{Path(other).stem}") for other in claim.tables] for claim in spec.read(shipped)]
     return [
-        judging.judge(shipped, claim, [table(name), *others])
+        judging.judge(shipped, claim, gathering.gather_all([table(name), *others]))
         for claim, others in zip(spec.read(shipped), beside, strict=True)
     ]
 

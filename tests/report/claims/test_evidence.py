@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from peftcli.report.claims import evidence, judging
+from peftcli.report.claims import evidence, gathering, judging
 from peftcli.report.claims.evidence import Evidence, Number
 from tests.report.claims.cases import BETTER, claim_of, empty, judge
 from tests.written_records import fill, load, small
@@ -12,7 +12,9 @@ from tests.written_records import fill, load, small
 def test_copied_cells_take_no_place_among_all() -> None:
     check = {"kind": "top", "strategy": "layernorm", "places": 4, "at_least": 1, "on": "qnli"}
     claim = claim_of(check)
-    found = judging.judge(load("transferability/table1"), claim, [empty("transferability/table1")])
+    found = judging.judge(
+        load("transferability/table1"), claim, gathering.gather_all([empty("transferability/table1")])
+    )
     assert found.printed_findings[0].steps[0].text == "QNLI: LayerNorms 89.4, place 4 of 8"
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from scipy import stats
 
-from peftcli.report.claims import judging, testing
+from peftcli.report.claims import gathering, judging, testing
 from peftcli.report.claims.evidence import Evidence
 from tests.report.claims.cases import claim_of, empty, judge
 from tests.report.claims.test_evidence import number
@@ -36,7 +36,7 @@ def test_a_trend_over_an_option_is_spearmans(tmp_path: Path) -> None:
 def test_table_1_alone_and_table_2_alone_correlate_as_their_cells_say() -> None:
     for name, rho in (("effectiveness/table1", "0.486"), ("effectiveness/table2", "0.351")):
         claim = claim_of({"kind": "rank correlation"})
-        found = judging.judge(load(name), claim, [empty(name)])
+        found = judging.judge(load(name), claim, gathering.gather_all([empty(name)]))
         assert f"rho = {rho}" in found.printed_findings[0].steps[0].text
 
 
