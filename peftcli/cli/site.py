@@ -22,7 +22,7 @@ def site(
         ),
     ] = [],  # noqa: B006
 ) -> int:
-    """Write an index page over all recipes whose runs are recorded, and the HTML report of each.
+    """Write pages of the recipes that have records: an index, and each report.
 
     Recipes that come with peftcli are found by their runs.
     """
