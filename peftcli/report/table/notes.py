@@ -107,10 +107,14 @@ def _troubles(table: Table) -> Iterator[str]:
         runs = dict.fromkeys(run for cell in table.cells() for run in runs_of(cell))
         if runs:
             yield f"{word} ({len(runs)}): {listed(tuple(runs))}."
+    # What one row lacks most others lack as well: they share a line.
+    rows_with: dict[str, list[str]] = {}
     for row in table.rows:
         if row.average is not None and row.average.columns < row.average.planned:
             columns = f"{row.average.columns} of {row.average.planned} columns are there"
-            yield f"No average of {' '.join(row.path)}: {columns}."
+            rows_with.setdefault(columns, []).append(" ".join(row.path))
+    for columns, rows in rows_with.items():
+        yield f"No average of {listed(rows)}: {columns}."
 
 
 TROUBLES: dict[str, Callable[[Cell], tuple[str, ...]]] = {

@@ -69,3 +69,4 @@ def test_every_link_is_relative_and_leads_to_a_page(
     words = Outline(site["index.html"]).words
     assert "About table1 paper/table1 a minilm 3 of 3 runs: 6 completed none - 3.0 hours" in words
     assert "About table1 paper/table1 b minilm 0 of 3 runs: 3 completed, 3 missing none 2023-11-14 1.5 hours" in words
+    assert "A dash: no record says it." in words

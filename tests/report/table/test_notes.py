@@ -54,6 +54,19 @@ def test_eight_runs_are_named_and_the_others_counted(tmp_path: Path) -> None:
     assert note.endswith("lr=0.001 seed=2; and 2 more."), "each run once, though it fills two columns"
 
 
+def test_rows_that_lack_as_many_columns_share_a_line(tmp_path: Path) -> None:
+    recipe = small(strategies=["full", "layernorm", "bitfit"], learning_rates=[1e-3], seeds=1, table={"average": True})
+    lacking = {"full": "cola", "layernorm": "rte"}
+    with unsynced():
+        for run in runs(recipe):
+            if run.strategy != "bitfit" and run.task != lacking[run.strategy]:
+                write(tmp_path, run, {"validation": dict.fromkeys(("accuracy", "matthews"), 0.5)})
+    notes = [note for note in tabulate(recipe, tmp_path).notes if note.startswith("No average")]
+    assert notes == [
+        "No average of full; layernorm: 1 of 2 columns are there.", "No average of bitfit: 0 of 2 columns are there."
+    ]  # fmt: skip
+
+
 def test_cells_copied_from_another_paper_are_named_with_their_source(tmp_path: Path) -> None:
     copied = [note for note in tabulate(load("transferability/table1"), tmp_path).notes if note.startswith("†")]
     assert len(copied) == 1
