@@ -16,7 +16,7 @@ RUN = runs(small(tasks=["cola"]))[0]
 
 
 def about(model: str, form: str, folder: str = "out") -> Exported:
-    delta = Delta(RUN, model, "f", "d", ("no", "yes"), Members((0,), 0, {}), {})
+    delta = Delta(RUN, model, "f", "d", ("no", "yes", "both"), Members((0,), 0, {}), {})
     return Exported(delta, model, form, folder, NOTHING, "unknown")
 
 
@@ -34,4 +34,4 @@ def test_three_lines_are_python_whatever_names_hold(form: str, folder: str) -> N
     assert len(lines) == 3
     strings = [node.value for node in ast.walk(ast.parse("\n".join(lines))) if isinstance(node, ast.Constant)]
     assert f"./{folder}" in strings
-    assert ("org/name" in strings and COMMIT in strings and 2 in strings) == (form == "peft")
+    assert ("org/name" in strings and COMMIT in strings and 3 in strings) == (form == "peft")

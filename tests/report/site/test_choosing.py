@@ -78,6 +78,8 @@ def test_imported_runs_stand_in_a_recipe_s_cells(there: dict[str, Recipe], tmp_p
     rows = [tables_of_runs.row(seed, learning_rate=1e-3) for seed in (7, 8, 9)]
     file = tables_of_runs.write(tmp_path / "theirs.csv", rows)
     import_runs(file, there["paper/table1"], tmp_path / "a", None, None, {})
+    # Of two recipes with such a cell neither has more.
+    assert names(choosing.choose([tmp_path / "a"], [])) == [("paper/table1", "a"), ("paper/table2", "a")]
     shipping.record(there["paper/table1"], tmp_path / "a", lambda run: run.strategy == "bitfit")
     chosen = choosing.choose([tmp_path / "a"], [])
     assert (names(chosen), chosen.records) == ([("paper/table1", "a")], 3 + 2)
