@@ -39,9 +39,10 @@ def apply(
         str | None, typer.Option(help="Its licence, as the hub has them: apache-2.0.  [unknown]")
     ] = None,
 ) -> None:
-    """Write a saved delta on its base as a model for transformers, with a model card.
+    """Write a saved delta on its base as a model, with a model card.
 
-    A lora may be written as an adapter of the peft package instead. The card says what the records beside the delta say.
+    The model is for transformers; a lora may be an adapter of the peft package instead. The card says what the records
+    beside the delta say.
     """
     if form not in FOLDERS:
         raise unknown("value of --format", form, FOLDERS)

@@ -22,7 +22,7 @@ def site(
         ),
     ] = [],  # noqa: B006
 ) -> int:
-    """Write pages of the recipes that have records: an index, and each report.
+    """Write pages of all recorded recipes: an index and each report.
 
     Recipes that come with peftcli are found by their runs.
     """
