@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from peftcli.experiment.plan import Planned
     from peftcli.experiment.recipe import Recipe
     from peftcli.launchers.slurm_queue import Outlook
+
+    Seeds = Callable[[Sequence[Planned], Mapping[str, float]], dict[str, Any]]  # of runs, and the seconds of each
 
 LEFT = ("running", "queued", "missing")  # the first two: in a cluster's queue
 STATES = ("completed", "diverged", "failed", "damaged", *LEFT)
@@ -52,30 +54,61 @@ def plan(
         raise UserError("--time is for --calibrate here: it says how many cohorts fit")
     if device is not None and not calibrate:
         raise UserError("--device is for --calibrate here: it says where a few steps are timed")
-    to_find = None if detect is None else detecting.difference(detect)
+    difference = None if detect is None else detecting.difference(detect)
     loaded = load(recipe, overrides)
+    # None of `--detect` is no plan of seeds, None of a difference each claim's margin.
+    seeds = (
+        None
+        if detect is None
+        else lambda planned, timed: detecting.describe(loaded, planned, output, difference, timed)
+    )
     if calibrate:
-        from peftcli.cli import calibrate as timing
-        from peftcli.experiment import plan as planning
-
-        times = timing.describe(loaded, output, data_dir, cohort, walltime, device)
-        timed = timing.seconds_of_a_run(times)
-        if detect is not None:
-            times["detect"] = detecting.describe(loaded, planning.expand(loaded), output, to_find, timed)
-        print(json.dumps(times, indent=1) if as_json else timing.text(times))
+        print(_times(loaded, output, data_dir, cohort, walltime, device, seeds, as_json))
     else:
-        planned, outlook = _states(loaded, output)
-        description = describe(loaded, output, cohort, planned, outlook)
-        if detect is not None:
-            description["detect"] = detecting.describe(loaded, planned, output, to_find, {})
-        if gpu_memory is not None:
-            from peftcli.cli import memory
+        print(_left(loaded, output, data_dir, cohort, gpu_memory, seeds, as_json))
 
-            description["gpu_memory"] = memory.describe(loaded, output, data_dir, gpu_memory)
-        if as_json:
-            print(json.dumps(description | {"plan": _runs(planned, outlook.states)}, indent=1))
-        else:
-            print(_text(description))
+
+def _times(
+    recipe: Recipe,
+    output: Path,
+    data_dir: Path | None,
+    cohort: int | None,
+    walltime: str | None,
+    device: str | None,
+    seeds: Seeds | None,
+    as_json: bool,
+) -> str:
+    """Time a few steps of a recipe's runs, and return what it will take."""
+    from peftcli.cli import calibrate as timing
+    from peftcli.experiment import plan as planning
+
+    times = timing.describe(recipe, output, data_dir, cohort, walltime, device)
+    if seeds is not None:
+        times["detect"] = seeds(planning.expand(recipe), timing.seconds_of_a_run(times))
+    return json.dumps(times, indent=1) if as_json else timing.text(times)
+
+
+def _left(
+    recipe: Recipe,
+    output: Path,
+    data_dir: Path | None,
+    cohort: int | None,
+    gpu_memory: int | None,
+    seeds: Seeds | None,
+    as_json: bool,
+) -> str:
+    """Return what a recipe would run, and how much of it is left, without training anything."""
+    planned, outlook = _states(recipe, output)
+    description = describe(recipe, output, cohort, planned, outlook)
+    if seeds is not None:
+        description["detect"] = seeds(planned, {})
+    if gpu_memory is not None:
+        from peftcli.cli import memory
+
+        description["gpu_memory"] = memory.describe(recipe, output, data_dir, gpu_memory)
+    if as_json:
+        return json.dumps(description | {"plan": _runs(planned, outlook.states)}, indent=1)
+    return _text(description)
 
 
 def _states(recipe: Recipe, output: Path) -> tuple[list[Planned], Outlook]:

@@ -63,23 +63,33 @@ def run_cohort(
             meter.count(state)
             paths: list[Path] = []
             if not parallel.rank():  # the first process writes the records too
-                rows = [row for row, run in enumerate(runs) if run in wanted]
-                weights = deltas.weights(cohort, state)
-                paths = [_write(cohort, state, weights, row, prepared[row], settings) for row in rows]
+                paths = _write_wanted(wanted, cohort, state, prepared, settings)
                 checkpoints.remove()
             parallel.wait()  # none goes on before this cohort is done with: what fails next is not its fault
         return paths
     except UserError:
         raise
     except Exception as error:
-        if costs.device_failed(error):
-            said = first_line(error, sys.maxsize)
-            raise UserError(f"the device failed ({said}): run the command again to go on") from error
-        if len(runs) == 1:
-            failed = _write_failed(runs[0], error, state, settings)
-            if parallel.size() == 1:
-                return [failed]
-        raise broken(error, state, checkpoints, kept) from error
+        return _failed(error, runs, settings, state, checkpoints, kept)
+
+
+def _failed(
+    error: Exception,
+    runs: Sequence[Run],
+    settings: SweepSettings,
+    state: State | None,
+    checkpoints: Checkpoints | None,
+    kept: Snapshot | None,
+) -> list[Path]:
+    """Write the record of a run that failed alone, or raise what the error means: that of its device, or of one of several."""
+    if costs.device_failed(error):
+        said = first_line(error, sys.maxsize)
+        raise UserError(f"the device failed ({said}): run the command again to go on") from error
+    if len(runs) == 1:
+        failed = _write_failed(runs[0], error, state, settings)
+        if parallel.size() == 1:
+            return [failed]
+    raise broken(error, state, checkpoints, kept) from error
 
 
 def load(runs: Sequence[Run], settings: SweepSettings) -> list[Prepared]:
@@ -150,6 +160,15 @@ def _cost(cohort: Cohort, state: State, delta_bytes: int | None) -> Cost:
         "cohort": len(cohort.runs),
         "ended": int(time.time()),
     }
+
+
+def _write_wanted(
+    wanted: Sequence[Run], cohort: Cohort, state: State, prepared: Sequence[Prepared], settings: SweepSettings
+) -> list[Path]:
+    """Write the records of the wanted runs among a cohort's."""
+    weights = deltas.weights(cohort, state)
+    rows = [row for row, run in enumerate(cohort.runs) if run in wanted]
+    return [_write(cohort, state, weights, row, prepared[row], settings) for row in rows]
 
 
 def _write(
