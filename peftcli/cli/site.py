@@ -37,8 +37,8 @@ def site(
     for remark in chosen.remarks:
         print(remark, file=sys.stderr)
     # Made before the first is written: what stops one of them leaves the pages of an earlier time as they were.
-    made = list(pages.make(chosen))
-    for name, text in made:
+    contents = list(pages.make(chosen))
+    for name, text in contents:
         files.write(to / name, text)
     print(f"wrote {to / pages.INDEX} over {len(chosen.choices)} reports", file=sys.stderr)
     # The pages are whole without what is damaged; the exit code says that a file was left out.

@@ -23,12 +23,13 @@ def write(exported: Exported) -> str:
     """Return the card: metadata as YAML, then Markdown, in which names and labels show as they are."""
     from huggingface_hub import ModelCard
 
+    run = exported.delta.run
     lines = [
         "---",
         hub_metadata.write(exported),
         "---",
         "",
-        f"# {escape(_title(exported))}",
+        f"# {escape(f'{exported.delta.model} on {run.task}: {run.strategy}')}",
         "",
         escape(_summary(exported)),
         "",
@@ -76,10 +77,6 @@ def completed(exported: Exported, content: str) -> str:
 def escape(text: str) -> str:
     """Make text show as it is in a line or a table's cell."""
     return markdown.escape(clean(text))
-
-
-def _title(exported: Exported) -> str:
-    return f"{exported.delta.model} on {exported.delta.run.task}: {exported.delta.run.strategy}"
 
 
 def _summary(exported: Exported) -> str:
@@ -136,13 +133,14 @@ def _evaluation(exported: Exported) -> Iterator[str]:
     if recorded.record is None:
         yield escape(f"Not known: {recorded.why_not}.")
         return
-    seeds, own = list(recorded.by_seed), recorded.by_seed[run.seed]
+    seeds, scores = list(recorded.by_seed), recorded.by_seed[run.seed]
     over = f"mean ± standard deviation over {len(seeds)} seeds" if len(seeds) > 1 else "over seeds"
+    # Loss and metrics stand side by side in a record: the task says which are metrics.
     rows = [
-        (_split(split, exported), metric, f"{own[split][metric]:.4f}", _over_seeds(recorded, split, metric))
-        for split in own
+        (_split(split, exported), metric, f"{scores[split][metric]:.4f}", _over_seeds(recorded, split, metric))
+        for split in scores
         for metric in task_of(run).metrics
-        if isinstance(own[split].get(metric), float)
+        if isinstance(scores[split].get(metric), float)
     ]
     yield from _table(("split", "metric", "this model", over), rows)
     yield ""
@@ -151,7 +149,7 @@ def _evaluation(exported: Exported) -> Iterator[str]:
         f"Seeds {', '.join(map(str, seeds))}; this model is seed {run.seed}; divisor n - {DDOF}." if not alone else ""
     )
     yield f"Metrics are fractions. {alone or of_seeds}"
-    for split in (split for split in own if own[split].get("collapsed")):
+    for split in (split for split in scores if scores[split].get("collapsed")):
         yield f"On {escape(split)} every example got the same answer."
 
 

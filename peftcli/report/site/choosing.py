@@ -1,6 +1,6 @@
 """Which recipes a site reports: of those that come with the program, and those named, the ones that plan what is recorded."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,12 @@ def choose(folders: Sequence[Path], named: Sequence[Recipe]) -> Chosen:
                 f"{each.folder}: its {len(each.records)} records fit none of the recipes that come with peftcli: "
                 "name theirs with --recipe FILE"
             )
-        shown = [one for one in recorded if _own(one, recorded) or one.recipe.path.resolve() in files]
+        # Recipes of one paper share runs: of one with nothing but another's, nobody has begun to train its table.
+        shown = [
+            one
+            for one in recorded
+            if one.whole or one.recipe.path.resolve() in files or not any(one.ids < other.ids for other in recorded)
+        ]
         choices += [Choice(one.recipe, each.folder) for one in shown]
         remarks += _remarks(each, shown, [one for one in recorded if one not in shown])
     for recipe in files.values():
@@ -97,6 +102,7 @@ def read(folder: Path) -> Results:
         return Results(folder, tuple(sound), tuple(damaged), frozenset(of))
     if damaged:
         raise UserError(f"{folder} holds no sound record: {damaged[0][0]}: {damaged[0][1]}")
+    # Most likely the folder above was meant to be searched.
     inside = [str(part) for part in sorted(folder.iterdir()) if part.is_dir() and records.read_all(part)[0]]
     hint = f": did you mean {', '.join(inside)}?" if inside else ": give the folders that sweeps wrote to"
     raise UserError(f"{folder} holds no record{hint}")
@@ -116,11 +122,6 @@ def _recorded(recipe: Recipe, results: Results) -> Recorded:
     # Of imported runs a cell has as many as it has: it lacks none.
     whole = all(run.id in trained or (filled and imported.cell(run) in filled.values()) for run in planned)
     return Recorded(recipe, frozenset({run.id for run in planned} & trained) | filled.keys(), whole)
-
-
-def _own(one: Recorded, recorded: Collection[Recorded]) -> bool:
-    """Whether a recipe has records of its own: all of its runs, or some that no other recipe plans with more beside."""
-    return one.whole or not any(one.ids < other.ids for other in recorded)
 
 
 def _remarks(results: Results, shown: Sequence[Recorded], left: Sequence[Recorded]) -> list[str]:

@@ -21,6 +21,7 @@ def make(chosen: Chosen) -> Iterator[tuple[str, str]]:
     The same records give the same bytes. Raises UserError as `peftcli report` does.
     """
     yield AS_THEY_ARE, ""
+    # Folders' own names: a path would tell of the machine, and differ on the next.
     labels = folder_labels([choice.folder for choice in chosen.choices])
     entries = []
     for choice, address in zip(chosen.choices, addresses(chosen.choices), strict=True):
