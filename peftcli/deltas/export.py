@@ -47,16 +47,19 @@ def write(
     tokenizer = tokenizers.load(locate(model), restored.task.kind)
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     model_to_save: Any
+    options: dict[str, Any] = {}
     if form == "transformers":
         model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)})
     else:
         model_to_save = _adapter(delta, restored, model)
+        # No embedding moved: the package would ask the hub for the base's vocabulary to find that out.
+        options["save_embedding_layers"] = False
     exported = Exported(delta, model, form, folder.resolve().name, recorded, license)
     text = card.write(exported)
     with _new(folder) as temporary, quiet_transformers():
         # Before the model: the peft package adds to the card that is there.
         files.write(temporary / card.FILE, text)
-        model_to_save.save_pretrained(temporary)
+        model_to_save.save_pretrained(temporary, **options)
         files.write(
             temporary / card.FILE, card.completed(exported, (temporary / card.FILE).read_text(encoding="utf-8"))
         )

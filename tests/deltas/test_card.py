@@ -1,7 +1,9 @@
 """A model card: its three lines load the model, its numbers are the records', and names in it show as they are."""
 
+import json
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import torch
 from huggingface_hub import ModelCard
 from transformers import AutoTokenizer
 
-from peftcli.deltas import card, export, recorded
+from peftcli.deltas import card, export, hub_metadata, recorded
+from peftcli.deltas import exported as exported_module
 from peftcli.errors import UserError
 from peftcli.records import Record
 from tests import trained
@@ -96,6 +99,26 @@ def test_numbers_and_facts_are_those_of_the_records(form: str, lora: list[Record
     assert data.tags[0] == "peftcli"
     assert str(base) not in text.split("```")[0]  # nobody else has this machine's folders
     assert "- torch " in text
+
+
+def test_an_adapter_names_its_base_as_the_hub_does(
+    lora: list[Record], base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("peft")
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    for module in (export, card, exported_module, hub_metadata):
+        monkeypatch.setattr(module, "on_hub", lambda model: ("org/name", commit))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*(remote file|config file in org/name)")  # the hub is not asked
+        text = write(lora[0], base, tmp_path / "out", "peft")
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == ("org/name", commit)
+    data = ModelCard(text).data
+    assert (data.base_model, data.library_name) == ("org/name", "peft")
+    assert set(data.tags) >= {"peftcli", "lora", "base_model:adapter:org/name"}
+    assert f'from_pretrained("org/name", revision="{commit}", num_labels=2)' in exports.code(text)[1]
+    assert str(base) not in text + json.dumps(config)
+    assert dict(exports.table(text, "What it is"))["base"] == f"base (on the hub org/name at {commit})"
 
 
 def test_labels_and_names_show_as_they_are(base: Path, tmp_path: Path) -> None:
