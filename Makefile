@@ -32,6 +32,9 @@ test-all: $(VENV)/ready
 # Some of the tests on other versions than the locked ones, each in an environment of its own. torch is the locked one in both.
 .venv-lowest/ready: RESOLUTION := lowest-direct
 .venv-newest/ready: RESOLUTION := highest
+# trackio takes no pillow 13, which the lock has: its test runs there alone.
+.venv-newest/ready: EXTRAS := --extra trackio
+test-newest: REACHING += tests/runner/trackers
 test-lowest test-newest: test-%: .venv-%/ready
 	$(ONE_THREAD) .venv-$*/bin/python -m pytest -n 2 --dist worksteal -p no:cacheprovider \
 		-m "not bench and not chaos and not slurm and not whole" -k "not start_up" $(REACHING)
@@ -42,7 +45,7 @@ test-lowest test-newest: test-%: .venv-%/ready
 	.venv-$*/bin/python -m pip install --quiet uv
 	.venv-$*/bin/python -m pip download --quiet --no-deps --dest .venv-$*/wheels $$(grep '^torch==' requirements.lock)
 	.venv-$*/bin/uv pip install --quiet --system-certs --python .venv-$*/bin/python --resolution $(RESOLUTION) \
-		--requirement pyproject.toml --extra dev .venv-$*/wheels/*.whl
+		--requirement pyproject.toml --extra dev $(EXTRAS) .venv-$*/wheels/*.whl
 	.venv-$*/bin/uv pip install --quiet --system-certs --python .venv-$*/bin/python --no-deps --editable .
 	touch .venv-$*/ready
 

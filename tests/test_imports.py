@@ -7,7 +7,19 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "peftcli"
-HEAVY = ("torch", "transformers", "pandas", "scipy", "sklearn", "datasets", "matplotlib")
+HEAVY = (
+    "torch",
+    "transformers",
+    "pandas",
+    "scipy",
+    "sklearn",
+    "datasets",
+    "matplotlib",
+    "accelerate",
+    "wandb",
+    "mlflow",
+    "trackio",
+)
 CODE = """
 import importlib, sys
 reached = set()

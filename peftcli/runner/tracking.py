@@ -76,7 +76,10 @@ class Tracking:
         """Tell what is not told of runs that have no record yet, and wait for the trackers."""
         self._tell_new()
         for follower in self.followers:
-            follower.close(patience)
+            follower.finish()
+        until = time.monotonic() + patience  # for all of them together
+        for follower in self.followers:
+            follower.wait(until - time.monotonic())
 
     def _tell_new(self) -> None:
         self._last = time.monotonic()

@@ -1,5 +1,8 @@
 """Cohorts are divided by what they cost, and an assignment reads back as it was written."""
 
+import re
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,11 +54,18 @@ def test_cost_counts_epochs_tokens_and_what_moves():
 def test_an_assignment_reads_back_and_a_damaged_one_is_refused(tmp_path):
     runs = written_records.runs(written_records.small())
     unit = WorkUnit(tuple(plan.cohorts(runs, 4)), frozenset(run.id for run in runs[:5]), "name")
-    settings = SweepSettings("minilm", tmp_path, None, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"})
+    settings = SweepSettings(
+        "minilm", tmp_path, checkpoint_seconds=5.0, own_data={"mine": tmp_path / "mine.csv"}, track=("mlflow", "wandb"),
+        recipe="demo",
+    )  # fmt: skip
     whole = Assignment(unit, settings, True, 4, 2)
     file = tmp_path / "share.json"
     file.write_text(assignments.encode(whole))
     assert assignments.decode(file) == whole
+    for earlier, tracked in ('"tensorboard"', ("tensorboard",)), ("null", ()):  # as versions before wrote it
+        text = re.sub(r'"track": \[.*?\]', f'"track": {earlier}', assignments.encode(whole), flags=re.DOTALL)
+        file.write_text(re.sub(r'"recipe": "demo",\s*', "", text))
+        assert assignments.decode(file).settings == replace(settings, track=tracked, recipe="train")
     file.write_text(file.read_text().replace('"wanted"', '"wnated"'))
     with pytest.raises(UserError, match="not an assignment"):
         assignments.decode(file)

@@ -48,15 +48,18 @@ class Follower:
         if not self.lost:
             self._told.put(news)
 
-    def close(self, patience: float) -> None:
-        """Wait until all is handed on, but at most so many seconds, and say so where that is not enough."""
-        if self._process is None or self._thread is None:
-            return
+    def finish(self) -> None:
+        """Note that nothing more comes."""
         self._told.put(None)
-        self._thread.join(patience)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until all is handed on, but not for longer, and say so where that is not enough."""
+        if self._thread is None:
+            return
+        self._thread.join(max(seconds, 0.0))
         if self._thread.is_alive():
             self.lost = True
-            print(f"--track {self.name}: not all was taken within {patience:g} s", file=sys.stderr, flush=True)
+            print(f"--track {self.name}: not all was taken in time; the records have it", file=sys.stderr, flush=True)
 
     def _started(self) -> subprocess.Popen[bytes]:
         # Cores and GPUs are for training, and the terminal's signals come to this process alone.

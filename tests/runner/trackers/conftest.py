@@ -23,7 +23,9 @@ class Listener:
     def tell(self, news: News) -> None:
         self.told.append(news)
 
-    def close(self, patience: float) -> None: ...
+    def finish(self) -> None: ...
+
+    def wait(self, seconds: float) -> None: ...
 
 
 @dataclass

@@ -30,9 +30,10 @@ def test_one_that_hangs_holds_nothing_up(monkeypatch, capsys):
     for _ in range(3):
         hanging.tell(NEWS)
     assert time.monotonic() - began < 1.0
-    hanging.close(0.2)
+    hanging.finish()
+    hanging.wait(0.2)
     assert 0.2 < time.monotonic() - began < 2.0
-    assert capsys.readouterr().err == "--track wandb: not all was taken within 0.2 s\n"
+    assert capsys.readouterr().err == "--track wandb: not all was taken in time; the records have it\n"
     assert hanging._process is not None
     assert hanging._thread is not None
     hanging._process.kill()
@@ -53,9 +54,11 @@ def test_one_that_fails_says_so_once(code, said, monkeypatch, capsys):
     failing = follower(code, monkeypatch)
     for _ in range(3):
         failing.tell(NEWS)
-    failing.close(60.0)
+    failing.finish()
+    failing.wait(60.0)
     failing.tell(NEWS)
-    failing.close(60.0)
+    failing.finish()
+    failing.wait(60.0)
     assert failing.lost
     assert capsys.readouterr().err == f"--track wandb: {said}; training goes on, untracked there\n"
 
@@ -64,12 +67,14 @@ def test_one_that_takes_all_says_nothing(monkeypatch, capsys):
     quiet = follower("import sys; sys.exit(len(sys.stdin.read().splitlines()) - 2)", monkeypatch)
     quiet.tell(NEWS)
     quiet.tell(NEWS)
-    quiet.close(60.0)
+    quiet.finish()
+    quiet.wait(60.0)
     assert not quiet.lost
     assert capsys.readouterr().err == ""
 
 
 def test_without_news_no_process_is_started(monkeypatch):
     idle = follower("", monkeypatch)
-    idle.close(60.0)
+    idle.finish()
+    idle.wait(60.0)
     assert idle._process is None

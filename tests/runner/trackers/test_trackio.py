@@ -1,5 +1,8 @@
 """Runs in trackio's local store, read with its own reader: the numbers of the records, once, in one run a run."""
 
+import subprocess
+import sys
+import warnings
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +14,7 @@ from tests.runner import tracked
 @pytest.mark.skipif(find_spec("trackio") is None, reason="needs the extra trackio")
 def test_a_run_that_goes_on_is_one_run_with_the_record_s_numbers(lives, tmp_path, monkeypatch):
     monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "store"))  # read when the library is imported
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # is as it was, after the test
     for lines in lives.lines:
         process.follow("trackio", tmp_path, lines)
     from trackio.sqlite_storage import SQLiteStorage
@@ -30,3 +34,13 @@ def test_a_run_that_goes_on_is_one_run_with_the_record_s_numbers(lives, tmp_path
                 if key not in ("step", "timestamp"):
                     seen.setdefault(key, []).append((row["step"], value))
         tracked.assert_same(seen, tracked.curves(record) | tracked.once(record))
+
+
+@pytest.mark.skipif(find_spec("trackio") is None, reason="needs the extra trackio")
+def test_a_store_that_cannot_be_written_is_an_error(lives, tmp_path, environment):
+    done = subprocess.run(
+        [sys.executable, "-m", process.__name__, "trackio", str(tmp_path)], input=b"".join(lives.lines[0]),
+        env={**environment, "TRACKIO_DIR": "/proc/nowhere"}, capture_output=True, check=False,
+    )  # fmt: skip
+    assert "No such file or directory: '/proc/nowhere'" in done.stdout.decode()
+    assert len(done.stdout.splitlines()) == 1
