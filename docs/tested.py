@@ -1,4 +1,7 @@
-"""Make `recipes/tested_answers.json`, the papers' claims on their printed cells, as printed and tested: `make docs`."""
+"""Make `recipes/tested_answers.json`, the papers' claims on their printed cells, as printed and tested: `make docs`.
+
+The tables of those that differ, in the READMEs of three papers, are made from it.
+"""
 
 import json
 from pathlib import Path
@@ -10,7 +13,11 @@ from peftcli.report.claims.answers import ClaimAnswer, Comparison
 from peftcli.report.claims.verdicts import Judged
 from peftcli.report.formats import answers
 
-FILE = Path(__file__).parents[1] / "recipes/tested_answers.json"
+RECIPES = Path(__file__).parents[1] / "recipes"
+FILE = RECIPES / "tested_answers.json"
+TABLED = ("transferability", "effectiveness", "spafit")  # the freezing paper's README sets its author's runs beside them
+HEAD = "| recipe | claim | as printed | tested | what decides |\n| --- | --- | --- | --- | --- |\n"
+AGREE = {"holds": "supported", "does not hold": "contradicted"}
 NOWHERE = Path("no-records")  # of our own runs nothing is said
 
 
@@ -62,6 +69,40 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else float(f"{round(value, 9):.3g}")
 
 
+def differing(paper: str, made: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """The rows of the claims whose tested answer is not what they say as printed, with what keeps them from it."""
+    rows = []
+    for name, claims in made.items():
+        folder, _, recipe = name.partition("/")
+        for claim in claims if folder == paper else []:
+            if AGREE.get(claim["as printed"]) != claim["tested"]:
+                cells = recipe, claim["claim"], claim["as printed"], claim["tested"], _deciding(claim)
+                rows.append(f"| {' | '.join(cells)} |\n")
+    return rows
+
+
+def _deciding(claim: dict[str, Any]) -> str:
+    """The comparison that decides, with its interval, and how many seeds would; or why there is no test."""
+    if claim["tested"] == "cannot be judged":
+        return str(claim["why not"])
+    first = claim["comparisons"][0]
+    low, high = first["interval"]
+    boundary = f", boundary {first['boundary']:g}" if first["boundary"] else ""
+    return f"{first['of']} {first['estimate']:+g} [{low:g}, {high:g}]{boundary}; {claim['seeds']}"
+
+
+def readme(paper: str, made: dict[str, list[dict[str, Any]]]) -> str:
+    """A paper's README with its table."""
+    before, head, rest = (RECIPES / paper / "README.md").read_text(encoding="utf-8").partition(HEAD)
+    assert head, f"the README of {paper} has lost its table's head"
+    after = [line for line in rest.splitlines(keepends=True) if not line.startswith("|")]
+    return before + head + "".join([*differing(paper, made), *after])
+
+
 if __name__ == "__main__":
-    FILE.write_text(made(), encoding="utf-8")
+    answered = made()
+    FILE.write_text(answered, encoding="utf-8")
     print(FILE.relative_to(FILE.parents[1]))
+    for paper in TABLED:
+        (RECIPES / paper / "README.md").write_text(readme(paper, json.loads(answered)), encoding="utf-8")
+        print(f"recipes/{paper}/README.md")

@@ -18,6 +18,8 @@ from peftcli.report.statistics.describe import Value
 LEAST_SEEDS = 3  # below, a deviation says next to nothing of itself
 ALPHA = 0.05  # two-sided: each side has half of it
 LEVEL = 1 - ALPHA
+# How far from Satterthwaite's degrees of freedom down to the smaller sample's; `welch` says why.
+SHARE_DOWN, SHARE_DOWN_UNLIKE = 1 / 3, 1 / 2
 COLLAPSED_AMONG_FEW = f"a collapsed run among fewer than {describe.FEW} seeds"
 NO_VARIANCE = "no variance"
 
@@ -129,8 +131,9 @@ def paired_t(one: Mapping[int, float], other: Mapping[int, float]) -> Contrast:
 def welch(one: Sample, other: Sample) -> Contrast:
     """Compare two samples of seeds that have nothing to do with each other, with unequal deviations and counts.
 
-    The degrees of freedom are Satterthwaite's where both have as many seeds. Where they do not, the mean of these and of
-    those of the smaller sample: at 3 against 10, Satterthwaite's alone err in 3.1 to 3.5 % of equal means on each side.
+    The degrees of freedom lie between Satterthwaite's and those of the smaller sample: a third of the way down where both
+    have as many seeds, half of it where not. With Satterthwaite's alone, deviations of 1:4 err in 2.8 % of equal means of
+    3 seeds on each side, equal deviations of 3 and 10 seeds in 3.2 %; with these in 2.5 and 2.4 % (400,000 tables).
     """
     estimate, n = one.mean - other.mean, f"{one.n} and {other.n}"
     if one.deviation is None or other.deviation is None or min(one.n, other.n) < LEAST_SEEDS:
@@ -139,7 +142,7 @@ def welch(one: Sample, other: Sample) -> Contrast:
     squares = one.error**2, other.error**2
     if max(one.deviation, other.deviation) < 10**-describe.DECIMALS:
         return Contrast(estimate, math.nan, math.nan, "Welch's t", n, NO_VARIANCE)
-    freedom = sum(squares) ** 2 / (squares[0] ** 2 / (one.n - 1) + squares[1] ** 2 / (other.n - 1))
-    if one.n != other.n:
-        freedom = (freedom + min(one.n, other.n) - 1) / 2
+    satterthwaite = sum(squares) ** 2 / (squares[0] ** 2 / (one.n - 1) + squares[1] ** 2 / (other.n - 1))
+    down = SHARE_DOWN if one.n == other.n else SHARE_DOWN_UNLIKE
+    freedom = satterthwaite - down * (satterthwaite - (min(one.n, other.n) - 1))
     return Contrast(estimate, math.sqrt(sum(squares)), freedom, "Welch's t", n)

@@ -2,8 +2,8 @@
 
 A pair's difference over its Welch error, times the root of two, is referred to the studentized range of as many means as
 there are: so the probability of telling any of some equal means apart is alpha, however many pairs they make. The degrees
-of freedom are a quarter of the way from Welch's down to the smaller sample's: with Welch's own, ten equal means of three seeds
-with unlike deviations are told apart in 6.5 to 7.6 % of tables.
+of freedom are those of our Welch test: with Satterthwaite's alone, ten equal means of three seeds with unlike deviations are
+told apart in 6.5 to 7.6 % of tables.
 """
 
 import functools
@@ -82,8 +82,7 @@ def pairs(samples: Sequence[Sample]) -> list[list[float | None]]:
     tested = {pair: each for pair, each in contrasts.items() if not each.why_not}
     corrected: list[list[float | None]] = [[None] * len(samples) for _ in samples]
     groups = len({index for pair in tested for index in pair})
-    fewer = [min(samples[i].n, samples[j].n) for i, j in tested]
-    for ((i, j), each), p_value in zip(tested.items(), _two_sided(list(tested.values()), fewer, groups), strict=True):
+    for ((i, j), each), p_value in zip(tested.items(), _two_sided(list(tested.values()), groups), strict=True):
         above, below = (p_value / 2, 1 - p_value / 2) if each.estimate > 0 else (1 - p_value / 2, p_value / 2)
         corrected[i][j], corrected[j][i] = above, below
     return corrected
@@ -99,26 +98,20 @@ def against(samples: Sequence[Sample], one: int) -> list[float | None]:
     # All that have a test with any other: of those with a deviation, all where one of them varies.
     varying = [sample.deviation for sample in samples if sample.deviation is not None and sample.n >= LEAST_SEEDS]
     corrected: list[float | None] = [None] * len(samples)
-    fewer = [min(samples[one].n, samples[i].n) for i in tested]
-    for i, p_value in zip(tested, _two_sided(list(tested.values()), fewer, len(varying)), strict=True):
+    for i, p_value in zip(tested, _two_sided(list(tested.values()), len(varying)), strict=True):
         corrected[i] = p_value
     return corrected
 
 
-def _two_sided(contrasts: Sequence[Contrast], fewer: Sequence[int], groups: int) -> list[float]:
-    """Return the corrected two-sided p-value of each Welch test, of so many means; `fewer` is a test's smaller count."""
+def _two_sided(contrasts: Sequence[Contrast], groups: int) -> list[float]:
+    """Return the corrected two-sided p-value of each Welch test, of so many means."""
     if not contrasts:
         return []
     import numpy
 
     t = numpy.array([abs(each.estimate / each.error) for each in contrasts])
-    degrees = numpy.array([freedom(each, n) for each, n in zip(contrasts, fewer, strict=True)])
+    degrees = numpy.array([each.freedom for each in contrasts])
     return list(map(float, studentized_range(t * math.sqrt(2), groups, degrees)))
-
-
-def freedom(difference: Contrast, fewer: int) -> float:
-    """Return the degrees of freedom of a pair: three parts of Welch's, one of the smaller sample's, of `fewer` seeds."""
-    return (3 * difference.freedom + fewer - 1) / 4
 
 
 def critical(groups: int, degrees: float, alpha: float) -> float:

@@ -49,8 +49,11 @@ def test_the_boundary_moves_the_test() -> None:
 def test_near_is_statsmodels_equivalence_test() -> None:
     one, other = RANDOM.normal(0.2, 1, 12), RANDOM.normal(0, 1, 12)
     for margin in (0.5, 1.0, 1.5, 2.5):
-        theirs = weightstats.ttost_ind(one, other, -margin, margin, usevar="unequal")[0]
-        tested = near(_contrast(one, other), margin)
+        _, lower, upper = weightstats.ttost_ind(one, other, -margin, margin, usevar="unequal")
+        difference = _contrast(one, other)
+        tested = near(difference, margin)
+        # Its two t, referred to our degrees of freedom.
+        theirs = max(stats.t.sf(lower[0], difference.freedom), stats.t.cdf(upper[0], difference.freedom))
         assert tested.supporting * 2 == pytest.approx(theirs)
         assert (tested.answer == "supported") == (theirs <= 0.05)
 

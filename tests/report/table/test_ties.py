@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from peftcli.report.statistics.contrast import Sample
 from peftcli.report.table import ties
 from peftcli.report.table.table import Table, Tie
+from tests.welch import of_printed
 from tests.written_records import fill, load, runs, small, tabulate, unsynced, write
 
 FOUR = ["full", "layernorm", "bitfit", "frozen"]
@@ -40,12 +40,9 @@ def summary(values: Sequence[float]) -> Summary:
 
 
 def games_howell(one: Summary, other: Summary, rows: int) -> float:
-    """The p-value of two equally large samples among so many, written out."""
-    (mean, deviation, n), (other_mean, other_deviation, _) = one, other
-    squares = deviation**2 / n, other_deviation**2 / n
-    welch = sum(squares) ** 2 * (n - 1) / (squares[0] ** 2 + squares[1] ** 2)
-    q = abs(mean - other_mean) / np.sqrt(sum(squares) / 2)
-    return float(stats.studentized_range.sf(q, rows, 0.75 * welch + 0.25 * (n - 1)))
+    """The two-sided p-value of two samples among so many."""
+    above = of_printed(*one, *other).among(rows)
+    return 2 * min(above, 1 - above)
 
 
 def drawn(seed: int, n: int = 5) -> dict[str, list[float]]:

@@ -154,7 +154,7 @@ def _comparison(
             ranked.column, first, second, None, 0.0, None, None, "", "", None, statement.answer, statement.why_not
         )
     difference = welch(one.sample, other.sample)
-    interval = _interval(difference, ranking.groups, min(one.sample.n, other.sample.n))
+    interval = _interval(difference, ranking.groups)
     tested = statement.supporting < 1 or statement.against < 1
     return Comparison(
         column=ranked.column,
@@ -176,11 +176,11 @@ def _comparison(
     )
 
 
-def _interval(difference: Contrast, groups: int, fewer: int) -> Interval | None:
-    """Return the interval of a difference that holds with all others of a column's pairs at once; `fewer`: its seeds."""
+def _interval(difference: Contrast, groups: int) -> Interval | None:
+    """Return the interval of a difference that holds with all others of a column's pairs at once."""
     if difference.why_not:
         return None
-    half = games_howell.critical(groups, games_howell.freedom(difference, fewer), ALPHA) * difference.error
+    half = games_howell.critical(groups, difference.freedom, ALPHA) * difference.error
     return difference.estimate - half, difference.estimate + half
 
 

@@ -4,13 +4,13 @@ import pytest
 from scipy import stats
 
 from tests.report.claims.samples import A, B, C, answered, of
+from tests.welch import welch
 
 NUMBERS = (of("a", A, row=0), of("b", B, row=1), of("c", C, row=2))
 
 
 def p_above(one: tuple[float, ...], other: tuple[float, ...], boundary: float = 0.0) -> float:
-    moved = [value - boundary for value in one]
-    return float(stats.ttest_ind(moved, other, equal_var=False, alternative="greater").pvalue)
+    return welch(one, other).above(boundary)
 
 
 def test_better_and_within_have_their_boundaries() -> None:
@@ -63,7 +63,7 @@ def test_mostly_needs_more_than_its_share() -> None:
 
 def test_welch_tests_a_direction_or_a_margin() -> None:
     common = {"kind": "welch", "strategies": "a", "than": "b"}
-    two_sided = stats.ttest_ind(A, B, equal_var=False).pvalue
+    two_sided = welch(A, B).p_value
     higher, lower = (answered(common | {"is": way}, *NUMBERS) for way in ("higher", "lower"))
     assert higher.statement.supporting == lower.statement.against == pytest.approx(two_sided / 2)
     different = answered(common | {"is": "different"}, *NUMBERS)
@@ -75,8 +75,7 @@ def test_welch_tests_a_direction_or_a_margin() -> None:
     assert near.statement.supporting == pytest.approx(outside / 2), "two one-sided tests at alpha"
     assert near.answer == "supported"
     (told,) = near.comparisons
-    test = stats.ttest_ind(A, B, equal_var=False)
-    assert told.near == pytest.approx(tuple(test.confidence_interval(0.90)))
+    assert told.near == pytest.approx(welch(A, B).interval(0.90))
     assert answered(common | {"is": "different", "margin": 4.0}, *NUMBERS).answer == "contradicted"
 
 

@@ -5,6 +5,7 @@ from scipy import stats
 
 from peftcli.report.statistics import combining
 from tests.report.claims.samples import A, B, C, answered, of
+from tests.welch import welch
 
 SHIFTED = tuple(tuple(value + 10 for value in values) for values in (A, B, C))
 NUMBERS = [of(label, values, row=row) for row, (label, values) in enumerate(zip("abc", (A, B, C), strict=True))]
@@ -26,10 +27,7 @@ def test_the_best_and_the_worst_in_every_column() -> None:
 def test_a_column_is_told_by_the_row_that_could_take_the_place() -> None:
     (told,) = answered({"kind": "best", "among": ["a", "c"]}, *NUMBERS).comparisons
     assert (told.one, told.other, told.test, told.n) == ("a", "b", "Games–Howell", "5 and 5")
-    test = stats.ttest_ind(A, B, equal_var=False)
-    error = test.confidence_interval(0.95).high - (sum(A) - sum(B)) / 5
-    error /= stats.t.ppf(0.975, test.df)
-    half = stats.studentized_range.ppf(0.95, 3, (3 * test.df + 4) / 4) / 2**0.5 * error
+    half = stats.studentized_range.ppf(0.95, 3, welch(A, B).freedom) / 2**0.5 * welch(A, B).error
     assert told.interval == pytest.approx((1.76 - half, 1.76 + half), abs=1e-3)
 
 

@@ -1,22 +1,18 @@
 """All rows of a column at once: what is shown of their order, read off the corrected pairs by plain loops."""
 
 import pytest
-from scipy import stats
 
 from peftcli.report.claims.tested import ranking
 from peftcli.report.claims.tested.ranking import best_is_among, is_among_best, rank
 from tests.report.claims.samples import A, B, C, of, printed
+from tests.welch import welch
 
 ROWS = [(of("a", A),), (of("b", B),), (of("c", C),)]
 
 
 def corrected(one: tuple[float, ...], other: tuple[float, ...], groups: int) -> float:
-    """The one-sided p of Games and Howell, by SciPy's studentized range, at a little fewer degrees of freedom than Welch's."""
-    test = stats.ttest_ind(one, other, equal_var=False)
-    both = stats.studentized_range.sf(
-        abs(test.statistic) * 2**0.5, groups, (3 * test.df + min(len(one), len(other)) - 1) / 4
-    )
-    return float(both / 2 if test.statistic > 0 else 1 - both / 2)
+    """The one-sided p of Games and Howell, by SciPy's studentized range."""
+    return welch(one, other).among(groups)
 
 
 def test_pairs_are_those_of_games_and_howell() -> None:
