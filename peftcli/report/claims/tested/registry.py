@@ -67,6 +67,8 @@ def _part(family: Family, evidence: Evidence) -> Part:
     together = combining.at_least(family.needed, statements)
     if family.exactly is not None:
         together = _exactly(family.exactly, statements)
+    if not statements:  # that none of no comparisons came out says nothing
+        together = combining.untested("no number")
     return Part(family.needed, tuple(comparison for comparison, _ in tested), together)
 
 

@@ -24,3 +24,8 @@ def test_deviations_are_not_tested() -> None:
     check = {"kind": "better", "strategies": "a", "than": "b"}
     assert answered(check, of("a", A), of("b", B)).answer == "supported"
     assert answered(check | {"measure": "std"}, of("a", A), of("b", B)).statement.why_not == "no valid test"
+
+
+def test_nothing_to_compare_is_no_answer() -> None:
+    found = answered({"kind": "how many", "than": "a", "at_least": 1}, of("a", A))
+    assert (found.answer, found.statement.why_not) == ("cannot be judged", "no number")
