@@ -15,7 +15,11 @@ from peftcli.report.formats import answers
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 FILE = RECIPES / "tested_answers.json"
-TABLED = ("transferability", "effectiveness", "spafit")  # the freezing paper's README sets its author's runs beside them
+TABLED = (
+    "transferability",
+    "effectiveness",
+    "spafit",
+)  # the freezing paper's README sets its author's runs beside them
 HEAD = "| recipe | claim | as printed | tested | what decides |\n| --- | --- | --- | --- | --- |\n"
 AGREE = {"holds": "supported", "does not hold": "contradicted"}
 NOWHERE = Path("no-records")  # of our own runs nothing is said

@@ -24,7 +24,7 @@ def bound(rate: float, tables: int, errors: float = 3.0) -> float:
 
 def test_the_page_has_the_counts_that_were_made() -> None:
     page = verdict_tables.PAGE.read_text(encoding="utf-8")
-    assert verdict_tables.put(page, verdict_tables.tables(verdict_tables.read())) == page
+    assert verdict_tables.put(page, verdict_tables.read()) == page
 
 
 def test_no_answer_is_wrong_more_often_than_it_may_be_on_normal_values() -> None:

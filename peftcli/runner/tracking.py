@@ -56,7 +56,7 @@ class Tracking:
 
     def begin(self, wanted: Sequence[Run]) -> None:
         """Note whose runs a cohort is to train: their histories are told from the start, for who missed it."""
-        self.told, self.cohort = {run.id: Counts() for run in wanted}, ()
+        self.told, self.histories = {run.id: Counts() for run in wanted}, ()
 
     def watch(self, cohort: Cohort, state: State) -> None:
         """Note an update; cheap to call often."""

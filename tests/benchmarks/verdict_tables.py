@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from peftcli import files
@@ -10,6 +10,23 @@ from tests.benchmarks.verdicts import COUNTS, DESIGNS, DISTRIBUTIONS, EQUAL, FAR
 
 PAGE = Path(__file__).parents[2] / "docs" / "statistics.md"
 BEGIN, END = "<!-- simulated: made by tests/benchmarks/verdict_tables.py -->", "<!-- end of simulated -->"
+
+
+# How the rows of the table of kinds begin, whose last column is the worst of the scenarios that begin so.
+KINDS = {
+    "| `better` |": "better",
+    "| `within` |": "within",
+    "| `order` |": "order",
+    "| `mostly` |": "mostly",
+    "| `how many` |": "how many",
+    "| `welch` |": "welch, lower",
+    "| | not different:": "welch, not different",
+    "| | different:": "welch, different",
+    "| `descends` |": "descends",
+    "| `best`, `worst` |": ("best of", "worst of 10"),
+    "| `top` |": "top",
+    "| `times best` |": "times best",
+}
 
 
 def read(path: Path = COUNTS) -> list[Count]:
@@ -94,12 +111,24 @@ def _of(count: Count) -> tuple[int, int]:
     return count.supported, count.tables
 
 
-def put(page: str, made: str) -> str:
-    """Return a page with the tables between their marks."""
+def worst(scenarios: str | tuple[str, ...], counted: Iterable[Count]) -> str:
+    """Return the largest percentages of normal tables that were answered wrongly, supported / contradicted."""
+    of = [each for each in counted if each.distribution == "normal" and each.scenario.startswith(scenarios)]
+    pairs = [(each.supported / each.tables, (each.contradicted or 0) / each.tables) for each in of]
+    supported, contradicted = (f"{100 * max(rates):.1f}" for rates in zip(*pairs, strict=True))
+    return f"{supported} / {contradicted if float(contradicted) else '–'}"
+
+
+def put(page: str, counted: Sequence[Count]) -> str:
+    """Return a page with the tables between their marks, and with the last column of the table of kinds."""
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{made}\n{END}{tail}"
+    lines = head.splitlines(keepends=True)
+    for begins, scenarios in KINDS.items():
+        (at,) = (at for at, line in enumerate(lines) if line.startswith(begins))
+        lines[at] = f"{lines[at].rsplit('|', 2)[0]}| {worst(scenarios, counted)} |\n"
+    return f"{''.join(lines)}{BEGIN}\n\n{tables(counted)}\n{END}{tail}"
 
 
 if __name__ == "__main__":
-    files.write(PAGE, put(PAGE.read_text(encoding="utf-8"), tables(read())))
+    files.write(PAGE, put(PAGE.read_text(encoding="utf-8"), read()))
