@@ -18,7 +18,7 @@ def test_claims_have_verdicts_and_numbers(page: str) -> None:
     assert page.count('class="badge ') == 2 * len(report.claims)
     assert "On the paper's printed numbers: does not hold." in words
     assert "Tested on the printed cells: leans against, p = 1 (Holm 1); to decide: 243 seeds (1 point in 6" in words
-    assert "RTE: LayerNorm 5e-4 − Full 3e-5 -0.30 [-3.45, 2.19], Welch's t, n = 10 and 10, p = 0.8" in words
+    assert "RTE: LayerNorm 5e-4 − Full 3e-5 -0.30 [-3.51, 2.22], Welch's t, n = 10 and 10, p = 0.8" in words
 
 
 def test_both_answers_are_counted_and_told(tmp_path: Path) -> None:
