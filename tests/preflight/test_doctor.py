@@ -75,3 +75,11 @@ def test_problems_are_what_would_stop_the_sweep() -> None:
 
 def test_free_disk_is_that_of_the_nearest_folder(tmp_path: Path) -> None:
     assert doctor.free_disk(tmp_path / "not" / "there") == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+
+
+def test_memory_that_the_system_would_give_back_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "MEMORY", tmp_path / "meminfo")
+    (tmp_path / "meminfo").write_text("MemTotal: 900 kB\nMemFree:  10 kB\nMemAvailable:   500 kB\nCached: 490 kB\n")
+    assert doctor.machine(tmp_path, "cpu")["free_memory_bytes"] == 500 * 1024
+    (tmp_path / "meminfo").unlink()
+    assert doctor.machine(tmp_path, "cpu")["free_memory_bytes"] > 0
