@@ -81,6 +81,10 @@ def start(story: Story) -> MlflowRun:
     return MlflowRun(story)
 
 
+def finish() -> None:
+    """Return at once: what a run's end leaves is written."""
+
+
 def _batches(values: Iterator[Any], size: int = BATCH) -> Iterator[list[Any]]:
     while batch := list(islice(values, size)):
         yield batch

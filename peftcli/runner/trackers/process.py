@@ -41,11 +41,11 @@ def follow(name: str, output: Path, lines: Iterable[bytes]) -> None:
     from accelerate import PartialState
 
     PartialState(cpu=True)  # accelerate's trackers ask it which process they are in: a single one
-    start = importlib.import_module(f"peftcli.runner.trackers.{name}").start
+    tracker = importlib.import_module(f"peftcli.runner.trackers.{name}")
     tracked: dict[str, tuple[Tracked, Counts]] = {}
     for line in lines:
         news = News.read(line)
-        run, has = tracked.get(news.story.id) or _begun(start(news.story), output, name, news.story)
+        run, has = tracked.get(news.story.id) or _begun(tracker.start(news.story), output, name, news.story)
         points = news.after(has)
         if points:
             run.write(points)
@@ -58,6 +58,7 @@ def follow(name: str, output: Path, lines: Iterable[bytes]) -> None:
             del tracked[news.story.id]
     for run, _ in tracked.values():
         run.end(None)
+    tracker.finish()
 
 
 def _begun(run: Tracked, output: Path, name: str, story: Story) -> tuple[Tracked, Counts]:

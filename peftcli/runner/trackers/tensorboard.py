@@ -37,3 +37,7 @@ class TensorBoardRun(TensorBoardTracker):  # type: ignore[misc]
 def start(story: Story) -> TensorBoardRun:
     """Start a run's file anew, in place of what an earlier process wrote."""
     return TensorBoardRun(story)
+
+
+def finish() -> None:
+    """Return at once: what a run's end leaves is written."""

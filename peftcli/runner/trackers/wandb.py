@@ -46,3 +46,8 @@ class WandbRun(WandBTracker):  # type: ignore[misc]
 def start(story: Story) -> WandbRun:
     """Start a tracked run, or go on with it."""
     return WandbRun(story)
+
+
+def finish() -> None:
+    """Wait until all is written: the library writes in a process of its own, which may still be at it when a run has ended."""
+    wandb.teardown()

@@ -43,6 +43,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
     module = ModuleType("noted")
     module.start = Noted  # type: ignore[attr-defined]
+    module.finish = lambda: noted.append(("finished",))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "peftcli.runner.trackers.noted", module)
     noted_class: Any = Noted
     noted.append((noted_class,))
@@ -52,7 +53,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 def test_runs_are_open_side_by_side_until_they_end(calls, tmp_path):
     process.follow("noted", tmp_path, [news(0, 0, 2), news(1, 0, 1), news(0, 2, 3, ENDED), news(1, 1, 2)])
     assert calls[1:] == [
-        (0, "start"), (0, [1, 2]), (1, "start"), (1, [1]), (0, [3]), (0, "completed"), (1, [2]), (1, None)
+        (0, "start"), (0, [1, 2]), (1, "start"), (1, [1]), (0, [3]), (0, "completed"), (1, [2]), (1, None), ("finished",)
     ]  # fmt: skip
 
 
@@ -60,14 +61,15 @@ def test_what_is_told_again_is_not_written_again(calls, tmp_path):
     process.follow("noted", tmp_path, [news(0, 0, 2)])
     # A smaller cohort tells from the start, and so does another process that goes on from an earlier checkpoint.
     process.follow("noted", tmp_path, [news(0, 0, 1), news(0, 1, 3), news(0, 0, 3, ENDED)])
-    assert calls[1:] == [(0, "start"), (0, [1, 2]), (0, None), (0, "start"), (0, [3]), (0, "completed")]
+    one, other = [(0, "start"), (0, [1, 2]), (0, None)], [(0, "start"), (0, [3]), (0, "completed")]
+    assert calls[1:] == [*one, ("finished",), *other, ("finished",)]
 
 
 def test_what_is_written_anew_is_written_from_the_start(calls, tmp_path):
     calls[0][0].anew = True
     process.follow("noted", tmp_path, [news(0, 0, 2)])
     process.follow("noted", tmp_path, [news(0, 0, 3, ENDED)])
-    assert calls[4:] == [(0, "start"), (0, [1, 2, 3]), (0, "completed")]
+    assert calls[5:] == [(0, "start"), (0, [1, 2, 3]), (0, "completed"), ("finished",)]
     assert list(tmp_path.iterdir()) == []
 
 
