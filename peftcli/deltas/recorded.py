@@ -51,8 +51,7 @@ def beside(file: Path, delta: Delta) -> Recorded:
 
 def scores(record: Record) -> Scores:
     """Return what the evaluation of a run that counts measured, by split."""
-    run = record.run
-    return selection.counted(record.body["evaluations"], run.protocol, selection.chooser(run))
+    return selection.counted_of(record.run, record.body["evaluations"])
 
 
 def _same_but_seed(path: Path, own: Record, run: Run) -> Iterator[tuple[Record, Run]]:

@@ -107,7 +107,7 @@ class _Moments:
 def _counting_step(run: Run, rows: Sequence[Row], curve: Sequence[Evaluation]) -> int:
     """Return the step of the evaluation that counts, by the curve or by what the rows say of the best."""
     if curve:
-        counted = selection.counted(curve, run.protocol, selection.chooser(run))
+        counted = selection.counted_of(run, curve)
         validation = [e["step"] for split, e in counted.items() if split.startswith("validation")]
         return int(next(iter(validation), curve[-1]["step"]))
     stated = next((row.best_steps for row in rows if row.best_steps), {})

@@ -63,7 +63,7 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
         "device": (body["environment"] or {}).get("device"),
         "source": body.get("origin", {}).get("source"),
     }
-    counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
+    counted = selection.counted_of(run, body["evaluations"])
     # A run without an evaluation keeps a row, so that no run is missing from the frame.
     unevaluated: list[Mapping[str, Any]] = [{"split": None}]
     for evaluation in body["evaluations"] or unevaluated:

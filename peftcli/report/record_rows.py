@@ -59,7 +59,7 @@ def _run(record: Record) -> Iterator[dict[str, Any]]:
     """The one row of a run: what counts of it, as `validation_accuracy`; without scores unless the run completed."""
     run = record.run
     evaluations = record.body["evaluations"] if record.status == "completed" else []
-    counted = selection.counted(evaluations, run.protocol, selection.chooser(run))
+    counted = selection.counted_of(run, evaluations)
     # Of what counts all is of one moment; only an imported run's parts may say otherwise, and then the first does.
     moment: Mapping[str, Any] = next(iter(counted.values()), {})
     scores = {f"{split}_{name}": score for split, of in counted.items() for name, score in _scores(of).items()}
@@ -71,7 +71,7 @@ def _evaluations(record: Record) -> Iterator[dict[str, Any]]:
     run, body = record.run, record.body
     common = _of_run(record, run)
     losses = {entry["step"]: entry.get("loss") for entry in body["training"]}
-    counted = selection.counted(body["evaluations"], run.protocol, selection.chooser(run))
+    counted = selection.counted_of(run, body["evaluations"])
     unevaluated: list[Mapping[str, Any]] = [{}]
     for evaluation in body["evaluations"] or unevaluated:
         # By identity: two evaluations can have equal scores. Tables read completed runs alone.

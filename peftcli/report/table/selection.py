@@ -115,6 +115,11 @@ def reported_split(split: str, training: Training) -> str:
     return split.replace("validation", "test", 1) if training.validation_share else split
 
 
+def counted_of(run: Run, evaluations: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return each split's evaluation of a run that counts, chosen by the run's own metric."""
+    return counted(evaluations, run.protocol, chooser(run))
+
+
 def counted(evaluations: Sequence[Mapping[str, Any]], training: Training, metric: str) -> dict[str, Mapping[str, Any]]:
     """Return each split's evaluation that counts: the best by `metric` where best weights are restored, else the last.
 
