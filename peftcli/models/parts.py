@@ -50,7 +50,8 @@ class Head:
 class Architecture:
     """Names of an architecture's modules by role; `{}` in `prefix` is the layer, from 0.
 
-    `stream` says whether the encoder runs on unpadded streams; `first_position` where position ids start. `layers`
+    `stream` says whether it runs on unpadded streams; `decoder` that texts are read from the left, each token sees those
+    before it; `first_position` where position ids start. `layers`
     counts the layers that have tensors of their own (where layers share them, fewer than are run). `defaults` are of
     config keys that published configs leave out. `dropouts` names by role of a linear layer the dropout right behind it, by
     which its sub-layer ends; `norm_first` says that LayerNorms stand in front of sub-layers, none behind. `note` is what a
@@ -63,6 +64,7 @@ class Architecture:
     pooler: Part | None
     head: Head
     stream: bool = True
+    decoder: bool = False
     shared: bool = False
     first_position: str | int = 0  # a number, or "after padding"
     layers: Size = "num_hidden_layers"
