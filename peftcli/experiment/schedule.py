@@ -1,7 +1,8 @@
 """When things happen in a run: how many steps, at which of them to evaluate, and how high the learning rate is. No torch."""
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, cos, pi
+from typing import Literal
 
 from peftcli.experiment.settings import Training
 
@@ -19,19 +20,23 @@ class Schedule:
     epoch: int
     warmup: int
     horizon: int
-    decays: bool
+    shape: Literal["constant", "linear", "cosine"]
     evaluations: frozenset[int]
     losses: frozenset[int]
     dropout_steps: int
 
     def rate(self, step: int) -> float:
-        """The factor on the learning rate at an update (from 0): up linearly, then down to zero at the horizon."""
+        """The factor on the learning rate at an update (from 0): up linearly, then as high, or down to zero at the horizon."""
         # The first update has a rate of zero where there is a warm-up, as in the schedules of the papers' libraries.
         if step < self.warmup:
             return step / max(1, self.warmup)
-        if not self.decays:
+        if self.shape == "constant":
             return 1.0
-        return max(0.0, (self.horizon - step) / max(1, self.horizon - self.warmup))
+        stretch = max(1, self.horizon - self.warmup)
+        if self.shape == "linear":
+            return max(0.0, (self.horizon - step) / stretch)
+        # Half a period; behind the horizon a cosine would rise again.
+        return 0.5 * (1 + cos(pi * min(1.0, (step - self.warmup) / stretch)))
 
     def dropout(self, step: int) -> bool:
         """Whether dropout is on at an update (from 0)."""
@@ -54,7 +59,7 @@ def schedule(training: Training, examples: int) -> Schedule:
         epoch,
         ceil(training.warmup_ratio * horizon),
         horizon,
-        training.schedule == "linear",
+        training.schedule,
         frozenset(_every(interval, total) | {total}),
         frozenset(_losses(interval, total)),
         ceil(training.dropout_until * epoch),

@@ -39,8 +39,8 @@ class Training(BaseModel):
     max_grad_norm: Positive | None = Field(
         description="The norm to which a longer gradient is scaled down; null: never."
     )
-    schedule: Literal["constant", "linear"] = Field(
-        description="What the learning rate does after the warm-up: stay, or fall to zero on a straight line."
+    schedule: Literal["constant", "linear", "cosine"] = Field(
+        description="What the learning rate does after the warm-up: stay, or fall to zero on a straight line or half a cosine."
     )
     warmup_ratio: Share = Field(description="The fraction of the steps in which the learning rate rises from zero.")
     schedule_epochs: Positive | None = Field(

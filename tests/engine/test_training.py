@@ -18,6 +18,7 @@ LOOPS = {
     "adam": {"optimizer": "adam", "epsilon": 1e-6, "max_grad_norm": None},
     "adamw": {"optimizer": "adamw", "epsilon": 1e-8, "weight_decay": 0.01, "max_grad_norm": 1.0},
     "constant": {"optimizer": "adam", "schedule": "constant", "warmup_ratio": 0.0, "max_grad_norm": 0.5},
+    "cosine": {"optimizer": "adamw", "schedule": "cosine", "warmup_ratio": 0.2, "max_grad_norm": 1.0},
 }
 
 
@@ -45,7 +46,11 @@ def stock_name(model_type, name):
 
 def plain_loop(model_type, model, run, examples, trainable, steps):
     """Padded batches, torch's own optimizer, scheduler and clipping."""
-    from transformers import get_constant_schedule_with_warmup, get_linear_schedule_with_warmup
+    from transformers import (
+        get_constant_schedule_with_warmup,
+        get_cosine_schedule_with_warmup,
+        get_linear_schedule_with_warmup,
+    )
 
     settings, padding = run.protocol, model.config.pad_token_id
     own = dict(model.named_parameters())
@@ -62,6 +67,8 @@ def plain_loop(model_type, model, run, examples, trainable, steps):
     warmup = math.ceil(settings.warmup_ratio * steps)
     if settings.schedule == "linear":
         scheduler = get_linear_schedule_with_warmup(optimizer, warmup, steps)
+    elif settings.schedule == "cosine":
+        scheduler = get_cosine_schedule_with_warmup(optimizer, warmup, steps)
     else:
         scheduler = get_constant_schedule_with_warmup(optimizer, warmup)
     losses = []

@@ -1,5 +1,6 @@
 """How long a run is, when it is evaluated, and what its learning rate is at each update: worked out by hand."""
 
+from math import ceil
 from typing import Any
 
 import pytest
@@ -53,6 +54,26 @@ def test_the_rate_rises_through_the_warm_up_and_falls_to_zero_at_the_horizon() -
     assert longer.rate(30) == 0.5
     shorter = timing(100, warmup_ratio=0.0, schedule_epochs=1.0)
     assert [shorter.rate(step) for step in (10, 20)] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(("warmup", "steps"), [(0.1, 30), (0.0, 30), (0.5, 7), (0.06, 5001), (0.9, 2)])
+def test_a_cosine_is_transformers_own(warmup: float, steps: int) -> None:
+    import torch
+    from transformers import get_cosine_schedule_with_warmup
+
+    ours = timing(100, schedule="cosine", warmup_ratio=warmup, steps=steps)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = get_cosine_schedule_with_warmup(optimizer, ours.warmup, steps).lr_lambdas[0]
+    assert ours.warmup == ceil(warmup * steps)
+    assert [ours.rate(step) for step in range(steps + 1)] == [theirs(step) for step in range(steps + 1)]
+
+
+def test_a_cosine_stays_at_zero_behind_its_horizon_and_is_half_way_down_in_the_middle() -> None:
+    shorter = timing(100, warmup_ratio=0.0, schedule="cosine", schedule_epochs=1.0)
+    assert [shorter.rate(step) for step in (0, 10, 15, 20)] == [1.0, 0.0, 0.0, 0.0]
+    assert shorter.rate(5) == pytest.approx(0.5)
+    longer = timing(100, warmup_ratio=0.0, schedule="cosine", schedule_epochs=6.0)
+    assert longer.rate(20) == pytest.approx(0.75)  # a third of the way
 
 
 def test_dropout_is_on_in_the_first_part_of_each_epoch() -> None:
