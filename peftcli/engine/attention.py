@@ -87,10 +87,10 @@ def stream_attention(
     Registered with transformers under `ATTENTION`; the grid comes as a keyword through the model's forward.
     """
     assert grid is not None, "stream attention needs the grid of its stream"
-    runs, heads, tokens, width = query.shape
+    runs, heads, width = query.shape[0], query.shape[1], query.shape[3]
     assert heads == grid.heads
     scaling = width**-0.5 if scaling is None else scaling
-    queries, keys, values = (_to_grid(x, grid) for x in (query, key, value))  # [runs * batch * heads, longest, width]
+    queries, keys, values = (into_grid(x, grid) for x in (query, key, value))  # [runs * batch * heads, longest, width]
     dropout = attention_dropout(module)
     if not isinstance(dropout, RunDropout) or not dropout.key.numel() or not dropout.p:
         dropout = None
@@ -98,16 +98,21 @@ def stream_attention(
         attended = _attend(queries, keys, values, grid, scaling, dropout)
     else:
         attended = _attend_at_once(queries, keys, values, grid, scaling)
-    flat: Tensor = _ToStream.apply(attended.reshape(-1, width), grid.to_stream, grid.to_grid, grid.empty)
-    return flat.view(runs, tokens, heads * width), None
+    return out_of_grid(attended, grid, runs), None
 
 
-def _to_grid(x: Tensor, grid: Grid) -> Tensor:
+def into_grid(x: Tensor, grid: Grid) -> Tensor:
     """Lay tokens out in the grid: [runs, heads, tokens, width] to [runs * batch * heads, longest, width]."""
     width = x.shape[-1]
     # Gradients are gathered too: what fills up a shorter run is in a cell without a token, where none arrives.
     rows = rearrange(x.transpose(1, 2).reshape(-1, width), grid.to_grid, grid.to_stream)
     return rows.view(grid.hidden.shape[0], grid.hidden.shape[2], width)
+
+
+def out_of_grid(x: Tensor, grid: Grid, runs: int) -> Tensor:
+    """Read the grid in the order of the stream: [runs * batch * heads, longest, width] to [runs, tokens, heads * width]."""
+    rows: Tensor = _ToStream.apply(x.reshape(-1, x.shape[-1]), grid.to_stream, grid.to_grid, grid.empty)
+    return rows.view(runs, -1, grid.heads * x.shape[-1])
 
 
 def _attend(
