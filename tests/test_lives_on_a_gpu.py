@@ -47,6 +47,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "lora": [
         {"rank": 2, "alpha": 4.0, "dropout": 0.2},
         {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False},
+        {"rank": 2, "alpha": 4.0, "dora": True, "rslora": True, "dropout": 0.2},
     ],
     "sam": [{"share": 0.05, "batches": 2}, {"share": 0.05, "choice": "tensor"}],
     "random": [{"share": 0.05, "draw": "bernoulli"}],

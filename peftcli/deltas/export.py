@@ -20,9 +20,13 @@ from peftcli.deltas.file import Delta
 from peftcli.deltas.recorded import NOTHING, Recorded
 from peftcli.deltas.restoring import Restored
 from peftcli.engine.backbone import quiet_transformers
+from peftcli.engine.dora import row_norms
 from peftcli.errors import UserError
 from peftcli.models.files import locate
 from peftcli.strategies.tuning import Lora
+
+# What `lora` inserts, and what the `peft` package calls it.
+PARTS = {"lora_a": "lora_A", "lora_b": "lora_B", "lora_magnitude": "lora_magnitude_vector"}
 
 
 def write(
@@ -71,10 +75,13 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
     weights, base, tuning = restored.weights(), restored.network.weights, restored.assembly.tuning
     for module, part in tuning.insert.items():
         assert isinstance(part, Lora)
-        # Summed in float64, so that folding adds one rounding alone: W + (alpha / rank) · B A.
+        # Summed in float64, so that folding adds one rounding alone: W + scaling · B A.
         thin = [weights.pop(f"{module}.{name}").double() for name in ("lora_b", "lora_a")]
         weight = weights.get(f"{module}.weight", base[f"{module}.weight"])
-        weights[f"{module}.weight"] = (weight.double() + part.alpha / part.rank * thin[0] @ thin[1]).to(weight)
+        turned = weight.double() + part.scaling * thin[0] @ thin[1]
+        if part.dora:
+            turned *= (weights.pop(f"{module}.lora_magnitude").double() / row_norms(turned))[:, None]
+        weights[f"{module}.weight"] = turned.to(weight)
     return weights
 
 
@@ -120,7 +127,7 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
     except ImportError:
         raise UserError("--format peft needs the package peft: pip install 'peftcli[peft]'") from None
     weights, network, insert = restored.weights(), restored.network, restored.assembly.tuning.insert
-    inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in ("lora_a", "lora_b")}
+    inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in PARTS}
     classifier = _classifier(delta, restored, {**network.weights, **inner})
     repository, commit = on_hub(model)
     if repository is not None:  # not the place of its files on this machine
@@ -135,6 +142,8 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
         r=part.rank,
         lora_alpha=part.alpha,
         lora_dropout=part.dropout,
+        use_dora=part.dora,
+        use_rslora=part.rslora,
         target_modules=[f"{prefix}.{module}" for module in insert],
         modules_to_save=whole,
         revision=commit,
@@ -145,10 +154,11 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
     parameters = dict(wrapped.named_parameters())
     with torch.no_grad():
         for module in insert:
-            for ours, theirs in (("lora_a", "lora_A"), ("lora_b", "lora_B")):
-                parameters[f"base_model.model.{prefix}.{module}.{theirs}.default.weight"].copy_(
-                    weights[f"{module}.{ours}"]
-                )
+            for ours, theirs in PARTS.items():
+                if f"{module}.{ours}" in weights:
+                    parameters[f"base_model.model.{prefix}.{module}.{theirs}.default.weight"].copy_(
+                        weights[f"{module}.{ours}"]
+                    )
     return wrapped
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from peftcli.engine import injection
+from peftcli.engine.dora import row_norms
 from peftcli.engine.inserting import install
 from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
@@ -170,7 +171,11 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
     values: dict[str, Tensor] = {}
     for module, shapes in tuning.inserted_shapes(network.anatomy).items():
         for name, shape in shapes.items():
-            values[f"{module}.{name}"] = _drawn(name, like.new_zeros(shape), tuning.insert[module], model)
+            values[f"{module}.{name}"] = (
+                row_norms(model.weights[f"{module}.weight"])
+                if name == "lora_magnitude"
+                else _drawn(name, like.new_zeros(shape), tuning.insert[module], model)
+            )
     if tuning.injected is not None:
         values |= injection.start(tuning.injected, network.backbone, model.generator)
     for name, (shape, start) in tuning.extra.items():

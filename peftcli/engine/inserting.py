@@ -9,6 +9,7 @@ from transformers.activations import ACT2FN
 
 from peftcli.engine import injection
 from peftcli.engine.adapters import AdapterLayerNorm, behind
+from peftcli.engine.dora import DoraLinear
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.lookup import PARTS, lookup
 from peftcli.engine.modules import LoraLinear, PatchedLinear, RunLayerNorm, SparseEmbedding, SparseLinear
@@ -30,8 +31,8 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
         module: Any = network.get_submodule(network.module_name(name))
         insertion = tuning.insert[name]
         if isinstance(insertion, Lora):
-            module.__class__ = LoraLinear
-            module.scaling = insertion.alpha / insertion.rank
+            module.__class__ = DoraLinear if insertion.dora else LoraLinear
+            module.scaling = insertion.scaling
             module.lora_dropout = RunDropout(insertion.dropout)
         else:
             module.__class__ = AdapterLayerNorm if isinstance(module, RunLayerNorm) else behind(module.__class__)

@@ -23,10 +23,14 @@ def lora(
     targets: Roles | None = None,
     train_head: bool = True,
     b_start: Literal["zero", "uniform"] = "zero",
+    dora: bool = False,
+    rslora: bool = False,
 ) -> Tuning:
     """Low-rank matrices beside linear layers, by default query and value (LoRA).
 
     `variant` names spafit's choices (I: query, key, value; II: the attention's output too); `targets` lists any.
+    `dora` trains each output's magnitude beside the direction that the matrices turn (Liu et al., 2024, equation 5);
+    `rslora` scales by alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski, 2023).
     The released code of effectiveness differs: `train_head: false` leaves the head at its random start, and
     `b_start: uniform` draws B within 1 / sqrt(rank), so that the model starts elsewhere than pre-trained.
     """
@@ -35,7 +39,7 @@ def lora(
     roles = VARIANTS[variant] if variant else targets or ("query", "value")
     if variant != "II":  # which is all of the attention, whatever a family has of it
         _check_roles(model, roles)
-    matrices = Lora(rank, alpha, dropout, b_drawn=b_start == "uniform")
+    matrices = Lora(rank, alpha, dropout, b_start == "uniform", dora, rslora)
     return Tuning(insert=dict.fromkeys(model.modules(roles), matrices), train_head=train_head)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -49,19 +50,29 @@ class Injection:
 
 @dataclass(frozen=True)
 class Lora:
-    """Two thin matrices beside a linear layer: y += (alpha / rank) · dropout(x) Aᵀ Bᵀ.
+    """Two thin matrices beside a linear layer: y += scaling · dropout(x) Aᵀ Bᵀ.
 
     B is zero at the start, so that nothing changes; or, with `b_drawn`, drawn as A is, uniform within 1 / sqrt(its inputs).
+    With `dora` each row of the sum of both weights has a trained magnitude as its norm, which starts at that of the
+    layer's own row. `rslora` scales by alpha / sqrt(rank), else it is alpha / rank.
     """
 
     rank: int
     alpha: float
     dropout: float = 0.0
     b_drawn: bool = False
+    dora: bool = False
+    rslora: bool = False
+
+    @property
+    def scaling(self) -> float:
+        """What the product of the matrices is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
 
     def shapes(self, outputs: int, inputs: int) -> Shapes:
         """The inserted tensors' names and shapes for a linear layer of these sizes."""
-        return {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
+        matrices: Shapes = {"lora_a": (self.rank, inputs), "lora_b": (outputs, self.rank)}
+        return matrices | ({"lora_magnitude": (outputs,)} if self.dora else {})
 
 
 @dataclass(frozen=True)

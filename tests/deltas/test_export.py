@@ -1,5 +1,6 @@
 """What `apply` writes: stock transformers models, and peft's, give the logits that the run itself gives."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,23 +108,43 @@ def by_word(model: Any, folder: Path, sentences: list[list[str]]) -> np.ndarray:
 
 RELEASED = {"rank": 4, "alpha": 1.0, "b_start": "uniform", "train_head": False}  # as effectiveness was released
 
+DORA = {"rank": 3, "alpha": 7.0, "dora": True, "dropout": 0.1}
+RSLORA = {"rank": 3, "alpha": 7.0, "dora": True, "rslora": True, "targets": ["value", "output"]}
+
 
 @pytest.mark.parametrize(
     ("family", "options"),
-    [*((family, {"rank": 3, "alpha": 7.0}) for family in ("bert", "roberta", "distilbert")), ("bert", RELEASED)],
+    [
+        *((family, {"rank": 3, "alpha": 7.0}) for family in ("bert", "roberta", "distilbert")),
+        ("bert", RELEASED),
+        ("bert", DORA),
+        ("distilbert", RSLORA),
+    ],
 )
 def test_lora_in_peft_s_format_gives_the_same_logits(family: str, options: dict[str, Any], tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     base = trained.model(tmp_path / "base", family)
     delta = trained.delta(trained.train(tmp_path, base, {"lora": options})[0])
     export.write(delta, str(base), tmp_path / "out", "peft")
-    assert (tmp_path / "out" / "adapter_config.json").is_file()
+    config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
+    assert (config["use_dora"], config["use_rslora"]) == (options.get("dora", False), options.get("rslora", False))
     stock = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
     model = peft.PeftModel.from_pretrained(stock, tmp_path / "out")
     sizes = (tmp_path / "out" / "adapter_model.safetensors").stat().st_size, (base / "model.safetensors").stat().st_size
     assert sizes[0] < sizes[1] / 2
     found = theirs(model, tmp_path / "out", *pairs())
     np.testing.assert_allclose(found, ours(delta, base), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("options", [DORA, RSLORA])
+def test_magnitudes_are_merged_into_the_weights(options: dict[str, Any], tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base")
+    delta = trained.delta(trained.train(tmp_path, base, {"lora": options})[0])
+    moved = [name for name in delta.tensors if name.endswith("lora_magnitude")]
+    assert len(moved) == len(delta.run.options["targets"] or ("query", "value")) * 2  # layers of the model
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    np.testing.assert_allclose(theirs(model, tmp_path / "out", *pairs()), ours(delta, base), atol=1e-5, rtol=0)
 
 
 def test_a_pooler_that_the_base_lacks_comes_from_the_delta(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,24 +22,30 @@ def logits(cohort, flat):
     return cohort.forward(flat, 0)(batch), batch
 
 
-def test_lora_equals_the_peft_package():
+PEFT_NAMES = {"lora_a": "lora_A", "lora_b": "lora_B", "lora_magnitude": "lora_magnitude_vector"}
+
+
+@pytest.mark.parametrize(("dora", "rslora"), [(False, False), (True, False), (False, True), (True, True)])
+def test_lora_equals_the_peft_package(dora, rslora):
     from peft import LoraConfig, get_peft_model
 
-    run = tiny.run("lora", options={"rank": 3, "alpha": 6.0, "targets": ["query", "output"]}, dropout=0.0)
+    options = {"rank": 3, "alpha": 6.0, "targets": ["query", "output"], "dora": dora, "rslora": rslora}
+    run = tiny.run("lora", options=options, dropout=0.0)
     cohort = tiny.cohort(tiny.backbone("bert"), [run])
     flat = cohort.assembly.flat.clone()
     generator = torch.Generator().manual_seed(1)
     flat += torch.randn(flat.shape, generator=generator, dtype=flat.dtype) * 0.05
     flat.requires_grad_()
     ours, _ = logits(cohort, flat)
-    config = LoraConfig(r=3, lora_alpha=6, target_modules=r".*(query|layer\.\d+\.output\.dense)", lora_dropout=0.0)
+    targets = r".*(query|layer\.\d+\.output\.dense)"
+    config = LoraConfig(r=3, lora_alpha=6, target_modules=targets, use_dora=dora, use_rslora=rslora)
     theirs = get_peft_model(tiny.stock("bert"), config).double().eval()
     values = cohort.assembly.values(flat.detach())
     own = dict(theirs.named_parameters())
     for name, value in values.items():
         module, _, part = name.rpartition(".")
-        if part in ("lora_a", "lora_b"):
-            own[f"base_model.model.{module}.lora_{part[-1].upper()}.default.weight"].data = value[0].clone()
+        if part in PEFT_NAMES:
+            own[f"base_model.model.{module}.{PEFT_NAMES[part]}.default.weight"].data = value[0].clone()
     examples = cohort.data[0].train
     rows = [torch.tensor(examples.ids[examples.starts[i] : examples.starts[i + 1]]) for i in range(8)]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -49,11 +56,14 @@ def test_lora_equals_the_peft_package():
     ours.square().sum().backward()
     expected.square().sum().backward()
     gradients = cohort.assembly.values(flat.grad)
+    compared = 0
     for name in values:
         module, _, part = name.rpartition(".")
-        if part in ("lora_a", "lora_b"):
-            other = own[f"base_model.model.{module}.lora_{part[-1].upper()}.default.weight"].grad
+        if part in PEFT_NAMES:
+            other = own[f"base_model.model.{module}.{PEFT_NAMES[part]}.default.weight"].grad
             torch.testing.assert_close(gradients[name][0], other, rtol=0, atol=1e-9)
+            compared += 1
+    assert compared == 3 * 2 * (3 if dora else 2)  # layers, modules in each, tensors of each
 
 
 RELEASED = {"rank": 16, "alpha": 1.0, "b_start": "uniform", "train_head": False}
@@ -84,9 +94,13 @@ def test_released_matrices_are_drawn_as_torch_draws_a_linear_layer_and_scaled_by
     assert float((ours[0] - plain.forward(plain.assembly.flat, 0)(batch)[0]).abs().max()) > 1e-4
 
 
-def test_released_matrices_train_in_a_cohort_as_alone() -> None:
+@pytest.mark.parametrize(
+    "options",
+    [RELEASED, {"rank": 2, "dora": True}, {"rank": 2, "dora": True, "rslora": True, "dropout": 0.2}],
+)
+def test_matrices_and_magnitudes_train_in_a_cohort_as_alone(options: dict[str, Any]) -> None:
     runs = [
-        tiny.run("lora", rate, seed, RELEASED, steps=8, dropout=0.1, epsilon=1e-6)
+        tiny.run("lora", rate, seed, options, steps=8, dropout=0.1, epsilon=1e-6)
         for rate, seed in ((1e-3, 0), (3e-3, 1))
     ]
     tiny.assert_as_alone(
@@ -96,10 +110,11 @@ def test_released_matrices_train_in_a_cohort_as_alone() -> None:
 
 @pytest.mark.parametrize("wiring", ["published", "before_dropout"])
 @pytest.mark.parametrize("placement", ["houlsby", "pfeiffer"])
-@pytest.mark.parametrize("strategy", ["adapter", "lora"])
+@pytest.mark.parametrize("strategy", ["adapter", "lora", "lora with magnitudes"])
 def test_inserted_modules_start_as_the_identity(strategy, placement, wiring):
     adapter = {"placement": placement, "size": 3, "up_deviation": 0.0, "wiring": wiring}
-    options = adapter if strategy == "adapter" else {"rank": 2}
+    options = adapter if strategy == "adapter" else {"rank": 2, "dora": strategy != "lora"}
+    strategy = strategy.partition(" ")[0]
     model = tiny.backbone("bert")
     inserted = tiny.cohort(model, [tiny.run(strategy, options=options)])
     plain = tiny.cohort(model, [tiny.run("frozen")])
@@ -154,6 +169,12 @@ def test_the_layers_that_the_message_names_can_be_chosen() -> None:
     assert count(MODERN, "lora:variant=II") == 22 * 8 * ((3 * 768 + 768) + 2 * 768)
     assert count("bert-base-uncased", "lora:targets=query+value") == count("bert-base-uncased", "lora")
     assert count("bert-base-uncased", "lora:targets=output") == 12 * 8 * (768 + 3072)
+
+
+def test_magnitudes_count_one_an_output() -> None:
+    assert count("bert-base-uncased", "lora:dora=true") == 12 * 2 * (8 * (768 + 768) + 768)
+    assert count("bert-base-uncased", "lora:dora=true,targets=intermediate") == 12 * (8 * (768 + 3072) + 3072)
+    assert count("bert-base-uncased", "lora:rslora=true") == count("bert-base-uncased", "lora")
 
 
 @pytest.mark.parametrize(
