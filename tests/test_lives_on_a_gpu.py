@@ -49,6 +49,10 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False},
         {"rank": 2, "alpha": 4.0, "dora": True, "rslora": True, "dropout": 0.2},
     ],
+    "gradient": [
+        {"share": 0.05, "batches": 2, "summed": "gradients"},
+        {"share": 0.05, "batches": 1, "choice": "tensor"},
+    ],
     "sam": [{"share": 0.05, "batches": 2}, {"share": 0.05, "choice": "tensor"}],
     "random": [{"share": 0.05, "draw": "bernoulli"}],
     "magpruning": [{"share": 0.05, "burn_in": 2}],

@@ -38,6 +38,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "diffpruning": {"share": 0.05, "burn_in": 4},
     "mixout": {"share": 0.3},
     "sam": {"share": 0.05},
+    "gradient": {"share": 0.05, "batches": 2},
     "lora": {"rank": 2, "alpha": 4.0},
     "adapter": {"size": 3},
     "peft": {"type": "IA3"},

@@ -21,7 +21,7 @@ from peftcli.experiment.schedule import Schedule, schedule
 from peftcli.experiment.settings import Training
 from peftcli.noise import seed_key, site_keys, step_keys
 from peftcli.strategies import registry
-from peftcli.strategies.pretrained import Pretrained, generator
+from peftcli.strategies.pretrained import Pretrained, Summed, generator
 from peftcli.strategies.tuning import Moment
 
 
@@ -169,10 +169,10 @@ def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], 
     """What a strategy sees of one run: weights by name, [*shape] each, and gradients if it asks for them."""
     weights = {**network.weights, **fresh_tensors(network, run.seed)}
 
-    def gradient(batches: int | None) -> dict[str, Tensor]:
+    def gradient(batches: int | None, summed: Summed) -> dict[str, Tensor]:
         def batch(picked: Array) -> Batch:
             return build([(data.train, picked)], network.first_position, device)
 
-        return training_gradient(network, weights, run, data.kind, len(data.train), batch, batches)
+        return training_gradient(network, weights, run, data.kind, len(data.train), batch, batches, summed)
 
     return Pretrained(weights, generator(run.seed, "mask"), config, gradient)

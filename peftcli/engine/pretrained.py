@@ -12,7 +12,7 @@ from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.experiment.run import Run
 from peftcli.noise import seed_key, step_keys
-from peftcli.strategies.pretrained import draw, generator
+from peftcli.strategies.pretrained import Summed, draw, generator
 
 
 def fresh_tensors(network: Network, seed: int) -> dict[str, Tensor]:
@@ -33,31 +33,36 @@ def training_gradient(
     size: int,
     build_batch: Callable[[Array], Batch],
     batches: int | None,
+    summed: Summed,
 ) -> dict[str, Tensor]:
-    """The training gradient of every tensor by name, each of the tensor's shape.
+    """The training gradient of every tensor by name, each of the tensor's shape, in float32 at least.
 
-    Without `batches`: of the mean loss over the whole training set of `size` examples, dropout off (effectiveness,
-    described). With it (released): the sum of so many training batches' gradients, each clipped to norm 1, dropout on.
+    Without `batches`: of the mean loss over the whole training set of `size` examples. With it: the sum over so many of
+    the run's first training batches of each one's gradient, as `summed` says. Dropout is on only where they are clipped
+    (as effectiveness was released).
     """
-    batch_size = run.protocol.batch_size
+    batch_size, clipped = run.protocol.batch_size, batches is not None and summed == "clipped"
     # One run's leaves, [1, *shape]: a cohort's would need its whole model for every run at once.
     leaves = {name: tensor[None].detach().clone().requires_grad_() for name, tensor in weights.items()}
-    total = {name: torch.zeros_like(tensor) for name, tensor in weights.items()}
+    total = {
+        name: torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
+        for name, tensor in weights.items()
+    }
     for step in range(batches or -(-size // batch_size)):
         if batches:
             picked = chosen(run.seed, step, size, batch_size)
         else:
             picked = np.arange(step * batch_size, min(size, (step + 1) * batch_size))
         batch = build_batch(picked)
-        noise = _dropout_noise(network, run.seed, step, batch) if batches else {}
+        noise = _dropout_noise(network, run.seed, step, batch) if clipped else {}
         outputs = task_outputs(network.call(leaves, noise, batch), kind)
         loss = run_losses(outputs, batch, kind).sum()
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         # Batches of the whole set weigh what they have of it, since the last one may be shorter.
-        scale = _clip_factor(gradients) if batches else len(picked) / size
+        scale = len(picked) / size if batches is None else _clip_factor(gradients) if clipped else 1.0
         for name, gradient in zip(leaves, gradients, strict=True):
             if gradient is not None:
-                total[name] += gradient[0] * scale
+                total[name] += gradient[0].abs() if summed == "magnitudes" else gradient[0] * scale
     return total
 
 

@@ -5,25 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+# What of each batch's gradient is added up: itself, its absolute values, or itself after clipping to norm 1 as while training.
+Summed = Literal["gradients", "magnitudes", "clipped"]
 
 
 @dataclass(frozen=True)
 class Pretrained:
     """The tensors of one run before training, pre-trained ones and its own head (and pooler, where that is fresh).
 
-    `generator` is the run's stream for masks. `gradient(batches)` gives the training gradient of every tensor at the
-    start by name: of the mean loss over the whole training set, or a sum of so many clipped batch gradients.
+    `generator` is the run's stream for masks. `gradient(batches, summed)` is the training gradient of every tensor at the
+    start by name: of the mean loss over the whole training set, or of so many batches, summed in one of three ways.
     """
 
     weights: Mapping[str, Tensor]
     generator: torch.Generator
     config: Mapping[str, Any]
-    gradient: Callable[[int | None], dict[str, Tensor]]
+    gradient: Callable[[int | None, Summed], dict[str, Tensor]]
 
     def initial(self, name: str) -> Tensor:
         """Draw a tensor as before pre-training: normal weights, zero biases, LayerNorm gains of one."""

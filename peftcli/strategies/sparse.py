@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,7 +17,7 @@ from peftcli.strategies.tuning import Elements, Mask, Tuning
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from peftcli.strategies.pretrained import Pretrained
+    from peftcli.strategies.pretrained import Pretrained, Summed
 
 
 @strategy
@@ -77,12 +77,26 @@ def sam(
     released code differs: `choice: tensor` takes the top share of each tensor, `batches: 599` sums that many batches'
     gradients, each clipped to norm 1, with dropout on.
     """
-    names = model.over(over)
-    if choice == "tensor":
-        counts = shares(model, names, share)
-        return tuple(Elements((name,), k, partial(_steepest, (name,), k, batches)) for name, k in counts.items())
-    k = part(share, model.size(names))
-    return (Elements(names, k, partial(_steepest, names, k, batches)),)
+    return _top_share(model, share, over, choice, batches, "clipped")
+
+
+@strategy
+def gradient(
+    model: Anatomy,
+    share: Share = 0.005,
+    over: Literal["encoder", "all"] = "all",
+    choice: Literal["model", "tensor"] = "model",
+    batches: Count = 64,
+    summed: Literal["magnitudes", "gradients"] = "magnitudes",
+) -> Mask:
+    """The elements of largest absolute gradient, summed over the run's first training batches (SIFT, SPEFT).
+
+    Song et al. (2024) rank |g| within each tensor over the first few batches, in their code over one (`choice: tensor`,
+    `batches: 1`). Liu et al. (2025) rank |sum of g| over 64 batches of 16, in their scripts over all tensors together
+    (`summed: gradients`). By default absolute values are summed, so that an element which batches pull to both sides counts,
+    over as many batches as the latter take, and the top `share` is of all tensors. Dropout is off and nothing is clipped.
+    """
+    return _top_share(model, share, over, choice, batches, summed)
 
 
 def part(share: float, size: int) -> int:
@@ -95,6 +109,17 @@ def shares(model: Anatomy, names: Sequence[str], share: float) -> dict[str, int]
     """How many elements of each tensor a share selects; tensors too small to give one are left out."""
     counts = {name: part(share, model.by_name[name].size) for name in names}
     return {name: k for name, k in counts.items() if k} or {names[0]: 0}
+
+
+def _top_share(model: Anatomy, share: float, over: str, choice: str, batches: int | None, summed: Summed) -> Mask:
+    """The share of largest gradients of all elements together, or of each tensor's."""
+    names = model.over(over)
+    counts: dict[tuple[str, ...], int] = {names: part(share, model.size(names))}
+    if choice == "tensor":
+        counts = {(name,): k for name, k in shares(model, names, share).items()}
+    # One entry of the mask, so that the gradients of all tensors are taken once.
+    looked_at = tuple(name for group in counts for name in group)
+    return (Elements(looked_at, sum(counts.values()), partial(_steepest, counts, batches, summed)),)
 
 
 def _each_layernorm(model: Anatomy, n: int, of: str, choose: Callable[..., Tensor]) -> Mask:
@@ -157,7 +182,14 @@ def _farthest(names: Sequence[str], count: int, model: Pretrained) -> Tensor:
     return (row - row.mean()).abs().topk(count).indices.sort().values
 
 
-def _steepest(names: Sequence[str], count: int, batches: int | None, model: Pretrained) -> Tensor:
-    # Ranking g² is ranking |g|.
-    row = _row(names, model.gradient(batches))
-    return row.abs().topk(count).indices.sort().values
+def _steepest(counts: Mapping[tuple[str, ...], int], batches: int | None, summed: Summed, model: Pretrained) -> Tensor:
+    import torch
+
+    gradients = model.gradient(batches, summed)
+    chosen, start = [], 0
+    for names, count in counts.items():
+        row = _row(names, gradients)
+        # Ranking g² is ranking |g|.
+        chosen.append(start + row.abs().topk(count).indices.sort().values)
+        start += len(row)
+    return torch.cat(chosen)

@@ -17,7 +17,7 @@ from tests import tiny, trained
 
 COVERING = ("frozen", "layernorm", "full", "random", "diffpruning", "peft")
 STRATEGIES = (
-    "frozen", "layernorm", "bitfit", "full", "lora", "adapter", "spafit", "random", "sam", "magpruning",
+    "frozen", "layernorm", "bitfit", "full", "lora", "adapter", "spafit", "random", "sam", "gradient", "magpruning",
     "layernorm_outlier", "mixout", "childpruning", "diffpruning", "initbias_bitfit", "reinit_bitfit", "peft",
 )  # fmt: skip
 
@@ -56,6 +56,7 @@ def test_a_cohort_s_runs_are_evaluated_again_to_the_last_bit(strategy: str, base
         {"adapter": {"size": 3, "placement": "pfeiffer"}},
         {"adapter": {"size": 3, "wiring": "before_dropout", "up_deviation": 0.0}},
         {"lora": {"rank": 2, "train_head": False}},
+        {"lora": {"rank": 2, "dora": True, "rslora": True}},
         {"lora": {"rank": 2, "alpha": 1.0, "b_start": "uniform", "train_head": False}},
         {"diffpruning": {"share": 0.05, "burn_in": 3, "include_head": True}},
         {"diffpruning": {"share": 0.05, "burn_in": 3, "gate_start": "drawn", "again": 6}},

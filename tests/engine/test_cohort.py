@@ -31,7 +31,7 @@ def test_a_cohort_equals_its_runs_alone(strategy, model_type, dropout):
 @pytest.mark.parametrize(
     ("strategy", "name"),
     crossed(
-        ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam"],
+        ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam", "gradient"],
         ["albert", "deberta-v3", "modernbert", "distilbert"],
     ),
 )

@@ -1,10 +1,12 @@
 """A run's start: its own head from its seed, and the gradient of the whole training set."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
-from peftcli.engine.batches import build
+from peftcli.engine.batches import build, chosen
 from peftcli.engine.evaluation import run_losses
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
@@ -24,13 +26,14 @@ def test_a_head_follows_from_the_seed_alone() -> None:
 
 @pytest.mark.parametrize("batches", [None, 2])
 def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | None) -> None:
+    """What `sam` ranks by."""
     network, examples = Network(tiny.backbone("bert"), "pair", 2, "stock"), tiny.examples("pair", 10)
     for dropout in network.dropouts().values():
         dropout.p = 0.0
     run = tiny.run("sam", batch_size=4)  # batches of 4, 4 and 2
     weights = {**network.weights, **fresh_tensors(network, 0)}
     gradient = training_gradient(
-        network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches
+        network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches, "clipped"
     )
     assert set(gradient) == set(weights)
     if batches:  # each batch's gradient has a norm of at most 1, all tensors together
@@ -42,3 +45,31 @@ def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | N
     for name, wanted in zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True):
         if wanted is not None:
             torch.testing.assert_close(gradient[name], wanted[0], rtol=0, atol=1e-12, msg=name)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("summed", ["gradients", "magnitudes"])
+def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torch.dtype) -> None:
+    """Without dropout, in float32 at least: bfloat16 would lose small terms of a sum of many."""
+    network, examples = Network(tiny.backbone("bert", dtype=dtype), "pair", 2, "stock"), tiny.examples("pair", 10)
+    assert any(dropout.p for dropout in network.dropouts().values())
+    run, weights = tiny.run("gradient", batch_size=4), {**network.weights, **fresh_tensors(network, 0)}
+
+    def taken(batches: int) -> dict[str, torch.Tensor]:
+        return training_gradient(
+            network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches, summed
+        )
+
+    leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}
+    total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in weights.items()}
+    for step in range(3):
+        batch = build([(examples, chosen(0, step, 10, 4))], 0, CPU)
+        loss = run_losses(network.call(leaves, {}, batch), batch, "pair").sum()
+        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        for name, gradient in zip(leaves, gradients, strict=True):
+            if gradient is not None:
+                total[name] += gradient[0].abs() if summed == "magnitudes" else gradient[0]
+    tolerance = 1e-12 if dtype == torch.float64 else 1e-5
+    for name, gradient in taken(3).items():
+        assert gradient.dtype == torch.promote_types(dtype, torch.float32)
+        torch.testing.assert_close(gradient.double(), total[name], rtol=tolerance, atol=tolerance, msg=name)

@@ -57,6 +57,8 @@ SHARE = {"share": 0.005}
         ("random", SHARE, 623_228),
         ("sam", SHARE, 623_228),
         ("sam", {**SHARE, "choice": "tensor"}, 623_111),
+        ("gradient", SHARE, 623_228),
+        ("gradient", {**SHARE, "choice": "tensor"}, 623_111),
         ("magpruning", SHARE, 623_111),
         ("childpruning", SHARE, 623_111),
         ("diffpruning", SHARE, 623_111),  # the gates are aids of training

@@ -17,12 +17,12 @@ from peftcli.runner import cohort as execution
 from peftcli.runner.checkpoints import Checkpoints
 from tests import faults, tiny
 
-STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning", "magpruning", "mixout")
+STRATEGIES = ("full", "layernorm", "random", "lora", "childpruning", "diffpruning", "magpruning", "mixout", "gradient")
 OPTIONS: dict[str, dict[str, Any]] = {
     "magpruning": {"share": 0.05, "burn_in": 9},
     "mixout": {"share": 0.3, "when": "evaluation"},
 }
-REST = ("full", "lora", "childpruning", "magpruning")  # their long runs are in `make test-all` alone
+REST = ("full", "lora", "childpruning", "magpruning", "gradient")  # their long runs are in `make test-all` alone
 STEPS, EPOCH = 24, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {"evaluate_every": "1 epoch", "dropout": 0.1},

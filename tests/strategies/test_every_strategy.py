@@ -22,7 +22,7 @@ def test_every_strategy_trains_on_every_kind_of_task(strategy, kind, model_type)
 
 HALVES = (
     "full", "feedforward", "multihead", "layernorm", "bitfit", "lora", "adapter", "spafit", "mixout", "magpruning",
-    "childpruning", "diffpruning", "sam", "random",
+    "childpruning", "diffpruning", "sam", "random", "gradient",
 )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ SCHEMA: dict[str, Any] = json.loads((Path(registry.__file__).parents[1] / "exper
 NAMES = (
     "full", "frozen", "multihead", "feedforward", "layernorm", "layernorm_attention", "layernorm_ffn", "bitfit",
     "random", "layernorm_outlier", "layernorm_random", "magpruning", "sam", "initbias_bitfit", "reinit_bitfit",
-    "mixout", "childpruning", "lora", "adapter", "spafit", "diffpruning",
+    "mixout", "childpruning", "lora", "adapter", "spafit", "diffpruning", "gradient",
 )  # fmt: skip
 
 
@@ -80,6 +80,8 @@ def test_an_unknown_strategy_is_refused_with_the_nearest() -> None:
         ("random", {"count": 1538, "include_head": True}, "legal are 1539 to"),
         ("childpruning", {"share": 1e-9}, "selects nothing"),
         ("diffpruning", {"share": 1e-9}, "selects nothing"),
+        ("gradient", {"share": 1e-9}, "selects nothing"),
+        ("gradient", {"share": 1e-9, "choice": "tensor"}, "selects nothing"),
         ("magpruning", {"share": 1e-9}, "selects nothing"),
         ("lora", {"variant": "I", "targets": ["query"]}, "a variant or targets, not both"),
         ("adapter", {"reduction": 1000}, "leaves a bottleneck of nothing"),

@@ -5,7 +5,9 @@ import pytest
 import torch
 
 from peftcli.engine.batches import build
-from tests import tiny
+from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from peftcli.seeds import generator
+from tests import backbones, tiny
 
 
 def _anatomy():
@@ -53,6 +55,58 @@ def test_sam_chooses_by_the_whole_training_gradient(choice):
         ours |= {start + place for place in chosen.get(name, set())}
         start += gradient.size
     assert ours == best
+
+
+def largest(row, count):
+    return set(np.argsort(-row, kind="stable")[:count].tolist())
+
+
+@pytest.mark.parametrize("choice", ["model", "tensor"])
+@pytest.mark.parametrize(("summed", "batches"), [("magnitudes", 1), ("magnitudes", 5), ("gradients", 5)])
+def test_gradient_s_set_is_that_of_a_plain_loop_over_the_stock_model(choice, summed, batches):
+    """Each of two runs of a cohort, its own batches: the fourth has three of the 11 examples, the fifth is of a new epoch."""
+    stock = backbones.classifier("bert", labels=2)
+    data, options = tiny.data("pair", 11), {"share": 0.05, "choice": choice, "summed": summed, "batches": batches}
+    runs = [tiny.run("gradient", seed=seed, options=options, dropout=0.1, batch_size=4) for seed in (0, 1)]
+    assembly = tiny.cohort(backbones.backbone(stock), runs, own=data).assembly
+    assert len(assembly.index) > 1
+    for row, run in enumerate(runs):
+        head = fresh_tensors(assembly.network, run.seed)
+        with torch.no_grad():
+            for name, parameter in backbones.head_tensors("bert", stock).items():
+                parameter.copy_(head[name])
+        total = {name: torch.zeros_like(parameter) for name, parameter in stock.base_model.named_parameters()}
+        orders = [generator(run.seed, f"order/{epoch}").permutation(11) for epoch in range(2)]
+        for picked in [order[at : at + 4] for order in orders for at in (0, 4, 8)][:batches]:
+            stock.zero_grad()
+            labels = torch.tensor(data.train.labels[picked])
+            stock(**backbones.padded_inputs(stock, data.train, picked), labels=labels).loss.backward()
+            for name, parameter in stock.base_model.named_parameters():
+                total[name] += parameter.grad.abs() if summed == "magnitudes" else parameter.grad
+        scores = {name: value.abs().flatten().numpy() for name, value in total.items()}
+        chosen = {name: set(index[row].tolist()) for name, index in assembly.index.items()}
+        if choice == "tensor":
+            sizes = {name: int(0.05 * score.size) for name, score in scores.items()}
+            assert {n: places for n, places in chosen.items() if places} == {
+                name: largest(scores[name], size) for name, size in sizes.items() if size
+            }
+            continue
+        starts = dict(zip(scores, np.cumsum([0, *(score.size for score in scores.values())]), strict=False))
+        # A run that has fewer elements of a tensor than the other has slots behind its end.
+        ours = {starts[n] + at for n, places in chosen.items() for at in places if at < scores[n].size}
+        assert ours == largest(np.concatenate(list(scores.values())), assembly.counts[row])
+        assert assembly.counts[row] == int(0.05 * sum(score.size for score in scores.values()))
+
+
+def test_gradients_are_taken_once_whatever_is_chosen(monkeypatch):
+    """Every tensor's share is taken of the same gradient: it is not worked out anew for each of them."""
+    calls = []
+    monkeypatch.setattr("peftcli.engine.cohort.training_gradient", lambda *given: calls.append(1) or taken(*given))
+    taken = training_gradient
+    for strategy in ("sam", "gradient"):
+        options = {"share": 0.05, "choice": "tensor", "batches": 2}
+        tiny.cohort(tiny.backbone("bert"), [tiny.run(strategy, options=options)])
+    assert len(calls) == 2
 
 
 def test_bernoulli_random_has_its_share():
