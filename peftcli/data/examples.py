@@ -22,7 +22,7 @@ class Examples:
     labels: NDArray[np.generic]  # [examples] int64 (regression: float64); token tasks: [words]
     numbers: Array  # [examples]: the data set's own example ids
     group: int = 1
-    words: Array | None = None  # [words], token tasks: where a word's first word piece is in its sequence
+    words: Array | None = None  # [words], token tasks: where the piece that is read of a word is in its sequence
     word_starts: Array | None = None  # [examples + 1], token tasks: example i has words word_starts[i] up to [i + 1]
     word_numbers: Array | None = None  # [words], token tasks: which word of its sentence a word is, from 0
     spans: Array | None = None  # [examples, 2, 2], span tasks: for both spans the first word piece and the one behind

@@ -1,6 +1,7 @@
 """One run's data: the splits of its task, read, checked, tokenised once, and divided as the run's settings say."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator
@@ -10,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftcli.data import corpora, notes, overreach, rows, splits, tokencache, tokenizers, tokens
+from peftcli.data import corpora, notes, overreach, reading, rows, splits, tokencache, tokenizers, tokens
 from peftcli.data.examples import Examples
+from peftcli.data.reading import Reading
 from peftcli.data.rows import Rows
-from peftcli.data.tokens import Encoded, Overlong
+from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
 from peftcli.experiment import held_out
 from peftcli.experiment.run import Run, canonical, task_of
@@ -78,9 +80,7 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     """
     location, settings, task = source(run, data_dir), run.protocol, task_of(run)
     description = None if run.data is None else canonical(run.data).decode()
-    whole = _tokenised(
-        task.name, description, location, allow_other_data, model, settings.max_length, settings.overlong
-    )
+    whole = _tokenised(task.name, description, location, allow_other_data, model, reading.of(_config(model), settings))
     with _naming(f"task {task.name}"):
         train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
     drawn = settings.validation_share or settings.train_size or settings.drop_examples
@@ -136,6 +136,11 @@ def read(task: Task, location: Path | None, allow_other_data: bool = False) -> C
     return Corpus(splits, fingerprint, differences)
 
 
+@lru_cache(maxsize=16)  # every run asks, and the packaged model's weights are hashed each time that its config is read
+def _config(model: str) -> dict[str, Any]:
+    return fetch_config(model)
+
+
 @lru_cache(maxsize=16)  # more tasks than any shipped recipe has; arguments are hashable, so a description is JSON
 def _tokenised(
     name: str,
@@ -143,8 +148,7 @@ def _tokenised(
     location: Path | None,
     allow_other_data: bool,
     model: str,
-    max_length: int,
-    overlong: Overlong,
+    read_as: Reading,
 ) -> _Tokenised:
     """Return a task's tokenised splits, from the cache of tokenised data where they are; many unknown pieces are said.
 
@@ -156,13 +160,13 @@ def _tokenised(
     if custom is not None and location is not None:
         own_data.check(name, custom, location)
     tokenizer, fingerprint = tokenizers.of_model(model, task.kind)
-    file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, max_length, overlong))
+    file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, read_as))
     encoded = tokencache.load(file)
     if encoded is None:
-        encoded = _encode(task, tokenizer, corpus, max_length, overlong)
+        encoded = _encode(task, tokenizer, corpus, read_as)
         tokencache.save(file, encoded)
     # The same pieces are cached for every model with this tokenizer, and another one may have fewer rows.
-    limits = reach(fetch_config(model))
+    limits = reach(_config(model))
     for split, part in encoded.items():
         with _naming(f"task {task.name}, split {split}"):
             overreach.check(part.examples, limits)
@@ -178,8 +182,7 @@ def _dependencies(
     fingerprint: str,
     corpus: Corpus,
     kind: Kind,
-    max_length: int,
-    overlong: Overlong,
+    read_as: Reading,
 ) -> dict[str, Any]:
     """Return everything that tokenised splits depend on. Labels are part of the data's fingerprint, example ids are not."""
     return {
@@ -192,19 +195,16 @@ def _dependencies(
             split: hashlib.sha256(part.numbers.astype("<i8").tobytes()).hexdigest()[:16]
             for split, part in corpus.rows.items()
         },
-        "max_length": max_length,
-        "overlong": overlong,
         "kind": kind,
+        **dataclasses.asdict(read_as),
     }
 
 
-def _encode(
-    task: Task, tokenizer: "PreTrainedTokenizerFast", corpus: Corpus, max_length: int, overlong: Overlong
-) -> dict[str, Encoded]:
+def _encode(task: Task, tokenizer: "PreTrainedTokenizerFast", corpus: Corpus, read_as: Reading) -> dict[str, Encoded]:
     encoded = {}
     for split, part in corpus.rows.items():
         with _naming(f"task {task.name}, split {split}"):
-            encoded[split] = tokens.encode(tokenizer, task.kind, part, max_length, overlong)
+            encoded[split] = tokens.encode(tokenizer, task.kind, part, read_as)
     return encoded
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 FILES = "tokenizer.json, vocab.txt, vocab.json with merges.txt, spiece.model or the like"
+PROBE = "a's"  # a word that shows whether a space is added before words, and whether within them
 # From this share of unknown word pieces on, a tokenizer may be another model's, or the text in another script than its.
 MANY_UNKNOWN = 0.03
 
@@ -28,14 +29,10 @@ def load(source: str, kind: Kind) -> "PreTrainedTokenizerFast":
     Raises UserError where it is not there, cannot be had without a network, is not a fast one, or knows no words.
     """
     tokenizer = _load(source)
-    # A byte-level tokenizer has one piece for "cat" behind a space and another without: words arrive without spaces,
-    # so it must add the space that stood before each of them.
-    if kind == "token" and getattr(tokenizer, "add_prefix_space", None) is False:
-        tokenizer = _load(source, add_prefix_space=True)
     if not tokenizer.is_fast:
         raise UserError(f"model {source!r} has no fast tokenizer (tokenizer.json), which peftcli needs")
     _check(tokenizer, source)
-    return tokenizer
+    return _of_words(tokenizer, source) if kind == "token" else tokenizer
 
 
 def of_model(model: str, kind: Kind) -> "tuple[PreTrainedTokenizerFast, str]":
@@ -51,7 +48,8 @@ def of_model(model: str, kind: Kind) -> "tuple[PreTrainedTokenizerFast, str]":
 
 def key(model: str, kind: Kind) -> str | None:
     """Return what the fingerprint of a model's tokenizer is kept under; None where the model is not on this machine."""
-    return fingerprints.key_of_model(f"tokenizer, {kind == 'token'}", model)  # split words are read otherwise
+    split = "tokenizer of split words" if kind == "token" else "tokenizer"  # which may be read otherwise
+    return fingerprints.key_of_model(split, model)
 
 
 def fingerprint(tokenizer: "PreTrainedTokenizerFast") -> str:
@@ -81,6 +79,39 @@ def say_unknown(where: str, share: float, model: str) -> None:
             f"{where}: the tokenizer of model {model!r} does not know {share:.1%} of the word pieces: "
             "is it this model's, and for text of this kind?"
         )
+
+
+def _of_words(tokenizer: "PreTrainedTokenizerFast", source: str) -> "PreTrainedTokenizerFast":
+    """Return a model's tokenizer so that it reads a word that arrives alone as it reads one in the middle of a text.
+
+    Many have one piece for "cat" behind a space and another for "cat" without. Split words arrive without spaces, so the
+    one that stood before each of them has to be added: by the tokenizer's own switch where it has one that does it, and
+    otherwise in front of whatever it does to a text.
+    """
+    in_text = tokenizer(f"{PROBE} {PROBE}", add_special_tokens=False, return_offsets_mapping=True)
+    wanted = [
+        piece
+        for piece, (_, end) in zip(in_text["input_ids"], in_text["offset_mapping"], strict=True)
+        if end > len(PROBE)  # of the second word, maybe with its space
+    ]
+    if _alone(tokenizer) == wanted:
+        return tokenizer
+    # Qwen's switch adds a space within words too, wherever it parts them, and Llama 3's and Gemma's do nothing.
+    switched = _load(source, add_prefix_space=True)
+    if _alone(switched) == wanted:
+        return switched
+    from tokenizers import normalizers
+
+    pipeline = tokenizer.backend_tokenizer
+    steps = [] if pipeline.normalizer is None else [pipeline.normalizer]
+    pipeline.normalizer = normalizers.Sequence([normalizers.Prepend(" "), *steps])
+    return tokenizer
+
+
+def _alone(tokenizer: "PreTrainedTokenizerFast") -> list[int]:
+    """Return the word pieces of the probing word where it arrives as one of several split words."""
+    encoding = tokenizer([PROBE, PROBE], is_split_into_words=True, add_special_tokens=False)
+    return [piece for piece, word in zip(encoding["input_ids"], encoding.word_ids(), strict=True) if word == 1]
 
 
 def _load(source: str, **options: Any) -> "PreTrainedTokenizerFast":

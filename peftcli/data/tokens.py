@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import spans, word_pieces
+from peftcli.data import joining, spans, word_pieces
 from peftcli.data.examples import Array, Examples
+from peftcli.data.reading import Reading
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError, unknown
 from peftcli.tasks.registry import Kind
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 BATCH = 2048  # sequences tokenised at once, which takes a tenth of a second
 QUESTIONS = {"cause": "What was the CAUSE of this?", "effect": "What happened as a RESULT?"}
-
-Overlong = Literal["truncate", "drop"]  # what happens to sequences of more than `max_length` word pieces
 
 
 @dataclass(frozen=True)
@@ -55,31 +54,29 @@ class _Sequences:
     cut_words: list[list[word_pieces.Pieces]]  # the same of the pieces that truncation took off, in stretches
 
 
-def encode(
-    tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, max_length: int, overlong: Overlong
-) -> Encoded:
-    """Tokenise a split. `max_length` is in word pieces, special ones included, for each sequence.
+def encode(tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, reading: Reading) -> Encoded:
+    """Tokenise a split as its model reads it.
 
-    Pairs lose word pieces from the end of the longer text until they fit. In choice tasks an example is two sequences,
-    the premise with its question beside either choice. In token tasks a word's label belongs to its first word piece,
-    and words that are cut off, or that the tokenizer leaves nothing of, are not labelled. With `drop`, examples with an
-    overlong sequence are left out instead. Raises UserError where no text fits beside the special pieces, where a sequence
-    is longer than the model takes or has no piece at all, where truncation would cut a span, where a span is not in its
-    text or has no piece, and where no example is left.
+    Special pieces are those that the tokenizer adds, which may be none. Pairs lose word pieces from the end of the longer
+    text until they fit. In choice tasks an example is two sequences, the premise with its question beside either choice.
+    In token tasks a word's label belongs to its first or last word piece, and words that are cut off, or that the
+    tokenizer leaves nothing of, are not labelled. With `drop`, examples with an overlong sequence are left out instead.
+    Raises UserError where no text fits beside the special pieces and the template, where a sequence is longer than the
+    model takes or has no piece at all, where truncation would cut a span, where a span is not in its text or has no piece,
+    and where no example is left.
     """
     first, second = _texts(kind, rows)
-    special = tokenizer.num_special_tokens_to_add(pair=second is not None)
-    if max_length <= special:
-        raise UserError(f"max_length {max_length} leaves no room for text: the special word pieces alone are {special}")
-    sequences = _sequences(tokenizer, kind, first, second, max_length if overlong == "truncate" else None)
+    max_length = reading.max_length
+    _check_room(tokenizer, second is not None, reading)
+    sequences = _sequences(tokenizer, kind, first, second, reading)
     group = len(first) // len(rows)
     _refuse_empty(sequences, group)
     examples = Examples(sequences.ids, sequences.types, sequences.starts, rows.labels, rows.numbers, group)
     labelled = None
     if kind == "token":
-        labelled = word_pieces.label(examples, sequences.words, sequences.cut_words, rows)
+        labelled = word_pieces.label(examples, sequences.words, sequences.cut_words, rows, reading.word)
         examples = labelled.examples
-    if overlong == "drop":
+    if reading.overlong == "drop":
         # An example goes if any of its sequences is overlong.
         kept = np.flatnonzero(examples.lengths.reshape(-1, group).max(1) <= max_length)
         if not len(kept):
@@ -98,6 +95,18 @@ def encode(
     lost = (0, 0) if labelled is None else (int(labelled.cut[kept].sum()), int(labelled.without_pieces[kept].sum()))
     whole = len(kept) == len(rows)
     return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), *lost)
+
+
+def _check_room(tokenizer: "PreTrainedTokenizerFast", pairs: bool, reading: Reading) -> None:
+    """Refuse a `max_length` that leaves no room for texts beside what every sequence has."""
+    what, taken = "the special word pieces", tokenizer.num_special_tokens_to_add(pair=pairs)
+    if pairs and reading.template is not None:
+        what, taken = (
+            "the template and the special word pieces",
+            len(tokenizer(reading.template.join("", ""))["input_ids"]),
+        )
+    if reading.max_length <= taken:
+        raise UserError(f"max_length {reading.max_length} leaves no room for text: {what} alone are {taken}")
 
 
 def _refuse_empty(sequences: _Sequences, group: int) -> None:
@@ -127,14 +136,14 @@ def _texts(kind: Kind, rows: Rows) -> tuple[list[Any], list[str] | None]:
 
 
 def _sequences(
-    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, limit: int | None
+    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, reading: Reading
 ) -> _Sequences:
     ids, types, lengths = [], [], [np.zeros(1, np.int64)]
     offsets: list[list[spans.Range]] = []
     cut_offsets: list[list[spans.Range]] = []
     numbers: list[word_pieces.Pieces] = []
     cut_numbers: list[list[word_pieces.Pieces]] = []
-    for encoding in _batches(tokenizer, kind, first, second, limit):
+    for encoding in _batches(tokenizer, kind, first, second, reading):
         input_ids = encoding["input_ids"]
         lengths.append(np.fromiter(map(len, input_ids), np.int64, len(input_ids)))
         ids.append(_flat(input_ids))
@@ -154,10 +163,15 @@ def _sequences(
 
 
 def _batches(
-    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, limit: int | None
+    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, reading: Reading
 ) -> Iterator["BatchEncoding"]:
+    limit = reading.max_length if reading.overlong == "truncate" else None
     for start in range(0, len(first), BATCH):
         part = slice(start, start + BATCH)
+        if second is not None and reading.template is not None:
+            pairs = zip(first[part], second[part], strict=True)
+            yield joining.encode(tokenizer, reading.template, list(pairs), limit)
+            continue
         yield tokenizer(
             first[part],
             None if second is None else second[part],

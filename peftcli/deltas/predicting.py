@@ -1,13 +1,13 @@
 """Predictions of a saved delta on new examples: a file with the task's text columns, or a split of the task itself."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import corpora, loading, notes, overreach, rows, tokenizers, tokens
+from peftcli.data import corpora, loading, notes, overreach, reading, rows, tokenizers, tokens
 from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded
@@ -78,7 +78,9 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
     tokenizer = tokenizers.load(locate(model), task.kind)
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     try:
-        encoded = tokens.encode(tokenizer, task.kind, texts, settings.max_length, "truncate")
+        # What is to be predicted is never left out.
+        read_as = replace(reading.of(restored.network.config, settings), overlong="truncate")
+        encoded = tokens.encode(tokenizer, task.kind, texts, read_as)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     overreach.check(encoded.examples, reach(restored.network.config))

@@ -196,8 +196,18 @@ def root() -> Path:
 
 def parse_set(pairs: list[str]) -> dict[str, Any]:
     """Read `--set key=value` pairs; values are YAML. Raises UserError."""
-    halves = (key_value(pair, f"--set {pair!r} is not key=value") for pair in pairs)
-    return {key: documents.parse(value) for key, value in halves}
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        key, value = key_value(pair, f"--set {pair!r} is not key=value")
+        try:
+            values[key] = documents.parse(value)
+        except UserError as error:
+            # In YAML a brace opens a mapping, and a template begins with one.
+            hint = (
+                f"""; text with braces stands in quotes of its own: --set '{key}="{value}"'""" if "{" in value else ""
+            )
+            raise UserError(f"--set {key}: {error}{hint}") from None
+    return values
 
 
 def first_alone(recipe: Recipe, *names: str) -> Recipe:

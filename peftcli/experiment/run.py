@@ -66,9 +66,22 @@ class Run(BaseModel):
         frozen = _schema()
         # `data` is None for a task of the registry, and must not be in its id.
         whole = self.model_dump(exclude={"protocol"}, exclude_none=True)
-        whole["protocol"] = _changed(self.protocol)
+        whole["protocol"] = self._changed_settings()
         whole["options"] = _without(self.options, frozen["options"].get(self.strategy, {}))
         return {"schema": frozen["schema"], **whole}
+
+    def _changed_settings(self) -> dict[str, Any]:
+        """The training settings that the id is made from."""
+        changed = _without(self.protocol.model_dump(), _schema()["training"])
+        # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone back to.
+        if not self.protocol.restore_best:
+            changed.pop("ties", None)
+        # So that a recipe may say for all its tasks how texts are joined, or words read, without a second run of the others.
+        if "template" in changed and not task_of(self).joins_texts:
+            del changed["template"]
+        if "read_word" in changed and task_of(self).kind != "token":
+            del changed["read_word"]
+        return changed
 
     def cohort_key(self) -> str:
         """What the runs of one cohort have in common, as text: everything but learning rate and seed."""
@@ -94,15 +107,6 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 def canonical(document: Any) -> bytes:
     """Write plain values as JSON in one way only: sorted keys, no spaces, shortest floats, no NaN."""
     return _ENCODER.encode(document).encode()
-
-
-def _changed(protocol: Training) -> dict[str, Any]:
-    """The training settings that a run's id is made from."""
-    changed = _without(protocol.model_dump(), _schema()["training"])
-    # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone back to.
-    if not protocol.restore_best:
-        changed.pop("ties", None)
-    return changed
 
 
 def _without(fields: dict[str, Any], frozen: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from peftcli.experiment import templates
 from peftcli.models.heads import Style
 
 Count = Annotated[int, Field(ge=1)]
@@ -56,6 +57,14 @@ class Training(BaseModel):
     overlong: Literal["truncate", "drop"] = Field(
         description="What happens to a longer example: cut it, or leave it out."
     )
+    template: str | None = Field(
+        description='What joins two texts to one sequence, such as "{first}\\n{second}", which is also what null is for '
+        "decoders; for encoders null is the tokenizer's own pair of texts."
+    )
+    read_word: Literal["first", "last"] | None = Field(
+        description="Which word piece of a word is labelled in token tasks; null: the first for encoders, for decoders the "
+        "last, which alone has seen the whole word."
+    )
     evaluate_every: Interval = Field(
         description='How often to evaluate, such as "1 epoch", "0.1 epochs" or "500 steps".'
     )
@@ -99,6 +108,13 @@ class Training(BaseModel):
     compile: bool = Field(
         description="Whether torch.compile makes kernels for the network: fewer on a GPU, and sums in another order."
     )
+
+    @field_validator("template")
+    @classmethod
+    def _is_template(cls, template: str | None) -> str | None:
+        if template is not None:
+            templates.parse(template)
+        return template
 
     # What the type of no single setting can say.
     @model_validator(mode="after")

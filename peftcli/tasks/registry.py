@@ -41,6 +41,11 @@ class Task:
         return (*self.text, *SPAN_STARTS) if self.kind == "span" else self.text
 
     @property
+    def joins_texts(self) -> bool:
+        """Whether a sequence is of two texts."""
+        return self.kind not in ("span", "token") and len(self.text) > 1
+
+    @property
     def columns(self) -> dict[str, str]:
         """Table column -> the split it reads: one column named after the task, or (MNLI) one for each split."""
         if len(self.evaluation) == 1:

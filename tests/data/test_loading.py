@@ -202,6 +202,39 @@ def test_a_process_reads_and_tokenises_once(model: str, monkeypatch: pytest.Monk
     assert len(calls) == 4
 
 
+@pytest.mark.parametrize(
+    ("task", "settings"),
+    [
+        ("demo", {"template": "{first} {second}"}),
+        ("demo", {"template": "{second}\n{first}"}),
+        ("words", {"read_word": "last"}),
+    ],
+)
+def test_what_is_cached_is_kept_apart_by_how_texts_are_read(
+    task: str, settings: dict[str, Any], model: str, tmp_path: Path
+) -> None:
+    asked, location = run(task, **settings), None
+    if task == "words":
+        table = [{"a": ["john", "sat"], "y": ["x", "z"]}, {"a": ["cats"], "y": ["z"]}]
+        location = write_table(tmp_path / "mine" / "train.parquet", table).parent
+        write_table(location / "validation.parquet", table)
+        described = describe(tmp_path, text="a", kind="token")
+        asked = asked.model_copy(update={"task": "mine", "data": described})
+    plain = asked.model_copy(update={"protocol": run("demo").protocol})
+    first = loading.prepare(plain, model, location).train
+    loading._tokenised.cache_clear()  # as in another process, which finds what this one has cached
+    other = loading.prepare(asked, model, location).train
+    again = loading.prepare(plain, model, location).train
+    assert again.ids.tolist() == first.ids.tolist()
+    if task == "words":
+        assert (first.words is None, other.words is None, again.words is None) == (False, False, False)
+        assert other.words.tolist() != first.words.tolist() == again.words.tolist()  # type: ignore[union-attr]
+    else:
+        assert other.ids.tolist() != first.ids.tolist()
+        assert first.types.any()
+        assert not other.types.any()  # one text
+
+
 def test_a_damaged_cache_is_made_anew(model: str, tmp_path: Path) -> None:
     first = loading.prepare(run("demo"), model)
     (file,) = (tmp_path / "cache" / "tokens").iterdir()

@@ -11,6 +11,7 @@ import pytest
 from peftcli.data import tokenizers
 from peftcli.errors import UserError
 from peftcli.models import hub
+from tests import tokenizers_of_decoders as decoders
 from tests.material import bert, roberta
 
 FAMILIES = ("bert", "roberta", "distilbert", "electra", "albert", "deberta-v2", "xlm-roberta")
@@ -123,6 +124,41 @@ def test_what_changes_ids_changes_the_fingerprint(
 
 def test_split_words_are_read_by_a_tokenizer_of_their_own(folders: dict[str, Path]) -> None:
     assert of(folders["roberta"], "pair") != of(folders["roberta"], "token")
+
+
+SENTENCE = ["the", "cat's", "result", "in", "U.S.", "dogs", "(big)", "don't", "🙂"]
+
+
+@pytest.mark.parametrize("name", [*decoders.BUILDERS, "roberta", "bert", "modernbert"])
+def test_a_split_word_is_read_as_in_a_text(name: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    if name == "modernbert":  # byte-level as GPT-2, without a class that has a switch for the space
+        folder = decoders.write(tmp_path, "gpt2", model_type="modernbert")
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast"}))
+    else:
+        folder = folders[name] if name in folders else decoders.write(tmp_path, name)
+    plain, of_words = (tokenizers.load(str(folder), kind) for kind in ("pair", "token"))
+    text = plain(f"a {' '.join(SENTENCE)}", add_special_tokens=False)
+    split = of_words(SENTENCE, is_split_into_words=True, add_special_tokens=False)
+    start = 2
+    for number, word in enumerate(SENTENCE):
+        inside = [at for at, (_, end) in enumerate(text.encodings[0].offsets) if start <= end <= start + len(word)]
+        read = [piece for piece, of in zip(split["input_ids"], split.word_ids(), strict=True) if of == number]
+        assert read == [text["input_ids"][at] for at in inside], word
+        start += len(word) + 1
+    assert of_words([""], is_split_into_words=True, add_special_tokens=False)["input_ids"] == []
+
+
+@pytest.mark.parametrize("name", decoders.BUILDERS)
+def test_decoders_have_the_special_pieces_that_their_tokenizer_adds(name: str, tmp_path: Path) -> None:
+    folder = decoders.write(tmp_path, name)
+    about = json.loads((folder / "tokenizer_config.json").read_text())
+    about.pop("pad_token", None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    tokenizer = tokenizers.load(str(folder), "pair")  # none is asked for
+    ids = tokenizer("the cat")["input_ids"]
+    assert tokenizer.decode(ids, skip_special_tokens=True).strip() == "the cat"
+    assert sum(piece in tokenizer.all_special_ids for piece in ids) == decoders.BEGINS.get(name, 0)
+    assert len(tokenizer("")["input_ids"]) == decoders.BEGINS.get(name, 0)
 
 
 def test_the_share_of_unknown_pieces_leaves_special_ones_out(folders: dict[str, Path]) -> None:

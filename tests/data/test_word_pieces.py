@@ -5,6 +5,7 @@ import pytest
 
 from peftcli.data import word_pieces
 from peftcli.data.examples import Examples
+from peftcli.data.reading import Word
 from peftcli.data.rows import Rows
 
 WORDS = [["a", "b", "c"], [], ["d", "e"], ["f"]]
@@ -17,6 +18,7 @@ def examples() -> Examples:
     return Examples(zeros, zeros, starts, np.zeros(6, np.int64), np.arange(4))
 
 
+@pytest.mark.parametrize("word", ["first", "last"])
 @pytest.mark.parametrize(
     ("cut", "labels", "counts"),
     [
@@ -27,11 +29,12 @@ def examples() -> Examples:
     ],
 )
 def test_words_with_a_piece_are_labelled_and_the_others_counted_by_reason(
-    cut: list[list[word_pieces.Pieces]], labels: list[int], counts: tuple[list[int], list[int]]
+    cut: list[list[word_pieces.Pieces]], labels: list[int], counts: tuple[list[int], list[int]], word: Word
 ) -> None:
     rows = Rows({"words": WORDS}, np.array(labels), np.arange(4))
-    found = word_pieces.label(examples(), PIECES, cut, rows)
-    read = [(labels[at], position, number) for at, position, number in ((0, 1, 0), (2, 3, 2), (4, 1, 1))]
+    found = word_pieces.label(examples(), PIECES, cut, rows, word)
+    of_a = 1 if word == "first" else 2  # it has two pieces
+    read = [(labels[at], position, number) for at, position, number in ((0, of_a, 0), (2, 3, 2), (4, 1, 1))]
     read = [word for word in read if word[0] != -100]
     assert found.examples.labels.tolist() == [label for label, _, _ in read]
     assert found.examples.words is not None

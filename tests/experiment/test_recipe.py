@@ -140,7 +140,8 @@ def test_set_reaches_recipe_keys_and_training_settings(tmp_path: Path) -> None:
         ("=3", "is not key=value"),
         ("epoch=3", "unknown key 'epoch'"),
         ("title.x=3", "title is not a mapping"),
-        ("seeds=[", "not YAML"),
+        ("seeds=[", "--set seeds: not YAML"),
+        ("template={first} {second}", """quotes of its own: --set 'template="{first} {second}"'"""),
     ]:
         with pytest.raises(UserError, match=message):
             recipe.load(file, recipe.parse_set([pair]))

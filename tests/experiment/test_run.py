@@ -127,9 +127,10 @@ def _other_settings() -> dict[str, Any]:
         "evaluate_every": "5 steps", "restore_best": True, "metric": "accuracy", "validation_share": 0.1,
         "validation_split": "fixed", "validation_limit": 5, "train_size": 5, "drop_examples": 0.1,
         "max_train_samples": 5, "dropout": 0.0, "dropout_until": 0.5, "head": "linear", "precision": "float32",
-        "compile": True, "evaluate_train": "end",
+        "compile": True, "evaluate_train": "end", "template": "{first} {second}",
     }  # fmt: skip
-    assert set(found) == set(NAMES) - {"early_stopping", "ties"}  # which need restore_best too
+    # Some need restore_best too, and words are read in token tasks alone.
+    assert set(found) == set(NAMES) - {"early_stopping", "ties", "read_word"}
     return found
 
 
@@ -139,6 +140,28 @@ def test_the_choice_among_equal_evaluations_is_part_of_a_run_that_goes_back_to_t
     assert run(training={**restored, "ties": "first"}).id == run(training=restored).id
     # Elsewhere no weights are chosen in training, and scores are chosen when reporting.
     assert run(training={"ties": "last"}).id == run().id
+
+
+@pytest.mark.parametrize(
+    ("task", "settings", "differs"),
+    [
+        ("mrpc", {"template": "{first} {second}"}, True),
+        ("stsb", {"template": "{first} {second}"}, True),
+        ("copa", {"template": "{first} {second}"}, True),
+        ("cola", {"template": "{first} {second}"}, False),
+        ("wsc", {"template": "{first} {second}"}, False),
+        ("conll2003", {"template": "{first} {second}"}, False),
+        ("conll2003", {"read_word": "first"}, True),
+        ("mrpc", {"read_word": "first"}, False),
+    ],
+)
+def test_how_texts_are_read_is_part_of_the_runs_whose_texts_are_read_so(
+    task: str, settings: dict[str, Any], differs: bool
+) -> None:
+    changed, plain = run(task=task, training=settings), run(task=task)
+    assert (changed.id != plain.id) == differs
+    assert changed.canonical_fields["protocol"] == (settings if differs else {})
+    assert (changed.cohort_key() != plain.cohort_key()) == differs
 
 
 def test_company_leaves_learning_rate_and_seed_out() -> None:

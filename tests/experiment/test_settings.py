@@ -79,3 +79,10 @@ def test_stopping_early_needs_the_best_weights() -> None:
 def test_every_setting_says_what_it_means() -> None:
     for name, field in Training.model_fields.items():
         assert (field.description or "").endswith("."), name
+
+
+@pytest.mark.parametrize("template", [None, "{first}\n{second}", "{second} {first}"])
+def test_templates_have_both_texts(template: str | None) -> None:
+    assert training(template=template).template == template
+    with pytest.raises(ValidationError, match=r"template\n.*has no \{second\}"):
+        training(template="{first}")
