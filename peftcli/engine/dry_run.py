@@ -51,7 +51,11 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
         "compile": False,
     }
     protocol = runs[0].protocol.model_copy(update=settings)
-    runs = [run.model_copy(update={"protocol": protocol}) for run in runs]
+    options = runs[0].options
+    # A mask that is chosen by the gradients of many batches holds no more at the last of them than at the second.
+    if options.get("batches"):
+        options = {**options, "batches": min(2, options["batches"])}
+    runs = [run.model_copy(update={"protocol": protocol, "options": options}) for run in runs]
     base = drawn(config, dtype)
     with LiveBytes("cpu") as memory:  # masks may be chosen by gradients, which take more than little training does
         memory.hold(base)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from peftcli.engine import backbone as backbones
-from peftcli.engine import dry_run, training
+from peftcli.engine import dry_run, pretrained, training
+from peftcli.engine.batches import chosen
 from peftcli.engine.cohort import Data, gather
 from peftcli.experiment.run import Run
 from peftcli.strategies import registry
@@ -114,6 +115,25 @@ def test_values_gradients_moments_and_best_values_are_counted() -> None:
     numbers = sum(p.numel() for p in tiny.stock("bert", torch.float32, **SIZES).parameters())
     assert best - without == pytest.approx(2 * 4 * numbers, rel=0.01)
     assert without > 2 * 16 * numbers
+
+
+@pytest.mark.parametrize("strategy", ["gradient", "sam"])
+def test_a_mask_chosen_by_many_batches_is_counted_by_two(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """sam's 599 batches, as released, would be gone through by a processor before a GPU's sweep began."""
+    base = backbones.narrowed(tiny.backbone("bert", dtype=torch.float32, **SIZES), torch.float32)
+    held, counted = [], []
+    for batches in (2, 7):
+        monkeypatch.setitem(tiny.OPTIONS, strategy, {"share": 0.05, "batches": batches})
+        with dry_run.LiveBytes("cpu") as memory:
+            gather(runs(strategy, 2), [data()] * 2, base, base.config, torch.device("cpu"))
+        held.append(memory.peak)
+        taken: list[int] = []
+        monkeypatch.setattr(pretrained, "chosen", lambda *given, taken=taken: taken.append(1) or chosen(*given))
+        counted.append(dry_run.peaks(runs(strategy, 2), data(), config(), torch.float32))
+        monkeypatch.setattr(pretrained, "chosen", chosen)
+        assert len(taken) == 2 * 2
+    assert held[0] == pytest.approx(held[1], rel=1e-3)
+    assert counted[0].training == pytest.approx(counted[1].training, rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", ["choice", "token"])
