@@ -112,6 +112,11 @@ def counting(keys: Tensor, tokens: int, before: Tensor | None = None) -> Tensor:
     return mix(_in_order(keys, tokens, before)).bitwise_or_(1)
 
 
+def at(key: Tensor, rows: Tensor) -> Tensor:
+    """What `counting` has for one run, key [], at these rows [...], int32."""
+    return mix(key + rows * _ROW).bitwise_or_(1)
+
+
 def uniform(keys: Tensor, site: int, size: int) -> Tensor:
     """Draw uniform numbers in (0, 1) for each run, [runs, size] float32, from its key and a site number."""
     counters = torch.arange(size, dtype=torch.int32, device=keys.device)

@@ -55,3 +55,9 @@ def test_a_token_draws_the_same_wherever_a_slice_begins():
     part = noise.counting(keys, 8, torch.tensor([3, 12], dtype=torch.int32))
     assert torch.equal(part, torch.stack([whole[0, 3:11], whole[1, 12:20]]))
     assert bool((whole % 2 == 1).all())
+
+
+def test_a_row_s_number_is_had_by_itself() -> None:
+    keys = torch.tensor([5, -9], dtype=torch.int32)
+    rows = noise.counting(keys, 50)
+    assert torch.equal(noise.at(keys[1], torch.arange(20, 50, dtype=torch.int32)), rows[1, 20:])

@@ -19,28 +19,34 @@ from peftcli.seeds import generator
 
 @dataclass(frozen=True)
 class Whole:
-    """What a slice of a batch has to know of all of it, where several processes train one cohort.
+    """What a slice of a batch has to know of all of it, where it is cut for several processes or to be computed in parts.
 
-    `counts` [runs]: examples (words) of each run's whole batch; `tokens` and `slots` of all runs and processes together;
-    `tokens_before` and `read_before` [runs] int32: how many tokens, and positions that are read, lie in front of this slice.
+    `slices` is how many there are; `counts` [runs]: examples (words) of each run's whole batch; `tokens` and `slots` of all
+    runs and slices together; `tokens_before` and `read_before` [runs] int32: how many tokens, and positions that are read,
+    lie in front of this slice. `in_grid` [runs, 2] int32: how many sequences do, and by how many tokens the whole batch's
+    longest sequence is longer than this slice's.
     """
 
+    slices: int
     counts: Tensor
     tokens: int
     slots: int
     tokens_before: Tensor
     read_before: Tensor
+    in_grid: Tensor
 
 
 @dataclass(frozen=True)
 class Piece:
     """The same before it is moved; `counted` [runs] is 0 for runs of which this slice computes an example that does not count."""
 
+    slices: int
     counts: Array
     tokens: int
     slots: int
     tokens_before: NDArray[np.int32]
     read_before: NDArray[np.int32]
+    in_grid: NDArray[np.int32]
     counted: NDArray[np.float32]
 
 
@@ -65,7 +71,7 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Real tokens of all runs (and processes) together."""
+        """Real tokens of all runs (and slices) together."""
         return self.stream.tokens if self.whole is None else self.whole.tokens
 
     @property
@@ -117,14 +123,14 @@ def build(
         arrays["spans"], longest_span = spans, int((spans[..., 1] - spans[..., 0]).max())
     if piece is not None:
         arrays["present"] *= piece.counted[:, None]
-        arrays |= {"counts": piece.counts, "tokens_before": piece.tokens_before, "read_before": piece.read_before}
+        arrays |= {name: getattr(piece, name) for name in ("counts", "tokens_before", "read_before", "in_grid")}
     found = {name: lookup.pairs(arrays[lookup.reads]) for name, lookup in lookups.items()}
     arrays |= {f"{name}.{part}": array for name, pairs in found.items() for part, array in pairs.items()}
     tensors = move(arrays, device)
     whole = None
     if piece is not None:
-        before = tensors["tokens_before"], tensors["read_before"]
-        whole = Whole(tensors["counts"], piece.tokens, piece.slots, *before)
+        before = tensors["tokens_before"], tensors["read_before"], tensors["in_grid"]
+        whole = Whole(piece.slices, tensors["counts"], piece.tokens, piece.slots, *before)
     return Batch(
         laid.moved(tensors),
         tensors["read_positions"],

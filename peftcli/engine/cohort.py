@@ -1,6 +1,6 @@
 """A cohort made ready to train: runs alike in all but learning rate, seed and mask values, on one network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from peftcli.data.examples import Array, Examples
 from peftcli.engine import compiling, optimizer, parallel
 from peftcli.engine.assembly import Assembly, assemble
 from peftcli.engine.backbone import Backbone
-from peftcli.engine.batches import Batch, build, chosen
+from peftcli.engine.batches import Batch, chosen
 from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
@@ -86,18 +86,30 @@ class Cohort:
         """What weight decay does to each column; None where there is none."""
         return optimizer.decay(self.assembly, self.training) if self.training.weight_decay else None
 
-    def batch(self, step: int) -> Batch:
-        """Every run's batch at a step; a run that has ended goes on seeing batches, which change nothing of it."""
-        size = self.training.batch_size
-        parts = [
+    def batches(self, step: int) -> Iterator[Batch]:
+        """Every run's batch at a step, in the slices that this process computes one after another.
+
+        A run that has ended goes on seeing batches, which change nothing of it.
+        """
+        size, network = self.training.batch_size, self.network
+        picked = [
             (data.train, chosen(run.seed, step, len(data.train), size))
             for run, data in zip(self.runs, self.data, strict=True)
         ]
-        if parallel.size() == 1:
-            return build(parts, self.network.first_position, self.device, self.network.lookups)
-        return parallel.batch_slice(
-            parts, parallel.rank(), parallel.size(), self.network.first_position, self.device, self.network.lookups
+        return parallel.slices(
+            picked,
+            self.training.accumulate,
+            network.first_position,
+            self.device,
+            network.lookups,
+            parallel.rank(),
+            parallel.size(),
         )
+
+    def batch(self, step: int) -> Batch:
+        """Every run's batch at a step, where this process computes it at once."""
+        (batch,) = self.batches(step)
+        return batch
 
     def tokens(self, step: int) -> int:
         """Real tokens of all runs in their batches before a step."""
@@ -129,8 +141,9 @@ class Cohort:
         outputs = self.network.call(self.assembly.tensors(flat, moment), noise, batch)
         task = run_losses(task_outputs(outputs, kind), batch, kind)
         penalty = self.assembly.tuning.penalty
-        # Every process adds the penalty to its slice's part, and the parts are summed.
-        return Loss(task, penalty and penalty(self.assembly.values(flat), moment) / parallel.size())
+        # Every slice adds its part of the penalty, and the parts are summed.
+        slices = 1 if batch.whole is None else batch.whole.slices
+        return Loss(task, penalty and penalty(self.assembly.values(flat), moment) / slices)
 
     def forward(self, flat: Tensor, step: int) -> Callable[[Batch], Tensor]:
         """The network at these values, for evaluation: no dropout."""
@@ -170,9 +183,9 @@ def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], 
     weights = {**network.weights, **fresh_tensors(network, run.seed)}
 
     def gradient(batches: int | None, summed: Summed) -> dict[str, Tensor]:
-        def batch(picked: Array) -> Batch:
-            return build([(data.train, picked)], network.first_position, device)
+        def slices(picked: Array) -> Iterator[Batch]:
+            return parallel.slices([(data.train, picked)], run.protocol.accumulate, network.first_position, device)
 
-        return training_gradient(network, weights, run, data.kind, len(data.train), batch, batches, summed)
+        return training_gradient(network, weights, run, data.kind, len(data.train), slices, batches, summed)
 
     return Pretrained(weights, generator(run.seed, "mask"), config, gradient)

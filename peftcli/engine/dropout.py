@@ -4,6 +4,7 @@ A hash, since a generator's numbers depend on what was drawn before: on the neig
 when a run was resumed. So a run has the same masks alone, in any cohort and after a restart, and no random state is saved.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -64,15 +65,18 @@ class RunDropout(nn.Module):
     """Dropout whose mask is a hash of (run, step, site, token, channel); no key, no dropout.
 
     `key` is [runs, tokens], a number for each row of `x` (`Network.noise`); or, where a run goes through its encoder on
-    a grid of its own, one key [] for `x` of any shape. The last dimension of `x` is the channels.
+    a grid of its own, one key [] for `x` of any shape, and of a slice of a batch `in_grid` [2] (`Whole`). The last dimension
+    of `x` is the channels.
     """
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
         self.register_buffer("key", torch.empty(0, dtype=torch.int32), persistent=False)
+        self.register_buffer("in_grid", torch.empty(0, dtype=torch.int32), persistent=False)
 
     key: Tensor  # replaced at each training step; empty in evaluation
+    in_grid: Tensor  # replaced with it where a slice runs on a grid
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements of [runs, tokens, channels]."""
@@ -81,7 +85,18 @@ class RunDropout(nn.Module):
         key = self.draw()
         if key.ndim:
             return drop(x, key[:, : x.shape[1]], self.p)
-        return drop(x, noise.counting(key[None], x[..., 0].numel()).view(x.shape[:-1]), self.p)
+        return drop(x, self._in_whole(key, x.shape[:-1]), self.p)
+
+    def _in_whole(self, key: Tensor, shape: torch.Size) -> Tensor:
+        """Numbers for rows [batch, …, tokens] of a grid: those that they draw in the whole batch's grid."""
+        # What has no batch (DeBERTa's embeddings of distances) is the same in every slice.
+        if len(shape) < 2 or not self.in_grid.numel():
+            return noise.counting(key[None], shape.numel()).view(shape)
+        before, wider = self.in_grid
+        batch, *between, tokens = shape
+        counts = [torch.arange(n, dtype=torch.int32, device=key.device) for n in (batch, math.prod(between), tokens)]
+        row = ((counts[0] + before)[:, None] * len(counts[1]) + counts[1])[..., None] * (tokens + wider) + counts[2]
+        return noise.at(key, row).view(shape)
 
     def draw(self) -> Tensor:
         """The key of this use, [runs, tokens] or []."""

@@ -207,7 +207,10 @@ class Network(nn.Module):
         # On a grid each run goes through the encoder with its own key.
         numbers_of = _products(tokens, factors[:of_encoder]) if self.stream else keys_of_sites[1 : of_encoder + 1]
         by_site = [*numbers_of, *_products(read, factors[of_encoder:])]
-        return {f"{site}.key": number for site, number in zip(sites, by_site, strict=True)}, keys_of_sites[0]
+        named = {f"{site}.key": number for site, number in zip(sites, by_site, strict=True)}
+        if whole is not None and not self.stream:
+            named |= {f"{site}.in_grid": whole.in_grid for site in sites[:of_encoder]}
+        return named, keys_of_sites[0]
 
     def dropouts(self) -> dict[str, RunDropout]:
         """Every layer of the network that drops elements, by name, in a fixed order; the order numbers their noise."""

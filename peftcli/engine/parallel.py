@@ -5,7 +5,7 @@ Alone (the usual case) everything here but the slice is the identity and costs n
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,45 +100,81 @@ def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor
     return tensor
 
 
+def slices(
+    parts: Sequence[tuple[Examples, Array]],
+    accumulate: int,
+    first_position: int,
+    device: torch.device,
+    lookups: Mapping[str, Lookup] = NO_LOOKUPS,
+    rank: int = 0,
+    size: int = 1,
+) -> Iterator[Batch]:
+    """The slices of a batch that process `rank` of `size` computes one after another: at most `accumulate`.
+
+    Each is laid out when it is asked for; all of a batch is `build(parts, …)` itself.
+    """
+    # No more than there are examples: those of an epoch's short last batch would have nothing to compute.
+    longest = max(len(picked) for _, picked in parts)
+    each = min(accumulate, -(-longest // size))
+    for number in range(rank * each, (rank + 1) * each):
+        if each * size == 1:
+            yield build(parts, first_position, device, lookups)
+        else:
+            yield batch_slice(parts, number, each * size, first_position, device, lookups)
+
+
 def batch_slice(
     parts: Sequence[tuple[Examples, Array]],
-    rank: int,
-    size: int,
+    number: int,
+    count: int,
     first_position: int,
     device: torch.device,
     lookups: Mapping[str, Lookup] = NO_LOOKUPS,
 ) -> Batch:
-    """One process's slice of the batch that `build(parts, …)` would lay out: a stretch of each run's chosen examples.
+    """Slice `number` (from 0) of `count` of the batch that `build(parts, …)` would lay out: a stretch of each run's examples.
 
-    It notes what lies in front of it, so dropout falls on the same tokens as in one process (not in an encoder that runs
-    padded: there the mask depends on the number of processes), and what the whole batch has, by which losses are divided.
+    It notes what lies in front of it, so dropout falls on the same tokens as in one batch, and what the whole batch has, by
+    which losses are divided.
     """
-    before = [(examples, picked[: len(picked) * rank // size]) for examples, picked in parts]
+    before = [(examples, picked[: len(picked) * number // count]) for examples, picked in parts]
+    stretches = [(examples, _stretch(picked, number, count)) for examples, picked in parts]
     piece = Piece(
+        slices=count,
         counts=np.array([_losses(*part) for part in parts]),
         tokens=sum(_tokens(*part) for part in parts),
-        # A process computes as many tokens for each run as its longest run has.
-        slots=sum(len(parts) * max(_tokens(e, _stretch(p, other, size)) for e, p in parts) for other in range(size)),
+        # A slice has as many tokens of each run as its longest run has.
+        slots=sum(len(parts) * max(_tokens(e, _stretch(p, other, count)) for e, p in parts) for other in range(count)),
         tokens_before=np.array([_tokens(*part) for part in before], np.int32),
         read_before=np.array([_losses(e, p) * e.group for e, p in before], np.int32),
-        # Where a run has fewer examples than there are processes, some compute one that does not count.
+        in_grid=np.array(
+            [
+                (len(front) * e.group, _longest(e, picked) - _longest(e, own))
+                for (e, picked), (_, front), (_, own) in zip(parts, before, stretches, strict=True)
+            ],
+            np.int32,
+        ),
+        # Where a run has fewer examples than there are slices, some have one that does not count.
         counted=np.array(
-            [len(picked) * (rank + 1) // size > len(picked) * rank // size for _, picked in parts], np.float32
+            [len(picked) * (number + 1) // count > len(picked) * number // count for _, picked in parts], np.float32
         ),
     )
-    stretches = [(examples, _stretch(picked, rank, size)) for examples, picked in parts]
     return build(stretches, first_position, device, lookups, piece)
 
 
-def _stretch(picked: Array, rank: int, size: int) -> Array:
-    """The examples that a process computes; the first of all where none is left for it, since a stream is never empty."""
-    stretch = picked[len(picked) * rank // size : len(picked) * (rank + 1) // size]
+def _stretch(picked: Array, number: int, count: int) -> Array:
+    """The examples of a slice; the first of all where none is left for it, since a stream is never empty."""
+    stretch = picked[len(picked) * number // count : len(picked) * (number + 1) // count]
     return stretch if len(stretch) else picked[:1]
 
 
 def _tokens(examples: Examples, picked: Array) -> int:
     """How many tokens these examples have, all sequences of a group counted."""
     return int(examples.example_lengths[picked].sum())
+
+
+def _longest(examples: Examples, picked: Array) -> int:
+    """How many tokens the longest sequence of these examples has."""
+    return int(examples.lengths.reshape(-1, examples.group)[picked].max())
 
 
 def _losses(examples: Examples, picked: Array) -> int:

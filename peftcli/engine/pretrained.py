@@ -1,6 +1,6 @@
 """What a run starts from: its fresh tensors, and the training gradients that `sam` chooses its elements by."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from peftcli.engine.network import Network
 from peftcli.experiment.run import Run
 from peftcli.noise import seed_key, step_keys
 from peftcli.strategies.pretrained import Summed, draw, generator
+
+Gradients = tuple[Tensor | None, ...]
 
 
 def fresh_tensors(network: Network, seed: int) -> dict[str, Tensor]:
@@ -31,7 +33,7 @@ def training_gradient(
     run: Run,
     kind: str,
     size: int,
-    build_batch: Callable[[Array], Batch],
+    slices: Callable[[Array], Iterator[Batch]],
     batches: int | None,
     summed: Summed,
 ) -> dict[str, Tensor]:
@@ -53,11 +55,13 @@ def training_gradient(
             picked = chosen(run.seed, step, size, batch_size)
         else:
             picked = np.arange(step * batch_size, min(size, (step + 1) * batch_size))
-        batch = build_batch(picked)
-        noise = _dropout_noise(network, run.seed, step, batch) if clipped else {}
-        outputs = task_outputs(network.call(leaves, noise, batch), kind)
-        loss = run_losses(outputs, batch, kind).sum()
-        gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        gradients: Gradients = ()
+        for batch in slices(picked):
+            noise = _dropout_noise(network, run.seed, step, batch) if clipped else {}
+            outputs = task_outputs(network.call(leaves, noise, batch), kind)
+            loss = run_losses(outputs, batch, kind).sum()
+            of_slice = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+            gradients = _sums(gradients, of_slice) if gradients else of_slice
         # Batches of the whole set weigh what they have of it, since the last one may be shorter.
         scale = len(picked) / size if batches is None else _clip_factor(gradients) if clipped else 1.0
         for name, gradient in zip(leaves, gradients, strict=True):
@@ -73,7 +77,16 @@ def _dropout_noise(network: Network, seed: int, step: int, batch: Batch) -> dict
     return network.noise(sites, step_keys(key, step), batch)[0]
 
 
-def _clip_factor(gradients: tuple[Tensor | None, ...]) -> float:
+def _sums(first: Gradients, second: Gradients) -> Gradients:
+    """The sum of each tensor's gradients of two slices, in float32 at least."""
+    pairs = zip(first, second, strict=True)  # a tensor that the loss does not depend on has none in either
+    return tuple(
+        None if one is None or other is None else one.to(torch.promote_types(one.dtype, torch.float32)) + other
+        for one, other in pairs
+    )
+
+
+def _clip_factor(gradients: Gradients) -> float:
     """What scales gradients to a norm of at most 1, over all tensors together."""
     norm = torch.stack([g.norm() for g in gradients if g is not None]).norm()
     return float((1.0 / (norm + 1e-6)).clamp(max=1.0))

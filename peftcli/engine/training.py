@@ -48,16 +48,7 @@ def train(cohort: Cohort, state: State) -> Iterator[State]:
 
 def advance(cohort: Cohort, state: State) -> None:
     """Make one update of every run that has not ended, and write the loss down where it is due."""
-    batch = cohort.batch(state.step)
-    loss = cohort.loss(state.flat, state.step, batch)
-    if state.flat.numel():
-        # A run's loss depends on its own row alone, so the sum's gradient holds every run's.
-        loss.total.sum().backward()
-        assert state.flat.grad is not None
-        # Before clipping: a norm is of the whole batch's gradient, not of a process's part.
-        parallel.add(state.flat.grad)
-    task = parallel.add(loss.task.detach())  # [runs]
-    penalty = None if loss.penalty is None else parallel.add(loss.penalty.detach())
+    batch, task, penalty = _add_gradients(cohort, state)
     with state.changing():
         if state.flat.numel():
             gradient = state.flat.grad
@@ -72,6 +63,28 @@ def advance(cohort: Cohort, state: State) -> None:
         state.slots += batch.slots
         state.step += 1
         _write_losses(cohort, state)
+
+
+def _add_gradients(cohort: Cohort, state: State) -> tuple[Batch, Tensor, Tensor | None]:
+    """Add up the gradients of a batch's parts, and of all processes, in `flat.grad`.
+
+    Returns the last of the parts, and the whole batch's losses and penalties, [runs] each.
+    """
+    tasks, penalties = [], []
+    for batch in cohort.batches(state.step):
+        loss = cohort.loss(state.flat, state.step, batch)
+        if state.flat.numel():
+            # A run's loss depends on its own row alone, so the sum's gradient holds every run's.
+            loss.total.sum().backward()
+        tasks.append(loss.task.detach())
+        penalties += [] if loss.penalty is None else [loss.penalty.detach()]
+    if state.flat.numel():
+        assert state.flat.grad is not None
+        # Before clipping: a norm is of the whole batch's gradient, not of a part's.
+        parallel.add(state.flat.grad)
+    task, penalty = (parallel.add(torch.stack(parts).sum(0)) if parts else None for parts in (tasks, penalties))
+    assert task is not None
+    return batch, task, penalty
 
 
 def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:

@@ -53,6 +53,10 @@ class Training(BaseModel):
     steps: Count | None = Field(description="The number of updates, instead of epochs.")
     minimum_steps: Count | None = Field(description="Train on past the epochs until there were so many updates.")
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(description="Examples in one update.")
+    accumulate: Count = Field(
+        description="In how many parts a batch is computed, one after another, where all of it takes too much memory; their "
+        "gradients are summed, in another order than those of a whole batch."
+    )
     max_length: Annotated[int, Field(ge=4, le=1_000_000)] = Field(description="The longest sequence, in word pieces.")
     overlong: Literal["truncate", "drop"] = Field(
         description="What happens to a longer example: cut it, or leave it out."

@@ -29,6 +29,15 @@ JOBS = {
     "dropout": {"kind": "pair", "strategy": "full", "dropout": True},
     "dropout, roberta": {"kind": "token", "strategy": "lora", "model": "roberta", "dropout": True},
     "dropout, choice": {"kind": "choice", "strategy": "full", "dropout": True},
+    "in parts": {"kind": "regression", "strategy": "diffpruning", "dropout": True, "accumulate": 2},
+    "more parts than examples": {
+        "kind": "choice",
+        "strategy": "full",
+        "batch_size": 3,
+        "dropout": True,
+        "accumulate": 5,
+    },
+    "deberta in parts": {"kind": "pair", "strategy": "full", "model": "deberta-v2", "dropout": True, "accumulate": 2},
     "best": {"kind": "pair", "strategy": "full", "restore_best": True, "evaluate_every": "2 steps"},
 }
 
@@ -50,7 +59,7 @@ def together(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.mark.parametrize("job", JOBS)
 def test_the_same_weights_and_numbers_as_in_one_process(together, job):
-    alone = parallel.train(**JOBS[job])
+    alone = parallel.train(**JOBS[job] | {"accumulate": 1})  # and all of a batch at once
     ranks = [rank[list(JOBS).index(job)] for rank in together]
     for found in ranks:
         assert torch.equal(found["flat"], ranks[0]["flat"])  # the processes agree to the bit

@@ -33,7 +33,14 @@ def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | N
     run = tiny.run("sam", batch_size=4)  # batches of 4, 4 and 2
     weights = {**network.weights, **fresh_tensors(network, 0)}
     gradient = training_gradient(
-        network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches, "clipped"
+        network,
+        weights,
+        run,
+        "pair",
+        10,
+        lambda picked: iter([build([(examples, picked)], 0, CPU)]),
+        batches,
+        "clipped",
     )
     assert set(gradient) == set(weights)
     if batches:  # each batch's gradient has a norm of at most 1, all tensors together
@@ -57,7 +64,14 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
 
     def taken(batches: int) -> dict[str, torch.Tensor]:
         return training_gradient(
-            network, weights, run, "pair", 10, lambda picked: build([(examples, picked)], 0, CPU), batches, summed
+            network,
+            weights,
+            run,
+            "pair",
+            10,
+            lambda picked: iter([build([(examples, picked)], 0, CPU)]),
+            batches,
+            summed,
         )
 
     leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}

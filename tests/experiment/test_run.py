@@ -127,7 +127,7 @@ def _other_settings() -> dict[str, Any]:
         "evaluate_every": "5 steps", "restore_best": True, "metric": "accuracy", "validation_share": 0.1,
         "validation_split": "fixed", "validation_limit": 5, "train_size": 5, "drop_examples": 0.1,
         "max_train_samples": 5, "dropout": 0.0, "dropout_until": 0.5, "head": "linear", "precision": "float32",
-        "compile": True, "evaluate_train": "end", "template": "{first} {second}",
+        "compile": True, "accumulate": 4, "evaluate_train": "end", "template": "{first} {second}",
     }  # fmt: skip
     # Some need restore_best too, and words are read in token tasks alone.
     assert set(found) == set(NAMES) - {"early_stopping", "ties", "read_word"}
