@@ -10,16 +10,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "d" * 40
 Repositories = Mapping[str, tuple[str, Path]]  # `models/NAME` or `datasets/NAME` to its revision and its folder
 
 
+Refusals = Mapping[str, tuple[int, str]]  # `models/NAME` to the status and the hub's word for why (none for "")
+
+
 @contextmanager
-def serve(repositories: Repositories) -> Iterator[str]:
-    """Serve repositories on a free port of this machine; gives the address."""
-    running = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Hub,), {"repositories": repositories}))
+def serve(repositories: Repositories, refusals: Refusals = MappingProxyType({})) -> Iterator[str]:
+    """Serve repositories on a free port of this machine, and refuse others; gives the address."""
+    held = {"repositories": repositories, "refusals": refusals}
+    running = ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Hub,), held))
     threading.Thread(target=running.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{running.server_port}"
@@ -31,6 +36,7 @@ class Hub(BaseHTTPRequestHandler):
     """Answers for the repositories it was made with: their description, their tree, their files."""
 
     repositories: Repositories
+    refusals: Refusals
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -44,6 +50,9 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
+        for stem, (status, why) in self.refusals.items():
+            if path.startswith((f"/api/{stem}", f"/{stem.removeprefix('models/')}/")):
+                return self.send(status, b"{}", why)
         for stem, (revision, folder) in self.repositories.items():
             files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()}
             if path in (f"/api/{stem}", f"/api/{stem}/revision/{revision}", f"/api/{stem}/revision/{COMMIT}"):
@@ -60,12 +69,14 @@ class Hub(BaseHTTPRequestHandler):
                     return self.send(200, file.read_bytes())
         return self.send(404, b"{}")
 
-    def send(self, status: int, body: bytes) -> None:
+    def send(self, status: int, body: bytes, why: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
-        if status == 404:
+        if why:
+            self.send_header("X-Error-Code", why)
+        elif status == 404:
             entry = "/resolve/" in self.path or "/tree/" in self.path
             self.send_header("X-Error-Code", "EntryNotFound" if entry else "RepoNotFound")
         self.end_headers()

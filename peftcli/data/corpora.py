@@ -122,7 +122,7 @@ def _from_hub(task: Task, splits: Sequence[str], columns: Sequence[str]) -> Tabl
         try:
             root = hub.download(task.data, revision, wanted)
         except Exception as error:  # the hub's client, and the libraries under it, raise many kinds
-            raise UserError(f"cannot download {task.data}: {first_line(error)}") from error
+            raise UserError(f"task {task.name}: {hub.refusal('data set', task.data, error)}") from error
         return _from_folder(root, task, splits, columns)
     tables = hub.prepared(task.data, task.subset)
     if tables is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from peftcli import files
-from peftcli.errors import UserError, first_line
+from peftcli.errors import UserError
 from peftcli.models import catalogue, hub
 
 # What a model is read from: its config, its tokenizer, and safetensors where there are any.
@@ -50,6 +50,8 @@ def fetch_model(name: str, revision: str | None) -> Path:
     """
     # Two rounds, since many repositories have the same weights in both formats.
     folder = fetch_repository("model", name, revision, [*READ, *SAFETENSORS])
+    if not (folder / "config.json").is_file():
+        raise _without_config(name)
     if not list(folder.glob("model*.safetensors")):
         folder = fetch_repository("model", name, revision, [*READ, *PICKLED])
     return folder
@@ -67,7 +69,7 @@ def fetch_repository(kind: str, name: str, revision: str | None, patterns: Seque
         with contextlib.nullcontext() if sys.stderr.isatty() else hub.quiet():
             return Path(snapshot_download(name, repo_type=kind, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # its client, and what that is built on, raise many kinds
-        raise UserError(f"cannot download {kind} {name!r}: {first_line(error, 200)}") from None
+        raise UserError(hub.refusal("model" if kind == "model" else "data set", name, error)) from None
 
 
 def locate(model: str) -> str:
@@ -114,6 +116,7 @@ def fetch_config(model: str) -> dict[str, Any]:
     Raises UserError, at once where there is no network.
     """
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
 
     source = locate(model)
     try:
@@ -124,8 +127,12 @@ def fetch_config(model: str) -> dict[str, Any]:
     try:
         with hub.quiet():
             hf_hub_download(source, "config.json")
+    except RemoteEntryNotFoundError:
+        raise _without_config(model) from None
     except Exception as error:  # its client, and what that is built on, raise many kinds
-        raise UserError(
-            f"cannot download model {model!r}: {first_line(error, 200)} ({catalogue.OFFLINE_HELP})"
-        ) from None
+        raise UserError(hub.refusal("model", model, error)) from None
     return catalogue.config(model)
+
+
+def _without_config(model: str) -> UserError:
+    return UserError(f"model {model!r} has no config.json on the hub: its files are not in the format of transformers")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from peftcli.errors import first_line
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -105,6 +107,30 @@ def prepared(repository: str, subset: str | None) -> "dict[str, pa.Table] | None
         str(split): data.with_format("arrow")[:].replace_schema_metadata(data.features.arrow_schema.metadata)
         for split, data in splits.items()
     }
+
+
+def refusal(kind: str, repository: str, error: BaseException) -> str:
+    """Return why the hub's client did not bring a `model` or `data set`, in one line that says what the user can do.
+
+    Other libraries raise errors of their own because of the client's, which then says more.
+    """
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, HfHubHTTPError):
+        cause = cause.__cause__ or cause.__context__
+    instead = (
+        f"log in (hf auth login), or give a folder that holds {'it' if kind == 'model' else 'the data (--data-dir)'}"
+    )
+    if isinstance(cause, GatedRepoError):
+        page = f"{constants.ENDPOINT}/{'' if kind == 'model' else 'datasets/'}{repository}"
+        return f"{kind} {repository!r} is gated: accept its licence at {page} and {instead}"
+    if isinstance(cause, RepositoryNotFoundError):
+        return f"{kind} {repository!r} is not on the hub, or not for everyone: check the name, {instead}"
+    if isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403):
+        return f"the hub does not hand out {kind} {repository!r} ({cause.response.status_code}): {instead}"
+    return f"cannot download {kind} {repository!r}: {first_line(cause or error)}"
 
 
 @contextlib.contextmanager

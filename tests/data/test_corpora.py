@@ -163,7 +163,7 @@ def test_the_clients_error_becomes_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(hub, "cached", lambda *_: None)
     monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(hub, "download", fail)
-    with pytest.raises(UserError, match=r"cannot download nyu-mll/glue: 429 Too Many Requests$"):
+    with pytest.raises(UserError, match=r"cannot download data set 'nyu-mll/glue': 429 Too Many Requests$"):
         corpora.read(RTE, ("train",), None)
 
 

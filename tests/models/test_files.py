@@ -37,3 +37,11 @@ def test_a_folder_is_taken_where_it_is_whole(cache: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(hub, "reachable", lambda: True)
     monkeypatch.setattr(files, "fetch_model", lambda name, commit: cache / f"{name}-{commit}")
     assert files.at_commit("someone/tiny", OTHER) == cache / f"someone/tiny-{OTHER}"
+
+
+def test_a_repository_without_a_config_is_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "fetch_repository", lambda *_: tmp_path)
+    with pytest.raises(UserError, match=r"model 'someone/tiny' has no config.json on the hub"):
+        files.fetch_model("someone/tiny", None)
+    (tmp_path / "config.json").write_text("{}")
+    assert files.fetch_model("someone/tiny", None) == tmp_path

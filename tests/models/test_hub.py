@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -158,3 +159,51 @@ def test_offline_and_quiet_put_back_what_they_change() -> None:
         assert datasets.config.HF_HUB_OFFLINE
         assert not datasets.is_progress_bar_enabled()
     assert before == (constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE, datasets.is_progress_bar_enabled())
+
+
+@pytest.mark.parametrize(
+    ("status", "why", "message"),
+    [
+        (
+            401,
+            "GatedRepo",
+            "is gated: accept its licence at .*/some/model and log in .hf auth login., or give a folder",
+        ),
+        (
+            403,
+            "GatedRepo",
+            "is gated: accept its licence at .*/some/model and log in .hf auth login., or give a folder",
+        ),
+        (
+            401,
+            "RepoNotFound",
+            "is not on the hub, or not for everyone: check the name, log in .hf auth login., or give",
+        ),
+        (
+            404,
+            "RepoNotFound",
+            "is not on the hub, or not for everyone: check the name, log in .hf auth login., or give",
+        ),
+        (403, "", r"the hub does not hand out model 'some/model' \(403\): log in .hf auth login., or give a folder"),
+        (400, "", "cannot download model 'some/model': Bad request"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_with_what_to_do(status: int, why: str, message: str, tmp_path: Path) -> None:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    with (
+        hub_server.serve({}, {"models/some/model": (status, why)}) as address,
+        pytest.raises((HfHubHTTPError, LocalEntryNotFoundError)) as caught,
+    ):
+        hf_hub_download("some/model", "config.json", endpoint=address, cache_dir=tmp_path)
+    wrapped = OSError("You are trying to access a repository.\nMake sure that you may.")
+    wrapped.__cause__ = caught.value
+    for error in (caught.value, wrapped):
+        said = hub.refusal("model", "some/model", error)
+        assert re.search(message, said)
+        assert "\n" not in said
+    assert (
+        "give a folder that holds the data (--data-dir)" in hub.refusal("data set", "some/model", caught.value)
+        or status == 400
+    )

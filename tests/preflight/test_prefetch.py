@@ -114,6 +114,18 @@ def test_a_file_cut_short_is_missing(filled: tuple[Path, Any], tmp_path: Path) -
     assert "model.safetensors is cut short: it has" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["prefetch", "sweep"])
+def test_a_gated_model_gets_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("[wnli, cb]", "[demo]"))
+    with hub_server.serve({}, {"models/someone/tiny": (403, "GatedRepo")}) as address:
+        done = peftcli(command, "recipe.yaml", home=tmp_path, HF_ENDPOINT=address)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"peftcli: model 'someone/tiny' is gated: accept its licence at {address}/someone/tiny and log in "
+        "(hf auth login), or give a folder that holds it"
+    )
+
+
 def test_without_a_network_nothing_waits(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9"}
