@@ -46,7 +46,7 @@ class DoraLinear(LoraLinear):
         b = self.lora_b * self.scaling
         thin = linear(linear(dropped, self.lora_a, None), b, None)  # [runs, tokens, out]
         norms = turned_norms(self.weight, self.lora_a, b)
-        scale = (self.lora_magnitude / norms)[:, None]  # [runs, 1, out]
+        scale = (self.lora_magnitude / norms).unsqueeze(-2)  # [runs, 1, out], or [1, out] of one run on its grid
         # Without dropout W x is there already, beside a bias that no magnitude scales.
         bias = 0.0 if self.bias is None else self.bias.unsqueeze(-2)  # [1, out] or [runs, 1, out]
         plain = whole - bias if dropped is x else linear(dropped, self.weight, None)

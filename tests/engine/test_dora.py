@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from peftcli.engine.backbone import narrowed
 from peftcli.engine.dora import DoraLinear, row_norms, turned_norms
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.modules import accept_runs
+from tests import backbones, tiny
 
 RUNS, TOKENS, INPUTS, OUTPUTS, RANK = 3, 3, 10, 7, 2  # as many tokens as runs: neither is to be taken for the other
 TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
@@ -126,3 +128,26 @@ def test_it_starts_as_the_frozen_layer_to_the_bit(dtype: torch.dtype) -> None:
     gradient = zero["lora_magnitude"].grad
     assert gradient is not None
     assert bool(gradient.isfinite().all())
+
+
+@pytest.mark.parametrize("family", ["deberta-v3", "albert", pytest.param("modernbert", marks=pytest.mark.whole)])
+def test_a_cohort_equals_its_runs_alone_also_on_a_grid_and_in_shared_layers(family: str) -> None:
+    model = backbones.backbone(backbones.classifier(family))
+    targets = ["query_key_value", "output"] if family == "modernbert" else ["query", "output"]
+    options = {"rank": 2, "dora": True, "dropout": 0.2, "targets": targets}
+    settings = {"steps": 6, "dropout": 0.1, "epsilon": 1e-6}
+    runs = [tiny.run("lora", rate, seed, options, **settings) for rate, seed in ((1e-3, 0), (3e-3, 1), (1e-2, 2))]
+    tolerance = backbones.TOLERANCE[family]
+    tiny.assert_as_alone(tiny.cohort(model, runs), lambda run: tiny.cohort(model, [run]), tolerance)
+
+
+def test_magnitudes_move_in_bfloat16_as_in_float32() -> None:
+    moves = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model = narrowed(tiny.backbone("bert", dtype=torch.float32), dtype)
+        run = tiny.run("lora", 1e-3, 0, {"rank": 2, "dora": True}, dropout=0.0, steps=40, schedule="constant")
+        cohort = tiny.cohort(model, [run])
+        start, end = (cohort.assembly.values(v) for v in (cohort.assembly.flat, tiny.trained(cohort).flat.detach()))
+        moves.append(torch.cat([(end[n] - start[n]).flatten() for n in start if n.endswith("magnitude")]))
+    assert float(moves[0].abs().mean()) > 0.01
+    assert float((moves[0] - moves[1]).norm() / moves[0].norm()) < 0.05

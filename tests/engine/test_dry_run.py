@@ -78,7 +78,7 @@ def test_a_dry_run_counts_what_a_step_holds(strategies: tuple[str, ...], count: 
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "adapter": {"size": 16, "placement": "houlsby"},
-    "lora": {"rank": 16, "alpha": 1.0, "b_start": "uniform", "train_head": False},
+    "lora": {"rank": 16, "alpha": 1.0, "b_start": "uniform", "train_head": False, "dora": True},
     "mixout": {"share": 0.3, "mixes": "everything", "mask": "elements"},
     "diffpruning": {"share": 0.05, "gate_start": "drawn", "include_head": True},
 }
