@@ -1,14 +1,17 @@
 """The model card of what `apply` writes: what it is, how to load it, how good it was, and the same as the hub reads it."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from peftcli.data import reading
 from peftcli.deltas import hub_metadata
 from peftcli.deltas.exported import Exported, loading, on_hub
 from peftcli.deltas.recorded import Recorded
 from peftcli.experiment import parameters
 from peftcli.experiment.durations import day
 from peftcli.experiment.run import task_of
+from peftcli.models import catalogue
 from peftcli.report.formats import markdown
 from peftcli.report.formats.text_table import clean
 from peftcli.report.statistics import describe
@@ -104,7 +107,7 @@ def _about(exported: Exported) -> list[str]:
         ("fingerprint of the tokenizer", delta.tokenizer or "unknown"),
         ("task", f"{task.name}: {source}"),
         ("kind", task.kind),
-        ("reads", " and ".join(task.text)),
+        ("reads", _reads(exported)),
         *labels,
         ("fingerprint of the data", delta.data),
         ("strategy", run.variant),
@@ -114,6 +117,16 @@ def _about(exported: Exported) -> list[str]:
         ("licence", exported.license),
     ]
     return ["## What it is", "", *_table(COLUMNS, rows)]
+
+
+def _reads(exported: Exported) -> str:
+    """Say what a sequence is made from, where a tokenizer alone would make it otherwise."""
+    task = task_of(exported.delta.run)
+    read_as = reading.of(catalogue.config(exported.model), exported.delta.run.protocol)
+    texts = " and ".join(task.text)
+    if task.joins_texts and read_as.template is not None:
+        return f"{texts}, joined to one text as {json.dumps(read_as.template.join('{first}', '{second}'))}"
+    return f"{texts}, a word at its {read_as.word} word piece" if task.kind == "token" else texts
 
 
 def _share(exported: Exported) -> str:

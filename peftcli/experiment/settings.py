@@ -63,7 +63,7 @@ class Training(BaseModel):
     )
     template: str | None = Field(
         description='What joins two texts to one sequence, such as "{first}\\n{second}", which is also what null is for '
-        "decoders; for encoders null is the tokenizer's own pair of texts."
+        "decoders; for encoders null is the tokenizer's own pair of texts. Tasks of one text do without."
     )
     read_word: Literal["first", "last"] | None = Field(
         description="Which word piece of a word is labelled in token tasks; null: the first for encoders, for decoders the "

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from string import Formatter
 
 FIELDS = ("first", "second")
-OF_DECODERS = "{first}\n{second}"  # what joins the two texts of a pair where a decoder's run names no template
+# What joins two texts where a decoder's run names no template. It never changes: the ids of such runs do not hold it.
+OF_DECODERS = "{first}\n{second}"
 
 Range = tuple[int, int]  # of characters, half-open
 

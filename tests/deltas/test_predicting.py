@@ -20,6 +20,7 @@ from peftcli.records import beside
 from peftcli.tasks import demo
 from peftcli.tasks import registry as tasks
 from tests import folders, trained
+from tests.deltas import exports
 from tests.material import write_split, write_table
 
 
@@ -77,6 +78,24 @@ def test_a_file_s_rows_are_predicted_as_a_stock_model_does(
 def test_the_split_of_a_task(delta: Path, base: Path, stock: np.ndarray, tmp_path: Path) -> None:
     lines = written(delta, base, tmp_path / "out.tsv", split="validation").splitlines()[1:]
     assert [line.split("\t")[1] for line in lines] == [demo.LABELS[at] for at in stock.argmax(-1)]
+
+
+def test_pairs_are_joined_as_in_training(base: Path, tmp_path: Path) -> None:
+    settings = {"epochs": 2, "max_train_samples": 128, "template": "{second} [SEP] so {first}", "max_length": 40}
+    record = trained.train(tmp_path, base, "full", training=settings)[0]
+    path = beside.delta(record.path)
+    rows = [json.loads(line) for line in written(path, base, tmp_path / "out.jsonl", split="validation").splitlines()]
+    export.write(deltas.read(path), str(base), tmp_path / "stock", "transformers")
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "stock")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "stock")
+    texts = [f"{row['sentence2']} [SEP] so {row['sentence1']}" for row in demo.rows("validation")[:32]]
+    with torch.no_grad():
+        wanted = [model(**tokenizer(text, return_tensors="pt")).logits[0].softmax(-1).numpy() for text in texts]
+    predicted = [list(row["probabilities"].values()) for row in rows[:32]]
+    np.testing.assert_allclose(predicted, wanted, atol=1e-5)
+    card = (tmp_path / "stock" / "README.md").read_text()
+    (reads,) = [cells[1] for cells in exports.table(card, "What it is") if cells[0] == "reads"]
+    assert reads.replace("\\", "") == 'sentence1 and sentence2, joined to one text as "{second} [SEP] so {first}"'
 
 
 def test_bad_requests_are_refused_in_a_line(delta: Path, base: Path, tmp_path: Path) -> None:
