@@ -8,7 +8,7 @@ from peftcli.engine.modules import LoraLinear, RunLinear, linear
 
 def row_norms(weight: Tensor) -> Tensor:
     """The norms [..., out] of a weight's rows [..., out, in], in float32 at least: where magnitudes start."""
-    return _squares(weight).sqrt()
+    return _root(_squares(weight))
 
 
 @torch.no_grad()
@@ -22,13 +22,17 @@ def turned_norms(weight: Tensor, lora_a: Tensor, lora_b: Tensor) -> Tensor:
     # Row by row |w + bA|² = |w|² + 2 b·(A w) + b (A Aᵀ) bᵀ: so that no run needs a matrix of the weight's size.
     across = (b * (a @ weight.to(wide).mT).mT).sum(-1)
     squares = _squares(weight) + 2 * across + (b @ (a @ a.mT) * b).sum(-1)
-    # A row of zeros has no direction; its magnitude is zero too, and so is then what it puts out.
-    return squares.clamp_min(torch.finfo(wide).tiny).sqrt()
+    return _root(squares)
 
 
 def _squares(weight: Tensor) -> Tensor:
     """The sums of squares [..., out] of a weight's rows, in float32 at least."""
     return weight.to(torch.promote_types(weight.dtype, torch.float32)).square().sum(-1)
+
+
+def _root(squares: Tensor) -> Tensor:
+    """The root of sums of squares, never zero: a row of zeros has no direction, and still is divided by its norm."""
+    return squares.clamp_min(torch.finfo(squares.dtype).tiny).sqrt()
 
 
 class DoraLinear(LoraLinear):

@@ -109,7 +109,7 @@ def test_norms_are_those_of_the_whole_matrices() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_it_starts_as_the_frozen_layer_to_the_bit(dtype: torch.dtype) -> None:
-    """Also where the weight has a row of zeros, which has no direction, and in bfloat16, whose magnitudes are float32."""
+    """Also where the weight has a row of zeros, which can learn still, and in bfloat16, whose magnitudes are float32."""
     layer = base(dtype, True)
     layer.weight.data[2] = 0
     magnitude = row_norms(layer.weight.detach())
@@ -119,15 +119,17 @@ def test_it_starts_as_the_frozen_layer_to_the_bit(dtype: torch.dtype) -> None:
     before = plain(x)
     zero = {
         "lora_a": torch.ones(RUNS, RANK, INPUTS).to(dtype),
-        "lora_b": torch.zeros(RUNS, OUTPUTS, RANK).to(dtype),
+        "lora_b": torch.zeros(RUNS, OUTPUTS, RANK).to(dtype).requires_grad_(),
         "lora_magnitude": magnitude.expand(RUNS, -1).clone().requires_grad_(),
     }
     after = ours(layer, 2.0, 0.0, zero)(x)
     assert torch.equal(after, before)
     after.float().sum().backward()
-    gradient = zero["lora_magnitude"].grad
-    assert gradient is not None
-    assert bool(gradient.isfinite().all())
+    for name in ("lora_magnitude", "lora_b"):
+        gradient = zero[name].grad
+        assert gradient is not None
+        assert bool(gradient.isfinite().all())
+    assert bool((gradient[:, 2] != 0).all())  # of B's row beside the zeros
 
 
 @pytest.mark.parametrize("family", ["deberta-v3", "albert", pytest.param("modernbert", marks=pytest.mark.whole)])
