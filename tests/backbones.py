@@ -1,16 +1,20 @@
 """Tiny random models of every known family, as transformers builds them, and a stock classifier's logits."""
 
 import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.batches import build
 from peftcli.engine.network import Network
 from peftcli.models import heads
+from peftcli.models.decoders import DECODERS
+from peftcli.models.families import FAMILIES
 from tests import tiny
 
 COMMON: dict[str, Any] = {"vocab_size": 61, "max_position_embeddings": 40, "pad_token_id": 1}
@@ -29,6 +33,8 @@ MODERN = {
     "sep_token_id": 2,
     "local_attention": 6,
 }
+GATED = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 24}
+NEOX = {**GATED, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}}
 CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "bert": ("bert", BERT),
     "roberta": ("roberta", {**BERT, "type_vocab_size": 1}),
@@ -45,6 +51,27 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
          "position_biased_input": True, "pooler_hidden_act": "tanh"},
     ),
     "deberta-v2, absolute": ("deberta-v2", {**BERT}),
+    "gpt2": ("gpt2", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24, "n_positions": 40, "attn_pdrop": 0.1}),
+    "gpt2, scaled by layers": (
+        "gpt2",
+        {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "scale_attn_by_inverse_layer_idx": True},
+    ),
+    "gpt_neox": ("gpt_neox", {**NEOX, "hidden_dropout": 0.1, "attention_dropout": 0.1}),
+    "gpt_neox, one after another": ("gpt_neox", {**NEOX, "use_parallel_residual": False, "attention_bias": False}),
+    "llama": ("llama", {**GATED, "num_key_value_heads": 2, "attention_dropout": 0.1}),
+    "llama, biases": ("llama", {**GATED, "num_key_value_heads": 1, "attention_bias": True, "mlp_bias": True}),
+    "mistral": ("mistral", {**GATED, "num_key_value_heads": 2, "sliding_window": 4}),
+    "qwen2": ("qwen2", {**GATED, "num_key_value_heads": 2}),
+    "qwen2, windows": (
+        "qwen2",
+        {**GATED, "num_key_value_heads": 2, "use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
+    ),
+    "qwen3": ("qwen3", {**GATED, "num_key_value_heads": 2, "head_dim": 6}),
+    "gemma3_text": (
+        "gemma3_text",
+        {**GATED, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 5, "query_pre_attn_scalar": 10,
+         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+    ),
     "modernbert": ("modernbert", {**BERT, **MODERN, "num_hidden_layers": 4}),
     "modernbert, mean, biases": (
         "modernbert",
@@ -62,8 +89,21 @@ STOCK_HEADS = {
     "electra": {"dense": "classifier.dense", "out": "classifier.out_proj"},
     "distilbert": {"dense": "pre_classifier", "out": "classifier"},
     "deberta-v2": {"dense": "pooler.dense", "out": "classifier"},
+    **{name: {"out": "score"} for name in DECODERS},
     "modernbert": {"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
 }
+
+
+class KeepsPrecision(TorchFunctionMode):
+    """Where a stock model computes in float32 whatever its precision (norms, softmax, rotary angles): in float64 instead."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        wide = {key: torch.float64 if value is torch.float32 else value for key, value in (kwargs or {}).items()}
+        if func is torch.Tensor.float:
+            func = torch.Tensor.double
+        if func is torch.Tensor.to:
+            args = tuple(torch.float64 if value is torch.float32 else value for value in args)
+        return func(*args, **wide)
 
 
 def classifier(name: str, labels: int = 3, dtype: torch.dtype = torch.float64, **more: Any) -> torch.nn.Module:
@@ -79,7 +119,20 @@ def classifier(name: str, labels: int = 3, dtype: torch.dtype = torch.float64, *
     for parameter in model.parameters():
         with torch.no_grad():
             parameter.add_(torch.randn(parameter.shape, dtype=dtype) * (0.1 if parameter.ndim == 1 else 0.2))
+    if is_decoder(model) and dtype == torch.float64:
+        forward = model.forward
+
+        def precise(*inputs: Any, **named: Any) -> Any:
+            with KeepsPrecision():
+                return forward(*inputs, **named)
+
+        model.forward = precise
     return model
+
+
+def is_decoder(model: torch.nn.Module) -> bool:
+    """Whether a stock model is one of the decoders."""
+    return FAMILIES[model.config.model_type].decoder
 
 
 def backbone(model: torch.nn.Module, kind: str = "pair") -> Backbone:
@@ -105,15 +158,17 @@ def head_tensors(name: str, model: torch.nn.Module) -> dict[str, torch.Tensor]:
     }
 
 
-def padded_inputs(model: torch.nn.Module, examples: Any, chosen: Any) -> dict[str, torch.Tensor]:
-    """A padded batch as anyone would build it."""
+def padded_inputs(model: torch.nn.Module, examples: Any, chosen: Any, side: str = "right") -> dict[str, torch.Tensor]:
+    """A padded batch as anyone would build it; a decoder is told the positions, which padding on the left would shift."""
     rows = [slice(examples.starts[i], examples.starts[i + 1]) for i in chosen]
-    pad = torch.nn.utils.rnn.pad_sequence
+    pad = partial(torch.nn.utils.rnn.pad_sequence, padding_side=side)
     ids = pad([torch.tensor(examples.ids[r]) for r in rows], batch_first=True, padding_value=model.config.pad_token_id)
     mask = pad([torch.ones(r.stop - r.start, dtype=torch.long) for r in rows], batch_first=True)
     given = {"input_ids": ids, "attention_mask": mask}
     if getattr(model.config, "type_vocab_size", 0):
         given["token_type_ids"] = pad([torch.tensor(examples.types[r]) for r in rows], batch_first=True)
+    if is_decoder(model):
+        given |= {"position_ids": (mask.cumsum(1) - 1).clamp(min=0), "use_cache": False}
     return given
 
 
@@ -126,4 +181,4 @@ def batches(network: Network, kind: str = "pair", typed: bool = False) -> Any:
     if typed and (network.config.get("type_vocab_size") or 0) > 1:
         for examples, _ in parts:
             examples.types[:] = np.arange(len(examples.types)) % 2
-    return parts, build(parts, network.first_position, torch.device("cpu"))
+    return parts, build(parts, network.reading, torch.device("cpu"))

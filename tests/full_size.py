@@ -9,7 +9,7 @@ from peftcli.data.examples import Examples
 from peftcli.engine import backbone as backbones
 from peftcli.engine.backbone import Backbone
 from peftcli.engine.cohort import Cohort, Data, gather
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 from tests import tiny
 
 

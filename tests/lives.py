@@ -92,7 +92,7 @@ def live(case: Case, model: Path, output: Path, device: torch.device) -> dict[st
     restored = restore(delta, str(model), len(cohort.runs), device)
     splits = [data.evaluation["validation"] for data in cohort.data]
     network = restored.network
-    outputs = score(restored.forward(), splits, case.kind, network.first_position, device, network.lookups)
+    outputs = score(restored.forward(), splits, case.kind, network.reading, device, network.lookups)
     left["restored"] = outputs[last].logits
     left |= {f"weight {name}": tensor.float().numpy() for name, tensor in restored.weights().items()}
     return left

@@ -9,7 +9,7 @@ import torch
 from peftcli.engine import backbone as backbones
 from peftcli.engine import fused, training
 from peftcli.engine.cohort import gather
-from peftcli.models import catalogue
+from peftcli.models import published
 from tests import pretend, tiny
 from tests.apart import needs_fork, run_apart
 from tests.benchmarks import workload
@@ -24,7 +24,7 @@ def step(strategy: str, runs: int, serves: bool) -> Counts:
 
     fused.serves = lambda device: serves and device.type != "cpu"  # type: ignore[assignment]
     with pretend.gpu(shapes=True) as device:
-        config = AutoConfig.for_model(**catalogue.PUBLISHED_SIZES["bert-base-uncased"])
+        config = AutoConfig.for_model(**published.PUBLISHED_SIZES["bert-base-uncased"])
         with torch.device("meta"):
             network = AutoModel.from_config(config, attn_implementation="eager")
         adopted = backbones.adopt(network.to(device).eval(), True, frozenset())
@@ -80,7 +80,7 @@ def step_of_few_layers(layers: int, runs: int, serves: bool) -> Counts:
     from transformers import AutoConfig, AutoModel
 
     fused.serves = lambda device: serves and device.type != "cpu"  # type: ignore[assignment]
-    sizes = {**catalogue.PUBLISHED_SIZES["bert-base-uncased"], "num_hidden_layers": layers, "vocab_size": 2000}
+    sizes = {**published.PUBLISHED_SIZES["bert-base-uncased"], "num_hidden_layers": layers, "vocab_size": 2000}
     with pretend.gpu() as device:
         torch.manual_seed(0)
         network = AutoModel.from_config(AutoConfig.for_model(**sizes), attn_implementation="eager")

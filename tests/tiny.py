@@ -147,7 +147,7 @@ def assert_as_alone(together: Cohort, alone: Callable[[Run], Cohort], tolerance:
 def inputs(network, kind="pair"):
     """Two runs' parts, their batch, and a head of random values for each, the same at every call."""
     parts = [(examples(kind, 12, 0), np.array([3, 0, 7, 5])), (examples(kind, 12, 5, 17), np.array([1, 2]))]
-    batch = build(parts, network.first_position, torch.device("cpu"))
+    batch = build(parts, network.reading, torch.device("cpu"))
     torch.manual_seed(1)
     head = {p.name: torch.randn(2, *p.shape, dtype=torch.float64) for p in network.anatomy.head}
     return parts, batch, head

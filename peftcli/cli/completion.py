@@ -56,7 +56,7 @@ def tasks(context: typer.Context, incomplete: str) -> list[str]:
 
 def models(context: typer.Context, incomplete: str) -> list[str]:
     """Offer the models whose names are known without a network."""
-    from peftcli.models.catalogue import PUBLISHED_SIZES
+    from peftcli.models.published import PUBLISHED_SIZES
 
     return list(PUBLISHED_SIZES)
 

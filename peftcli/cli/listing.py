@@ -35,7 +35,7 @@ def rows(what: str) -> list[dict[str, Any]]:
     """Return one of `KINDS` as objects with `name` and `summary`, and for strategies their `options`."""
     from peftcli import documents
     from peftcli.experiment import recipe
-    from peftcli.models import catalogue
+    from peftcli.models import published
     from peftcli.strategies import STRATEGIES
     from peftcli.tasks import registry
 
@@ -45,7 +45,7 @@ def rows(what: str) -> list[dict[str, Any]]:
             for name, strategy in sorted(STRATEGIES.items())
         ]
     if what == "models":
-        return [{"name": name, "summary": catalogue.DESCRIPTIONS[name]} for name in catalogue.PUBLISHED_SIZES]
+        return [{"name": name, "summary": published.DESCRIPTIONS[name]} for name in published.PUBLISHED_SIZES]
     if what == "recipes":
         # Titles alone are read: a recipe that is wrong further down is still listed.
         titles = {name: documents.load(recipe.find(name), "recipe").get("title", "") for name in recipe.shipped()}

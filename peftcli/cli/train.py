@@ -100,7 +100,7 @@ def _trains_whole_matrices(model: str, run: Run) -> bool:
 
     Raises UserError for options that the model cannot satisfy, where its sizes are known without a network.
     """
-    from peftcli.models import catalogue
+    from peftcli.models import catalogue, published
 
     try:
         config = catalogue.config(model)
@@ -112,7 +112,7 @@ def _trains_whole_matrices(model: str, run: Run) -> bool:
     # A hub model that was never fetched. Which kinds of tensors move does not depend on sizes, so another model answers
     # for it, with layers enough for any that are named. What it cannot satisfy is refused once the real sizes are there.
     with contextlib.suppress(UserError):
-        return _moves_whole({**catalogue.PUBLISHED_SIZES[catalogue.DEFAULT], "num_hidden_layers": 100}, run)
+        return _moves_whole({**published.PUBLISHED_SIZES[catalogue.DEFAULT], "num_hidden_layers": 100}, run)
     return False
 
 

@@ -29,8 +29,8 @@ def evaluate(
     for split, examples in data[members.row].evaluation.items():
         splits = [each.evaluation[split] for each in data]
         # All copies are scored, since the kernels' rounding depends on the batch; the run's own row alone is kept.
-        first, lookups = network.first_position, network.lookups
-        scored = score(restored.forward(), splits, kind, first, restored.device, lookups)[members.row]
+        reading, lookups = network.reading, network.lookups
+        scored = score(restored.forward(), splits, kind, reading, restored.device, lookups)[members.row]
         entry = {"split": split, "loss": scored.loss}
         entry |= measure(scored, examples, kind, restored.task.metrics, delta.labels)
         evaluations.append(entry | {"collapsed": collapsed(scored, kind)})

@@ -78,10 +78,11 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
         # Summed in float64, so that folding adds one rounding alone: W + scaling · B A.
         thin = [weights.pop(f"{module}.{name}").double() for name in ("lora_b", "lora_a")]
         weight = weights.get(f"{module}.weight", base[f"{module}.weight"])
-        turned = weight.double() + part.scaling * thin[0] @ thin[1]
+        transposed = restored.network.anatomy.by_name[f"{module}.weight"].transposed
+        turned = (weight.mT if transposed else weight).double() + part.scaling * thin[0] @ thin[1]
         if part.dora:
             turned *= (weights.pop(f"{module}.lora_magnitude").double() / row_norms(turned))[:, None]
-        weights[f"{module}.weight"] = turned.to(weight)
+        weights[f"{module}.weight"] = (turned.mT if transposed else turned).to(weight)
     return weights
 
 
@@ -144,6 +145,7 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
         lora_dropout=part.dropout,
         use_dora=part.dora,
         use_rslora=part.rslora,
+        fan_in_fan_out=any(network.anatomy.by_name[f"{module}.weight"].transposed for module in insert),
         target_modules=[f"{prefix}.{module}" for module in insert],
         modules_to_save=whole,
         revision=commit,

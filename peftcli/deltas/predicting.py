@@ -89,7 +89,7 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
     examples = encoded.examples
     # One run in the cohort, so one list of examples and one result.
     network, device = restored.network, restored.device
-    scored = score(restored.forward(), [examples], task.kind, network.first_position, device, network.lookups)[0]
+    scored = score(restored.forward(), [examples], task.kind, network.reading, device, network.lookups)[0]
     numbers = examples.numbers.tolist()
     if task.kind == "regression":
         return [Prediction(at, float(value), None) for at, value in zip(numbers, scored.logits, strict=True)]

@@ -17,7 +17,7 @@ def check(run: Run, task: Task, config: Mapping[str, Any]) -> None:
     family = str(config["model_type"])
     if kind in ("span", "choice"):
         raise UserError(f"task {task.name} has a {kind} head, which no stock model has: use `peftcli predict`")
-    if kind == "token" and not architecture(family).head.tokens:
+    if kind == "token" and architecture(family).head.token_module is None:
         raise UserError(f"a stock {family} token classifier has another head than this run: use `peftcli predict`")
     # Compared by what they compute, not by name: on a BERT, for one, `linear` is the stock head.
     style = run.protocol.head
@@ -52,6 +52,6 @@ def name(ours: str, config: Mapping[str, Any], kind: str, prefix: str) -> str:
     if not ours.startswith("head."):
         return f"{prefix}.{ours}"
     module, _, part = ours.removeprefix("head.").rpartition(".")
-    # A token classifier is one linear layer called `classifier`, whatever the family.
-    modules = {"out": "classifier"} if kind == "token" else architecture(str(config["model_type"])).head.modules
-    return f"{modules[module]}.{part}"
+    head = architecture(str(config["model_type"])).head
+    # A token classifier is one linear layer.
+    return f"{head.token_module if kind == 'token' else head.modules[module]}.{part}"

@@ -5,7 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from peftcli.engine.modules import RunLayerNorm, linear
+from peftcli.engine.modules import linear
+from peftcli.engine.normalizing import RunLayerNorm
 
 
 class Adapter(nn.Module):

@@ -172,7 +172,7 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
     for module, shapes in tuning.inserted_shapes(network.anatomy).items():
         for name, shape in shapes.items():
             values[f"{module}.{name}"] = (
-                row_norms(model.weights[f"{module}.weight"])
+                row_norms(_matrix(network, f"{module}.weight", model))
                 if name == "lora_magnitude"
                 else _drawn(name, like.new_zeros(shape), tuning.insert[module], model)
             )
@@ -181,6 +181,12 @@ def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict
     for name, (shape, start) in tuning.extra.items():
         values[name] = start(shape, model.generator).to(like) if callable(start) else like.new_full(shape, start)
     return values
+
+
+def _matrix(network: Network, name: str, model: Pretrained) -> Tensor:
+    """One run's weight of a linear layer, [out, in]."""
+    weight = model.weights[name]
+    return weight.mT if network.anatomy.by_name[name].transposed else weight
 
 
 def _drawn(name: str, zero: Tensor, part: Lora | Bottleneck, model: Pretrained) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from peftcli.engine import padded
+from peftcli.engine.accepting import accept_runs, check_accepted, drop_attention
 from peftcli.engine.attention import ATTENTION, stream_attention
-from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError, first_line
 from peftcli.models import catalogue, fingerprints, fitting, hub, supported, weights
 from peftcli.models.files import locate
@@ -118,6 +118,9 @@ def adopted(network: Any, pooler: bool, missing: frozenset[str], model: str = "t
     network.pooler = None
     network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
     accept_runs(network, row.shared)
+    check_accepted(network, model)
+    if row.stream:
+        drop_attention(network)
     if config["model_type"] == "deberta-v2":
         from peftcli.engine.disentangled import order_sums  # here, since it imports the model's code
 

@@ -14,6 +14,7 @@ from peftcli.data.examples import Array, Examples, pieces
 from peftcli.engine.lookup import Lookup
 from peftcli.engine.streams import Stream, lay_out
 from peftcli.engine.transfer import move
+from peftcli.models.reach import Reading
 from peftcli.seeds import generator
 
 
@@ -54,10 +55,10 @@ class Piece:
 class Batch:
     """One step of every run: the stream, what is read of it, and what is wanted.
 
-    `read_positions` [runs, read]: the tokens of the stream that the head reads, each sequence's first one or every labelled
-    word's. `spans` [runs, examples, 2, 2], for span tasks: first token and the one behind the last, of both spans, the
-    longest of which has `longest_span` tokens. `labels` [runs, examples or words]; `present` of that shape is 1 where a
-    run has one, 0 where its batch is shorter. `lookups` by buffer name: what embeddings train of this batch's rows.
+    `read_positions` [runs, read]: the tokens of the stream that the head reads, each sequence's first one (a decoder's last)
+    or every labelled word's. `spans` [runs, examples, 2, 2], for span tasks: first token and the one behind the last, of both
+    spans, the longest of which has `longest_span` tokens. `labels` [runs, examples or words]; `present` of that shape is 1
+    where a run has one, 0 where its batch is shorter. `lookups` by buffer name: what embeddings train of this batch's rows.
     """
 
     stream: Stream
@@ -97,7 +98,7 @@ def chosen(seed: int, step: int, size: int, batch_size: int) -> Array:
 
 def build(
     parts: Sequence[tuple[Examples, Array]],
-    first_position: int,
+    reading: Reading,
     device: torch.device,
     lookups: Mapping[str, Lookup] = NO_LOOKUPS,
     piece: Piece | None = None,
@@ -105,12 +106,12 @@ def build(
     """Lay out each run's chosen examples and point at what is read of them, for embeddings with `lookups` too.
 
     All of it is worked out by numpy and copied at once, so that nothing here waits for the device: while that computes one
-    batch, the next is laid out. `piece` says what of a whole batch these parts are.
+    batch, the next is laid out. `reading` is the model's. `piece` says what of a whole batch these parts are.
     """
     group = parts[0][0].group
     sequences = [(e, (c[:, None] * group + np.arange(group)).reshape(-1)) for e, c in parts]
-    laid = lay_out(sequences, first_position)
-    read = [_read(examples, picked, first) for (examples, picked), first in zip(parts, laid.first, strict=True)]
+    laid = lay_out(sequences, reading)
+    read = [_read(*part, starts, reading.last) for part, starts in zip(parts, laid.starts, strict=True)]
     arrays = laid.arrays | {
         "read_positions": _stack([positions for positions, _, _ in read]),
         "labels": _stack([labels for _, labels, _ in read]),
@@ -143,16 +144,21 @@ def build(
     )
 
 
-def _read(examples: Examples, picked: Array, first: Array) -> tuple[Array, np.ndarray, Array | None]:
-    """One run's positions in the stream that are read, its labels and its spans; `first` [batch] is where sequences start."""
+def _read(examples: Examples, picked: Array, starts: Array, last: bool) -> tuple[Array, np.ndarray, Array | None]:
+    """One run's positions in the stream that are read, its labels and its spans.
+
+    `starts` [batch + 1] is where its sequences start; `last` whether of a whole sequence the last token is read, not the first.
+    """
+    first = starts[:-1]
+    of_sequences = starts[1:] - 1 if last else first
     if examples.words is not None and examples.word_starts is not None:
         words, starts = pieces(examples.word_starts, picked)
         sequence = np.repeat(np.arange(len(picked)), np.diff(starts))
         return first[sequence] + examples.words[words], examples.labels[words], None
     labels = examples.labels[picked]
     if examples.spans is not None:
-        return first[: len(picked)], labels, examples.spans[picked] + first[: len(picked), None, None]
-    return first[: len(picked) * examples.group], labels, None
+        return of_sequences[: len(picked)], labels, examples.spans[picked] + first[: len(picked), None, None]
+    return of_sequences[: len(picked) * examples.group], labels, None
 
 
 def _stack(rows: Sequence[np.ndarray]) -> np.ndarray:

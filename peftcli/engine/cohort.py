@@ -99,7 +99,7 @@ class Cohort:
         return parallel.slices(
             picked,
             self.training.accumulate,
-            network.first_position,
+            network.reading,
             self.device,
             network.lookups,
             parallel.rank(),
@@ -184,7 +184,7 @@ def _pretrained(network: Network, run: Run, data: Data, config: dict[str, Any], 
 
     def gradient(batches: int | None, summed: Summed) -> dict[str, Tensor]:
         def slices(picked: Array) -> Iterator[Batch]:
-            return parallel.slices([(data.train, picked)], run.protocol.accumulate, network.first_position, device)
+            return parallel.slices([(data.train, picked)], run.protocol.accumulate, network.reading, device)
 
         return training_gradient(network, weights, run, data.kind, len(data.train), slices, batches, summed)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from peftcli.engine.modules import LoraLinear, RunLinear, linear
+from peftcli.engine.modules import LoraLinear, RunLinear, Transposed, linear
 
 
 def row_norms(weight: Tensor) -> Tensor:
@@ -49,9 +49,13 @@ class DoraLinear(LoraLinear):
         whole, dropped = RunLinear.forward(self, x), self.lora_dropout(x)
         b = self.lora_b * self.scaling
         thin = linear(linear(dropped, self.lora_a, None), b, None)  # [runs, tokens, out]
-        norms = turned_norms(self.weight, self.lora_a, b)
+        norms = turned_norms(self.matrix, self.lora_a, b)
         scale = (self.lora_magnitude / norms).unsqueeze(-2)  # [runs, 1, out], or [1, out] of one run on its grid
         # Without dropout W x is there already, beside a bias that no magnitude scales.
         bias = 0.0 if self.bias is None else self.bias.unsqueeze(-2)  # [1, out] or [runs, 1, out]
-        plain = whole - bias if dropped is x else linear(dropped, self.weight, None)
+        plain = whole - bias if dropped is x else linear(dropped, self.matrix, None)
         return whole + (scale - 1).to(x.dtype) * plain + scale.to(x.dtype) * thin
+
+
+class DoraTransposedLinear(Transposed, DoraLinear):
+    """The same of a layer whose weight is [in, out]."""

@@ -122,6 +122,6 @@ def restart(model: nn.Module) -> None:
 
 
 def attention_dropout(module: nn.Module) -> nn.Module | None:
-    """The dropout of an attention module's probabilities; families call it by one of two names."""
-    dropout = getattr(module, "dropout", None)
-    return getattr(module, "attention_dropout", None) if dropout is None else dropout
+    """The dropout of an attention module's probabilities, under one of the names that families have for it."""
+    names = ("dropout", "attention_dropout", "attn_dropout")
+    return next((child for name in names if (child := module._modules.get(name)) is not None), None)

@@ -202,5 +202,5 @@ def _evaluate(cohort: Cohort, flat: Tensor, examples: Examples) -> None:
     pieces = int(examples.starts[examples.group])  # of the longest example, which comes first
     count = max(1, TOKENS["cuda"] // len(cohort.runs) // pieces)
     chosen = np.arange(count) % len(examples)
-    batch = build([(examples, chosen)] * len(cohort.runs), cohort.network.first_position, META, cohort.network.lookups)
+    batch = build([(examples, chosen)] * len(cohort.runs), cohort.network.reading, META, cohort.network.lookups)
     cohort.forward(flat, 0)(batch)

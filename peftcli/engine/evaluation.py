@@ -13,6 +13,7 @@ from peftcli.data.examples import Array, Examples
 from peftcli.engine import parallel
 from peftcli.engine.batches import NO_LOOKUPS, Batch, build
 from peftcli.engine.lookup import Lookup
+from peftcli.models.reach import Reading
 from peftcli.tasks import metrics
 
 # About so many tokens of all runs together in one pass: a processor's cache is small, a GPU wants large products.
@@ -65,7 +66,7 @@ def score(
     forward: Forward,
     splits: Sequence[Examples],
     kind: str,
-    first_position: int,
+    reading: Reading,
     device: torch.device,
     lookups: Mapping[str, Lookup] = NO_LOOKUPS,
 ) -> list[Scored]:
@@ -81,7 +82,7 @@ def score(
     ]
     computed: list[tuple[Tensor, Tensor] | None] = [None] * len(batches)
     for number in range(parallel.rank(), len(batches), parallel.size()):
-        batch = build(list(zip(splits, batches[number], strict=True)), first_position, device, lookups)
+        batch = build(list(zip(splits, batches[number], strict=True)), reading, device, lookups)
         outputs = task_outputs(forward(batch), kind)
         # Nothing is read back from the device before all batches are computed: it never waits for the next one.
         computed[number] = outputs.double(), example_losses(outputs, batch.labels, kind).double()

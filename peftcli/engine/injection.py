@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from peftcli.engine import padded
+from peftcli.engine.accepting import accept_runs
 from peftcli.engine.dropout import RepeatedDropout
-from peftcli.engine.modules import accept_runs
 from peftcli.errors import UserError
 from peftcli.strategies.tuning import Injection
 

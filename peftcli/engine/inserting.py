@@ -9,11 +9,22 @@ from transformers.activations import ACT2FN
 
 from peftcli.engine import injection
 from peftcli.engine.adapters import AdapterLayerNorm, behind
-from peftcli.engine.dora import DoraLinear
+from peftcli.engine.dora import DoraLinear, DoraTransposedLinear
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.lookup import PARTS, lookup
-from peftcli.engine.modules import LoraLinear, PatchedLinear, RunLayerNorm, SparseEmbedding, SparseLinear
+from peftcli.engine.modules import (
+    LoraLinear,
+    LoraTransposedLinear,
+    PatchedLinear,
+    RunScaledEmbedding,
+    RunTransposedLinear,
+    SparseEmbedding,
+    SparseLinear,
+    SparseScaledEmbedding,
+    SparseTransposedLinear,
+)
 from peftcli.engine.network import Network
+from peftcli.engine.normalizing import RunLayerNorm
 from peftcli.engine.sparse import ElementPositions, sparse_elements
 from peftcli.strategies.tuning import Lora, Tuning
 
@@ -31,7 +42,7 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
         module: Any = network.get_submodule(network.module_name(name))
         insertion = tuning.insert[name]
         if isinstance(insertion, Lora):
-            module.__class__ = DoraLinear if insertion.dora else LoraLinear
+            module.__class__ = _lora_kind(isinstance(module, RunTransposedLinear), insertion.dora)
             module.scaling = insertion.scaling
             module.lora_dropout = RunDropout(insertion.dropout)
         else:
@@ -46,12 +57,19 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
             parameter = network.anatomy.by_name[name]
             if isinstance(module, nn.Embedding):
                 # A batch reads few rows of an embedding, so its elements are always gathered.
-                module.__class__ = SparseEmbedding
+                scaled = isinstance(module, RunScaledEmbedding)
+                module.__class__ = SparseScaledEmbedding if scaled else SparseEmbedding
                 _add_placeholders(module, ("delta", *PARTS))
                 found = lookup(parameter.role, positions.cpu().numpy(), parameter.shape)
                 network.lookups[network.module_name(name.rpartition(".")[0])] = found
-            elif isinstance(module, nn.Linear):
+            elif isinstance(module, nn.Linear | RunTransposedLinear):
                 _gather(module, positions, positions.shape[1] / parameter.size, network.repeated)
+
+
+def _lora_kind(transposed: bool, dora: bool) -> type[nn.Module]:
+    if dora:
+        return DoraTransposedLinear if transposed else DoraLinear
+    return LoraTransposedLinear if transposed else LoraLinear
 
 
 def _gather(module: Any, positions: Tensor, density: float, repeated: bool) -> None:
@@ -61,20 +79,31 @@ def _gather(module: Any, positions: Tensor, density: float, repeated: bool) -> N
     """
     if module.bias is None or density >= GATHER_BELOW:
         return
+    matrix, transposed = module.matrix, isinstance(module, RunTransposedLinear)
+    positions = _in_matrix(positions, matrix) if transposed else positions
     # A copy is written to whenever its layer runs, which what an earlier use of it kept for the backward pass would not bear.
     if len(positions) > 1 or repeated:
-        module.__class__ = SparseLinear
+        module.__class__ = SparseTransposedLinear if transposed else SparseLinear
         _add_placeholders(module, ("delta",))
-        elements = sparse_elements(positions.cpu().numpy(), module.weight)
+        elements = sparse_elements(positions.cpu().numpy(), matrix)
         setattr(module, "elements", elements)  # noqa: B010  (to a type checker a module's attributes are tensors)
     else:
         # One run alone affords a copy of the weight [out, in], and computes at the price of a plain layer.
         module.__class__ = PatchedLinear
         _add_placeholders(module, ("value",))
-        module.register_buffer("patched", module.weight.detach().clone(), persistent=False)
-        index, width = positions[:1].to(module.weight.device), module.in_features
+        module.register_buffer(
+            "patched", matrix.detach().clone(memory_format=torch.contiguous_format), persistent=False
+        )
+        index, width = positions[:1].to(matrix.device), matrix.shape[1]
         patched = ElementPositions(index, index[:, None] // width, index[:, None] % width)
         setattr(module, "positions", patched)  # noqa: B010
+
+
+def _in_matrix(positions: Tensor, matrix: Tensor) -> Tensor:
+    """Positions [runs, elements] in a flat transposed weight [in, out] as positions in the flat matrix [out, in]."""
+    outputs, inputs = matrix.shape
+    # A dead slot stays one past the end, which both have at the same number.
+    return torch.where(positions < matrix.numel(), positions % outputs * inputs + positions // outputs, positions)
 
 
 def _add_placeholders(module: nn.Module, names: Iterable[str]) -> None:

@@ -1,14 +1,15 @@
 """Layers whose tensors may have a leading run dimension: frozen ones are shared, trained ones are `[runs, …]`.
 
-They replace torch's own in a loaded model (`accept_runs`); names and checkpoints stay as they are. Each looks at
-its tensors' dimensions and at nothing else; with one run the run dimension is dropped and torch's plain operation runs.
+They replace torch's own in a loaded model (`accepting`). Each looks at its tensors' dimensions and at nothing else; with one
+run the run dimension is dropped and torch's plain operation runs.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.pytorch_utils import Conv1D
 
-from peftcli.engine.dropout import RepeatedDropout, RunDropout
+from peftcli.engine.dropout import RunDropout
 from peftcli.engine.lookup import add_elements
 from peftcli.engine.matmul import product
 from peftcli.engine.sparse import ElementPositions, SparseElements, patched_linear, sparse_linear
@@ -39,9 +40,36 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 class RunLinear(nn.Linear):
     """A linear layer on [runs, tokens, in]."""
 
+    @property
+    def matrix(self) -> Tensor:
+        """What it multiplies by, [out, in] or [runs, out, in]."""
+        return self.weight
+
     def forward(self, x: Tensor) -> Tensor:
         """Compute [runs, tokens, out] from x [runs, tokens, in]."""
-        return linear(x, self.weight, self.bias)
+        return linear(x, self.matrix, self.bias)
+
+
+class Transposed(nn.Module):
+    """What a layer multiplies by where its weight is [in, out], as GPT-2's are."""
+
+    weight: Tensor
+
+    @property
+    def matrix(self) -> Tensor:
+        """The weight turned, [out, in] or [runs, out, in]."""
+        return self.weight.mT
+
+
+class RunTransposedLinear(Transposed, Conv1D):  # type: ignore[misc]  # transformers has no types
+    """A linear layer on [runs, tokens, in] whose weight is [in, out]."""
+
+    bias: Tensor
+
+    # Of transformers' class still, by which the peft package knows how its weight lies.
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute [runs, tokens, out] from x [runs, tokens, in]."""
+        return linear(x, self.matrix, self.bias)
 
 
 class LoraLinear(RunLinear):
@@ -58,6 +86,10 @@ class LoraLinear(RunLinear):
         return super().forward(x) + linear(thin, self.lora_b * self.scaling, None)
 
 
+class LoraTransposedLinear(Transposed, LoraLinear):
+    """A layer with a transposed weight and two thin matrices."""
+
+
 class SparseLinear(RunLinear):
     """A linear layer of which each run trains a few elements of the weight, as differences to the shared one."""
 
@@ -66,7 +98,11 @@ class SparseLinear(RunLinear):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute [runs, tokens, out] from x [runs, tokens, in]."""
-        return sparse_linear(x, self.weight, single(self.bias, 1), self.delta, self.elements)
+        return sparse_linear(x, self.matrix, single(self.bias, 1), self.delta, self.elements)
+
+
+class SparseTransposedLinear(Transposed, SparseLinear):
+    """A layer with a transposed weight of which each run trains a few elements."""
 
 
 class PatchedLinear(RunLinear):
@@ -82,25 +118,6 @@ class PatchedLinear(RunLinear):
     def forward(self, x: Tensor) -> Tensor:
         """Compute [1, tokens, out] from x [1, tokens, in]."""
         return patched_linear(x, self.value, self.patched, self.positions, single(self.bias, 1))
-
-
-class RunLayerNorm(nn.LayerNorm):
-    """A LayerNorm on [runs, tokens, hidden]; trained gains and biases work in their own precision."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalize x [runs, tokens, hidden], in its precision."""
-        # In bfloat16 a gain near 1 does not move at small rates: a step is under half the gap to the next number. So a trained
-        # gain stays in float32, and the layer computes in it.
-        return self._normalize(x.to(torch.promote_types(x.dtype, self.weight.dtype))).to(x.dtype)
-
-    def _normalize(self, x: Tensor) -> Tensor:
-        weight = single(self.weight, 1).to(x.dtype)  # [hidden] or [runs, hidden]
-        bias = torch.zeros_like(weight) if self.bias is None else single(self.bias, 1).to(x.dtype)
-        if weight.ndim == bias.ndim == 1:
-            return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
-        normal = F.layer_norm(x, self.normalized_shape, None, None, self.eps)
-        weight, bias = (t[:, None] if t.ndim == 2 else t for t in (weight, bias))
-        return torch.addcmul(bias, normal, weight)
 
 
 class RunEmbedding(nn.Embedding):
@@ -134,6 +151,25 @@ class SparseEmbedding(RunEmbedding):
         return add_elements(self.delta, ids, single(self.weight, 2), pairs)
 
 
+class _Scaled(nn.Embedding):
+    """An embedding whose rows are multiplied by one number, as Gemma's are by the root of their width."""
+
+    embed_scale: Tensor  # []
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Look up ids [runs, tokens]: [runs, tokens, hidden]."""
+        looked_up: Tensor = super().forward(ids)
+        return looked_up * self.embed_scale.to(looked_up.dtype)
+
+
+class RunScaledEmbedding(_Scaled, RunEmbedding):
+    """A scaled embedding of [runs, tokens] ids."""
+
+
+class SparseScaledEmbedding(_Scaled, SparseEmbedding):
+    """A scaled embedding of which each run trains a few elements."""
+
+
 class RunConv1d(nn.Conv1d):
     """A convolution over one run's grid, [batch, channels, tokens], in the precision of what comes in."""
 
@@ -143,25 +179,3 @@ class RunConv1d(nn.Conv1d):
         bias = None if self.bias is None else self.bias.to(x.dtype)  # a trained bias is kept in float32
         result: Tensor = self._conv_forward(x, self.weight.to(x.dtype), bias)
         return result
-
-
-_RUN_KIND: dict[type[nn.Module], type[nn.Module]] = {
-    nn.Linear: RunLinear,
-    nn.LayerNorm: RunLayerNorm,
-    nn.Embedding: RunEmbedding,
-    nn.Conv1d: RunConv1d,
-}
-
-
-def accept_runs(model: nn.Module, repeated: bool = False) -> nn.Module:
-    """Turn a model's layers into ones that accept a run dimension, in place, and freeze everything.
-
-    `repeated`: its layers run several times in one forward pass.
-    """
-    # The class alone is changed: parameters, names and hooks of a loaded model stay where they are.
-    for module in list(model.modules()):
-        module.__class__ = _RUN_KIND.get(type(module), type(module))
-        for name, child in module.named_children():
-            if type(child) is nn.Dropout:
-                setattr(module, name, RepeatedDropout(child.p) if repeated else RunDropout(child.p))
-    return model.requires_grad_(False)

@@ -9,18 +9,20 @@ from torch.func import functional_call
 from transformers.activations import ACT2FN
 
 from peftcli.engine import padded
-from peftcli.engine.attention import grid_of
+from peftcli.engine.accepting import accept_runs
+from peftcli.engine.attention import grid_of, windows
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
 from peftcli.engine.compiling import Compute
 from peftcli.engine.dropout import RunDropout, restart
 from peftcli.engine.lookup import Lookup
-from peftcli.engine.modules import RunLayerNorm, RunLinear, accept_runs
+from peftcli.engine.modules import RunLinear
+from peftcli.engine.normalizing import RunLayerNorm
 from peftcli.engine.rearranging import rearrange
 from peftcli.engine.streams import Layout, Stream
 from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
-from peftcli.models.reach import first_position
+from peftcli.models.reach import reading
 from peftcli.models.tensors import Parameter, architecture, pretrained_parameters, size
 from peftcli.noise import numbers
 
@@ -78,7 +80,7 @@ class Network(nn.Module):
         self.kind, self.config = kind, config
         self.weights, self.fingerprint = backbone.weights, backbone.fingerprint
         row = architecture(config["model_type"])
-        self.first_position = first_position(config)
+        self.reading = reading(config)
         self.compiled: Compute | None = None  # `compute`, if asked for
         self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
         self.stream, self.repeated = row.stream, row.shared
@@ -130,7 +132,11 @@ class Network(nn.Module):
         if self.config.get("type_vocab_size"):
             inputs["token_type_ids"] = stream.types
         config: Any = self.backbone.config  # the library's object knows every family's name for it
-        grid = grid_of(stream.layout, config.num_attention_heads, self.precision)
+        decoder = self.reading.last
+        if decoder:
+            inputs["use_cache"] = False
+        views = windows(config) if decoder else frozenset()
+        grid = grid_of(stream.layout, config.num_attention_heads, self.precision, views)
         hidden: Tensor = self.backbone(**inputs, grid=grid).last_hidden_state
         return hidden
 

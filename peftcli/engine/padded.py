@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.masking_utils import eager_mask
 
+from peftcli.engine.attention import shared_heads
 from peftcli.engine.dropout import RunDropout, attention_dropout, restart
 from peftcli.engine.streams import Stream
+from peftcli.models.tensors import architecture
 
 ATTENTION = "peftcli_padded"
 
@@ -39,7 +41,9 @@ def _encode_run(
     cells, mask = cells[:, :width], mask[:, :width]  # [batch, width]
     padding = int(config.get("pad_token_id") or 0)
     ids = stream.ids[run].index_select(0, cells.reshape(-1)).view(cells.shape)
-    inputs = {"input_ids": ids.masked_fill(~mask, padding), "attention_mask": mask.long()}
+    inputs: dict[str, Any] = {"input_ids": ids.masked_fill(~mask, padding), "attention_mask": mask.long()}
+    if architecture(str(config["model_type"])).decoder:
+        inputs["use_cache"] = False
     if config.get("type_vocab_size"):
         types = stream.types[run].index_select(0, cells.reshape(-1)).view(cells.shape)
         inputs["token_type_ids"] = types.masked_fill(~mask, 0)
@@ -78,6 +82,7 @@ def padded_attention(
     Registered with transformers under `ATTENTION`, for models with an attention interface that run padded. Written out, since
     probabilities are dropped by our hash and not by torch's random state.
     """
+    key, value = (shared_heads(x, query.shape[1]) for x in (key, value))
     scores = (
         query @ key.mT * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     )  # [batch, heads, tokens, tokens]

@@ -18,6 +18,7 @@ from peftcli.engine.batches import NO_LOOKUPS, Batch, Piece, build
 from peftcli.engine.device import choose
 from peftcli.engine.lookup import Lookup
 from peftcli.errors import UserError
+from peftcli.models.reach import Reading
 from peftcli.stopping import LOST
 
 PATIENCE = timedelta(hours=6)  # for the slowest thing that one process does while the others wait: tokenising
@@ -103,7 +104,7 @@ def _reduce(tensor: Tensor, operation: distributed.ReduceOp.RedOpType) -> Tensor
 def slices(
     parts: Sequence[tuple[Examples, Array]],
     accumulate: int,
-    first_position: int,
+    reading: Reading,
     device: torch.device,
     lookups: Mapping[str, Lookup] = NO_LOOKUPS,
     rank: int = 0,
@@ -118,16 +119,16 @@ def slices(
     each = min(accumulate, -(-longest // size))
     for number in range(rank * each, (rank + 1) * each):
         if each * size == 1:
-            yield build(parts, first_position, device, lookups)
+            yield build(parts, reading, device, lookups)
         else:
-            yield batch_slice(parts, number, each * size, first_position, device, lookups)
+            yield batch_slice(parts, number, each * size, reading, device, lookups)
 
 
 def batch_slice(
     parts: Sequence[tuple[Examples, Array]],
     number: int,
     count: int,
-    first_position: int,
+    reading: Reading,
     device: torch.device,
     lookups: Mapping[str, Lookup] = NO_LOOKUPS,
 ) -> Batch:
@@ -158,7 +159,7 @@ def batch_slice(
             [len(picked) * (number + 1) // count > len(picked) * number // count for _, picked in parts], np.float32
         ),
     )
-    return build(stretches, first_position, device, lookups, piece)
+    return build(stretches, reading, device, lookups, piece)
 
 
 def _stretch(picked: Array, number: int, count: int) -> Array:

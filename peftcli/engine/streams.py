@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from peftcli.data.examples import Array, Examples, pieces
+from peftcli.models.reach import Reading
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,13 @@ class Stream:
 
 @dataclass(frozen=True)
 class Laid:
-    """A stream while it lies in numpy's arrays, which `Stream` and `Layout` name; `first` are each run's sequence starts."""
+    """A stream while it lies in numpy's arrays, which `Stream` and `Layout` name.
+
+    `starts` [sequences + 1] are where each run's sequences start, and where the last one ends.
+    """
 
     arrays: dict[str, NDArray[Any]]
-    first: tuple[Array, ...]
+    starts: tuple[Array, ...]
     longest: int
     widths: tuple[int, ...]
     tokens: int
@@ -62,10 +66,10 @@ class Laid:
         return Stream(tensors["ids"], tensors["types"], tensors["positions"], layout, self.tokens)
 
 
-def lay_out(batches: Sequence[tuple[Examples, Array]], first_position: int) -> Laid:
+def lay_out(batches: Sequence[tuple[Examples, Array]], reading: Reading) -> Laid:
     """Lay out, for each run, the chosen sequences of its examples end to end.
 
-    `first_position` is where the model's position ids start. A batch may be shorter than its neighbours': its absent
+    `reading` says where the model's position ids start. A batch may be shorter than its neighbours': its absent
     sequences have one visible key, so that no softmax is over nothing.
     """
     runs, batch = len(batches), max(len(chosen) for _, chosen in batches)
@@ -97,8 +101,7 @@ def lay_out(batches: Sequence[tuple[Examples, Array]], first_position: int) -> L
         to_grid[run, sequence, offset] += np.arange(count)
         mask[run, sequence, offset] = True
     arrays = {
-        "ids": ids, "types": types, "positions": positions + first_position, "to_grid": to_grid.reshape(-1),
+        "ids": ids, "types": types, "positions": positions + reading.first_position, "to_grid": to_grid.reshape(-1),
         "to_stream": to_stream.reshape(-1), "mask": mask.reshape(runs * batch, 1, 1, longest),
     }  # fmt: skip
-    first = tuple(starts[:-1] for _, starts in taken)
-    return Laid(arrays, first, longest, widths, sum(len(source) for source, _ in taken))
+    return Laid(arrays, tuple(starts for _, starts in taken), longest, widths, sum(len(source) for source, _ in taken))

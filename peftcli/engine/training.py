@@ -192,7 +192,7 @@ def _score(cohort: Cohort, state: State, split: str, moment: Moment) -> list[Sco
         return cohort.network.call(tensors, {}, batch)  # no noise: dropout is off
 
     network = cohort.network
-    return score(forward, splits, cohort.data[0].kind, network.first_position, cohort.device, network.lookups)
+    return score(forward, splits, cohort.data[0].kind, network.reading, cohort.device, network.lookups)
 
 
 def _measure(cohort: Cohort, scored: list[Scored], split: str, due: list[int]) -> Measured:

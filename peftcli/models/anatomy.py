@@ -76,14 +76,14 @@ class Anatomy:
         return tuple(name.removesuffix(".weight") for name in self.names(roles, layers, "weight"))
 
     def sublayer_ends(self, roles: Iterable[str]) -> tuple[str, ...]:
-        """The modules by which sub-layers end whose last linear layer has one of these roles: its dropout, or itself."""
+        """The modules by which sub-layers end whose last linear layer has one of these roles: what is behind it, or itself."""
         row = self._row
         ends = []
         for name in self.names(roles, kind="weight"):
             weight = self.by_name[name]
-            dropout = row.dropouts.get(weight.role)
+            behind = row.ends.get(weight.role)
             prefix = row.prefix.format(weight.layer - 1)
-            ends.append(f"{prefix}{dropout}" if dropout else name.removesuffix(".weight"))
+            ends.append(f"{prefix}{behind}" if behind else name.removesuffix(".weight"))
         return tuple(ends)
 
     def layer_ends(self) -> tuple[str, ...]:
@@ -100,7 +100,7 @@ class Anatomy:
         """The names of the weights of linear layers, the head's left out."""
         row = self._row
         parts = {**row.embeddings, **row.layer, **row.outside, **({"pooler": row.pooler} if row.pooler else {})}
-        linear = [role for role, part in parts.items() if part.kind == "linear"]
+        linear = [role for role, part in parts.items() if part.kind in ("linear", "transposed")]
         return tuple(p.name for p in self.parameters if p.role in linear and p.name.endswith(".weight"))
 
     def size(self, names: Iterable[str]) -> int:

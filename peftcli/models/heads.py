@@ -39,7 +39,8 @@ def parameters(config: dict[str, Any], kind: str, labels: int, style: Style) -> 
         inner = tuple(tensors("head", 0, "head.", linear("dense", hidden, hidden, bias=stock.dense_bias), config))
         if stock.norm:
             inner += tuple(tensors("head_layernorm", 0, "head.", layernorm("norm", hidden, bias=stock.norm), config))
-    return (*inner, *_linear("out", outputs, hidden))
+    bias = row.head.bias or style != "stock" or kind == "token"
+    return (*inner, *_linear("out", outputs, hidden, bias))
 
 
 def inner_activation(config: dict[str, Any], kind: str, style: Style) -> str | None:
@@ -59,7 +60,8 @@ def dropouts(config: dict[str, Any], kind: str, style: Style) -> tuple[float | N
     config = complete(config)
     head = architecture(config["model_type"]).head
     # Dropout behind the pooler, where there is one, is the one before the output layer.
-    last = _first_set(config, head.dropout)
+    of_tokens = head.token_dropout if kind == "token" else None
+    last = _first_set(config, head.dropout if of_tokens is None else of_tokens)
     if inner_activation(config, kind, style) is None:
         return None, last
     if style == "pooled_dense":
@@ -68,7 +70,7 @@ def dropouts(config: dict[str, Any], kind: str, style: Style) -> tuple[float | N
 
 
 def averages(config: dict[str, Any], kind: str, style: Style) -> bool:
-    """Whether the head reads the mean of a sequence's tokens, not its first token."""
+    """Whether the head reads the mean of a sequence's tokens, not one of them."""
     pooling = architecture(str(config.get("model_type"))).head.pooling
     return kind not in ("token", "span") and style == "stock" and pooling is not None and config[pooling] == "mean"
 
@@ -77,5 +79,5 @@ def _first_set(config: dict[str, Any], keys: tuple[str, ...]) -> float:
     return float(next((config[key] for key in keys if config.get(key) is not None), 0.0))
 
 
-def _linear(name: str, outputs: int, inputs: int) -> list[Parameter]:
-    return tensors("head", 0, "head.", linear(name, outputs, inputs), {})
+def _linear(name: str, outputs: int, inputs: int, bias: bool = True) -> list[Parameter]:
+    return tensors("head", 0, "head.", linear(name, outputs, inputs, bias=bias), {})

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Config = Mapping[str, Any]
-Kind = Literal["embedding", "linear", "layernorm", "convolution"]
+Kind = Literal["embedding", "linear", "transposed", "layernorm", "rmsnorm", "convolution"]
 Size = str | int | Callable[[Config], int]  # a key of the config, a number, or what is worked out from the config
 
 
@@ -13,14 +13,16 @@ Size = str | int | Callable[[Config], int]  # a key of the config, a number, or 
 class Part:
     """One module: its name, kind and sizes, the output's first.
 
-    `bias` says whether it has one (a string: the config's key that says so), `when` whether a config's model has the
-    part at all, in a layer (from 1; 0 outside the layers).
+    `transposed` is a linear layer whose weight lies the other way round, [inputs, outputs]. `bias` says whether it has one
+    (a string: the config's key that says so), `when` whether a config's model has the part at all, in a layer (from 1; 0
+    outside the layers). `offset` is what the module adds to its weight before it computes: Gemma's gains count as 1 + w.
     """
 
     module: str
     kind: Kind
     sizes: tuple[Size, ...]
     bias: bool | str = True
+    offset: float = 0.0
     when: Callable[[Config, int], bool] = lambda config, layer: True
 
 
@@ -29,21 +31,24 @@ class Head:
     """The head that the architecture's stock sequence classifier has.
 
     `dense` is the activation of its inner dense layer, by name or by the config's key (None: no such layer, the pooler
-    does that work); `dense_bias` and `norm` (a LayerNorm behind it, its bias by that key) are as in `Part`. `dropout`
-    lists the config's keys of the dropout before the output layer, the first that is set counts; `first_dropout` those
-    of the one before the inner layer. `pooling` is the config's key that says what is read, where it is not always
-    the first token. `modules` are the stock sequence classifier's names of our head's modules; `tokens` says whether
-    the stock token classifier is our token head, one linear layer alone.
+    does that work); `dense_bias` and `norm` (a LayerNorm behind it, its bias by that key) are as in `Part`, `bias` is the
+    output layer's. `dropout` lists the config's keys of the dropout before the output layer, the first that is set
+    counts; `first_dropout` those of the one before the inner layer, `token_dropout` those of token heads (None: as
+    `dropout`). `pooling` is the config's key that says what is read, where it is not always the same token. `modules` are
+    the stock sequence classifier's names of our head's modules, `token_module` the stock token classifier's of its one
+    linear layer; None where that classifier is another head than our token head.
     """
 
     dense: str | None = None
     dense_bias: bool | str = True
     norm: str | None = None
+    bias: bool = True
     dropout: tuple[str, ...] = ("classifier_dropout", "hidden_dropout_prob")
     first_dropout: tuple[str, ...] = ()
+    token_dropout: tuple[str, ...] | None = None
     pooling: str | None = None
     modules: Mapping[str, str] = field(default_factory=lambda: {"out": "classifier"})
-    tokens: bool = True
+    token_module: str | None = "classifier"
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Architecture:
     hidden: str = "hidden_size"
     outside: dict[str, Part] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    dropouts: Mapping[str, str] = field(default_factory=dict)
+    ends: Mapping[str, str] = field(default_factory=dict)
     norm_first: bool = False
     note: str = ""
 
@@ -84,6 +89,16 @@ def linear(module: str, outputs: Size = "hidden_size", inputs: Size = "hidden_si
 def layernorm(module: str, size: Size = "hidden_size", **more: Any) -> Part:
     """A LayerNorm."""
     return Part(module, "layernorm", (size,), **more)
+
+
+def transposed(module: str, outputs: Size, inputs: Size, **more: Any) -> Part:
+    """A linear layer whose weight is [inputs, outputs], as GPT-2's are."""
+    return Part(module, "transposed", (outputs, inputs), **more)
+
+
+def rmsnorm(module: str, size: Size = "hidden_size", **more: Any) -> Part:
+    """A LayerNorm without mean and bias (Zhang and Sennrich, 2019)."""
+    return Part(module, "rmsnorm", (size,), bias=False, **more)
 
 
 def embedding(module: str, rows: Size, width: Size = "hidden_size", **more: Any) -> Part:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from peftcli.models.tensors import architecture, complete, number
+from peftcli.models.tensors import architecture, complete, number, size
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,29 @@ def reach(config: Mapping[str, Any]) -> Reach:
     whole = complete(dict(config))
     parts = architecture(whole["model_type"]).embeddings
 
-    def rows(role: str, key: str) -> int | None:
+    def rows(role: str) -> int | None:
         part = parts.get(role)
-        return number(whole, key) if part is not None and part.when(whole, 0) else None
+        return size(whole, part.sizes[0]) if part is not None and part.when(whole, 0) else None
 
-    positions = rows("position_embeddings", "max_position_embeddings")
+    positions = rows("position_embeddings")
     return Reach(
         number(whole, "vocab_size"),
-        None if positions is None else positions - first_position(whole),
-        rows("token_type_embeddings", "type_vocab_size"),
+        None if positions is None else positions - reading(whole).first_position,
+        rows("token_type_embeddings"),
     )
 
 
-def first_position(config: Mapping[str, Any]) -> int:
-    """The id of a sequence's first position: 0, or behind the padding id for RoBERTa and its kin."""
-    start = architecture(str(config["model_type"])).first_position
-    return int(complete(dict(config))["pad_token_id"]) + 1 if start == "after padding" else int(start)
+@dataclass(frozen=True)
+class Reading:
+    """How a model reads a sequence: the id of its first position, and whether its head reads the last token, not the first."""
+
+    first_position: int = 0
+    last: bool = False
+
+
+def reading(config: Mapping[str, Any]) -> Reading:
+    """How the model of a config reads: positions count from 0, or from behind the padding id for RoBERTa and its kin."""
+    row = architecture(str(config["model_type"]))
+    after_padding = row.first_position == "after padding"
+    first = int(complete(dict(config))["pad_token_id"]) + 1 if after_padding else int(row.first_position)
+    return Reading(first, row.decoder)

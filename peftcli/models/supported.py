@@ -36,6 +36,10 @@ def _follows_lengths(value: Any) -> bool:
     return kind in ("dynamic", "longrope") or any(map(_follows_lengths, value.values()))
 
 
+def _are_unknown_layers(value: Any) -> bool:
+    return value is not None and not set(value) <= {"full_attention", "sliding_attention"}
+
+
 # Of all families. What their stock code reads and is not listed is computed by that code itself (activations, LayerNorms'
 # epsilon, windows), is a shape (checked against the weights), or changes no number: `use_cache` without a decoder, and
 # what loading sets anyway (`engine.backbone.HARMLESS`).
@@ -50,6 +54,9 @@ ENTRIES = (
     Entry("auto_map", _is_own_code, "a model's own code is not run, and transformers' computes something else"),
     Entry("rope_parameters", _follows_lengths, "an example's numbers would depend on the lengths of its neighbours"),
     Entry("rope_scaling", _follows_lengths, "an example's numbers would depend on the lengths of its neighbours"),
+    Entry("use_bidirectional_attention", bool, "a decoder's tokens see those before them alone"),
+    Entry("is_causal", lambda value: value is False, "a decoder's tokens see those before them alone"),
+    Entry("layer_types", _are_unknown_layers, "layers see their whole sequence, or a window of it"),
     Entry("inner_group_num", lambda value: value not in (None, 1), "a group is known with one layer alone"),
 )
 

@@ -16,25 +16,42 @@ ATTENTION = (
     "key",
     "value",
     "attention_output",
-    "query_key_value",  # ModernBERT has one matrix for the three
+    "query_key_value",  # some have one matrix for the three
     "position_key",  # DeBERTa projects relative positions too
     "position_query",
 )
-# The two matrices of the feed-forward: hidden to intermediate size, and back.
-FEEDFORWARD = ("intermediate", "output")
+# The matrices of the feed-forward: hidden to intermediate size, what gates the result element by element, and back.
+FEEDFORWARD = ("intermediate", "gate", "output")
 LAYERNORMS = ("attention_layernorm", "ffn_layernorm")
+# Of some decoders: head by head of queries and keys, and of what a sub-layer puts out.
+FURTHER_LAYERNORMS = (
+    "query_layernorm",
+    "key_layernorm",
+    "attention_output_layernorm",
+    "ffn_output_layernorm",
+)
 EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings", "embedding_layernorm", "projection")
-LAYER = (*ATTENTION, *FEEDFORWARD, *LAYERNORMS)
+LAYER = (*ATTENTION, *FEEDFORWARD, *LAYERNORMS, *FURTHER_LAYERNORMS)
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One tensor of a pre-trained model or of its head: its name there, shape, role, and layer (from 1; 0 outside the layers)."""
+    """One tensor of a pre-trained model or of its head: its name there, shape, role, and layer (from 1; 0 outside the layers).
+
+    `transposed`: the weight of a linear layer that is [inputs, outputs]. `offset` is added to it where it computes.
+    """
 
     name: str
     shape: tuple[int, ...]
     role: str
     layer: int = 0
+    transposed: bool = False
+    offset: float = 0.0
+
+    @property
+    def matrix(self) -> tuple[int, ...]:
+        """The shape as linear layers usually have it, [outputs, inputs]."""
+        return self.shape[::-1] if self.transposed else self.shape
 
     @property
     def size(self) -> int:
@@ -95,8 +112,9 @@ def tensors(role: str, layer: int, prefix: str, part: Part, config: dict[str, An
     except KeyError as missing:
         raise UserError(f"the model's config gives no {missing.args[0]}") from None
     # Sizes are the output's first, which is also the bias's.
-    name = prefix + part.module
-    listed = [Parameter(f"{name}.weight", shape, role, layer)]
+    name, turned = prefix + part.module, part.kind == "transposed"
+    weight = shape[::-1] if turned else shape
+    listed = [Parameter(f"{name}.weight", weight, role, layer, turned, part.offset)]
     if config[part.bias] if isinstance(part.bias, str) else part.bias:
         listed.append(Parameter(f"{name}.bias", shape[:1], role, layer))
     return listed

@@ -41,7 +41,7 @@ def rehearse(model: str, run: Run, prepared: Prepared) -> None:
         training.advance(cohort, state)
         forward = cohort.forward(state.flat.detach(), state.step)
         for split in longest.values():
-            score(forward, [split], task.kind, cohort.network.first_position, device)
+            score(forward, [split], task.kind, cohort.network.reading, device)
     except (UserError, MemoryError, torch.OutOfMemoryError) as error:
         if isinstance(error, UserError):
             raise

@@ -171,7 +171,7 @@ def _score(cohort: Cohort, state: State, splits: Sequence[Examples]) -> None:
     data = cohort.data[0]
     forward = cohort.forward(state.flat.detach(), state.step)
     network = cohort.network
-    scores = score(forward, splits, data.kind, network.first_position, cohort.device, network.lookups)
+    scores = score(forward, splits, data.kind, network.reading, cohort.device, network.lookups)
     for scored, split in zip(scores, splits, strict=True):
         measure(scored, split, data.kind, data.metrics, data.labels)
 

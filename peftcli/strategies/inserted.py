@@ -1,6 +1,6 @@
 """Strategies that insert small modules (lora, adapter), and spafit, which does so by groups of layers."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from peftcli.errors import UserError
@@ -28,6 +28,8 @@ def lora(
 ) -> Tuning:
     """Low-rank matrices beside linear layers, by default query and value (LoRA).
 
+    A model with one matrix for query, key and value has them beside that one.
+
     `variant` names spafit's choices (I: query, key, value; II: the attention's output too); `targets` lists any.
     `dora` trains each output's magnitude beside the direction that the matrices turn (Liu et al., 2024, equation 5);
     `rslora` scales by alpha / sqrt(rank) instead of alpha / rank (Kalajdzievski, 2023).
@@ -36,11 +38,19 @@ def lora(
     """
     if variant and targets:
         raise UserError("strategy lora takes a variant or targets, not both")
-    roles = VARIANTS[variant] if variant else targets or ("query", "value")
+    roles = targets or _attention(model, VARIANTS[variant] if variant else ("query", "value"))
     if variant != "II":  # which is all of the attention, whatever a family has of it
         _check_roles(model, roles)
     matrices = Lora(rank, alpha, dropout, b_start == "uniform", dora, rslora)
     return Tuning(insert=dict.fromkeys(model.modules(roles), matrices), train_head=train_head)
+
+
+def _attention(model: Anatomy, roles: Collection[str]) -> Collection[str]:
+    """These layers of the attention, or, of a model with one matrix for query, key and value, that one and the others."""
+    fused = "query_key_value"
+    if fused not in {p.role for p in model.parameters}:
+        return roles
+    return tuple(dict.fromkeys(fused if role in ("query", "key", "value") else role for role in roles))
 
 
 def _check_roles(model: Anatomy, roles: Iterable[str]) -> None:
@@ -117,11 +127,8 @@ def spafit(
         *model.names(LAYER, middle, "bias"),
         *model.names(("intermediate", "output", "ffn_layernorm"), upper, "bias"),
     )
-    if variant == "I" and not {"query", "key", "value"} <= {p.role for p in model.parameters}:
-        raise UserError("strategy spafit: this model has no query, key and value of their own: variant: II")
-    return Tuning(
-        mask=biases, insert={module: Lora(rank, alpha, dropout) for module in model.modules(VARIANTS[variant], upper)}
-    )
+    targets = model.modules(_attention(model, VARIANTS[variant]), upper)
+    return Tuning(mask=biases, insert=dict.fromkeys(targets, Lora(rank, alpha, dropout)))
 
 
 def _ungrouped(groups: list[int], last: int, layers: int) -> str:

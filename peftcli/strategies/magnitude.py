@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
+from peftcli.models.tensors import Parameter
 from peftcli.strategies.option_types import Count, Share
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
@@ -37,7 +38,7 @@ def magpruning(
     counts = shares(model, names, share)
     # As described the choice is made once, before training, so it is a mask like any other.
     if burn_in is None:
-        return tuple(Elements((name,), k, partial(_largest, name, k)) for name, k in counts.items())
+        return tuple(Elements((name,), k, partial(_largest, model.by_name[name], k)) for name, k in counts.items())
     if not sum(counts.values()):
         raise UserError(f"strategy magpruning with share = {share} selects nothing to train after the burn-in")
     # As released everything moves at first, so the choice cannot be a mask: an anchor an element holds it later.
@@ -45,12 +46,17 @@ def magpruning(
         mask=names,
         extra={ANCHOR + name: (model.by_name[name].shape, FREE) for name in names},
         tensors=partial(_held, names),
-        after_step=partial(_hold, {name: counts.get(name, 0) for name in names}, burn_in),
+        after_step=partial(_hold, {model.by_name[name]: counts.get(name, 0) for name in names}, burn_in),
     )
 
 
-def _largest(name: str, count: int, model: Pretrained) -> Tensor:
-    return model.weights[name].reshape(-1).abs().topk(count).indices.sort().values
+def _largest(tensor: Parameter, count: int, model: Pretrained) -> Tensor:
+    return _magnitude(tensor, model.weights[tensor.name].reshape(-1)).topk(count).indices.sort().values
+
+
+def _magnitude(tensor: Parameter, values: Tensor) -> Tensor:
+    """How large elements are where they compute: Gemma's gains count as 1 + w."""
+    return (values + tensor.offset if tensor.offset else values).abs()
 
 
 def _held(names: Sequence[str], values: Values, start: Values, moment: Moment) -> Values:
@@ -63,12 +69,13 @@ def _held(names: Sequence[str], values: Values, start: Values, moment: Moment) -
     return weights
 
 
-def _hold(counts: Mapping[str, int], burn_in: int, values: Values, start: Values, moment: Moment) -> None:
+def _hold(counts: Mapping[Parameter, int], burn_in: int, values: Values, start: Values, moment: Moment) -> None:
     """At the end of the burn-in anchor all elements but the largest ones where they are."""
     if moment.step + 1 != burn_in:
         return
     # The largest elements' anchors stay FREE; every other anchor takes what its element is now, and holds it there.
-    for name, count in counts.items():
+    for tensor, count in counts.items():
+        name = tensor.name
         row = values[name].flatten(1)
-        largest = row.abs().topk(count, dim=1).indices
+        largest = _magnitude(tensor, row).topk(count, dim=1).indices
         values[ANCHOR + name].copy_(row.scatter(1, largest, FREE).view_as(values[name]))

@@ -50,6 +50,7 @@ Role = Literal[
     "value",
     "attention_output",
     "intermediate",
+    "gate",
     "output",
     "query_key_value",
     "position_key",

@@ -30,7 +30,8 @@ def initbias_bitfit(model: Anatomy) -> Tuning:
 @strategy
 def reinit_bitfit(model: Anatomy) -> Tuning:
     """BitFit on weights drawn anew, as before pre-training (freezing, Figure 6)."""
-    return Tuning(mask=model.names(kind="bias"), start=_draw_anew)
+    offsets = {p.name: p.offset for p in model.parameters if p.offset}
+    return Tuning(mask=model.names(kind="bias"), start=partial(_draw_anew, offsets))
 
 
 @strategy
@@ -55,7 +56,9 @@ def mixout(
     mixed = tuple(name for name in names if mixes == "everything" or name in linear)
     # As released, the weights that are evaluated have that many elements at their pre-trained value; as described none.
     kept = {name: (1 - share) * model.by_name[name].size for name in mixed} if when == "evaluation" else {}
-    return Tuning(mask=names, tensors=partial(_mix, frozenset(mixed), share, when, mask), kept=kept)
+    # By name the dimension along which a column lies, behind that of the runs: all that an input is multiplied by.
+    along = {name: 2 if model.by_name[name].transposed else 1 for name in mixed}
+    return Tuning(mask=names, tensors=partial(_mix, along, share, when, mask), kept=kept)
 
 
 @strategy
@@ -72,26 +75,32 @@ def _zero_biases(model: Pretrained) -> Mapping[str, Tensor]:
     return {name: weight.new_zeros(weight.shape) for name, weight in model.weights.items() if name.endswith(".bias")}
 
 
-def _draw_anew(model: Pretrained) -> Mapping[str, Tensor]:
+def _draw_anew(offsets: Mapping[str, float], model: Pretrained) -> Mapping[str, Tensor]:
     """Normal weights of the config's width, zero biases, LayerNorm gains of one, an all-zero row for padding."""
-    return {name: model.initial(name) for name in model.weights if not name.startswith("head.")}
+    drawn = {name: model.initial(name) for name in model.weights if not name.startswith("head.")}
+    # A gain that counts as 1 + w is one where w is nothing.
+    return drawn | {name: drawn[name] - offset for name, offset in offsets.items()}
 
 
 def _mix(
-    names: frozenset[str], share: float, when: str, mask: str, values: Values, start: Values, moment: Moment
+    along: Mapping[str, int], share: float, when: str, mask: str, values: Values, start: Values, moment: Moment
 ) -> Values:
-    """Put a random share of the tensors `names` at their start; the head, which has no pre-trained value, is none of them."""
+    """Put a random share of the tensors in `along` at their start; the head, which has no pre-trained value, is none of them.
+
+    `along` is by name the dimension of [runs, *shape] along which a column lies.
+    """
     if share == 0 or moment.training != (when == "training"):
         return values
     from peftcli.noise import uniform
 
     mixed = dict(values)
     for site, (name, value) in enumerate(values.items()):
-        if name not in names:
+        if name not in along:
             continue
-        # A number for each element of a run's tensor, or for those of its first row [runs, 1, *row], which all rows share.
-        columns = mask == "columns" and value.ndim > 2
-        shape = (len(value), 1, *value.shape[2:]) if columns else value.shape
+        # A number for each element of a run's tensor, or for those of one row [runs, 1, *row], which all rows share.
+        shape = list(value.shape)
+        if mask == "columns" and value.ndim > 2:
+            shape[along[name]] = 1
         reset = (uniform(moment.keys, site, prod(shape[1:])) < share).view(shape)
         # Lee et al. (2020): u + ((1 - M)(w - u)) / (1 - share), with u pre-trained and M the mask.
         moved = (value - start[name]).masked_fill(reset, 0)

@@ -141,7 +141,7 @@ class Tuning:
     def inserted_shapes(self, model: Anatomy) -> dict[str, Shapes]:
         """The names and shapes of what is inserted, by the module that it is put to."""
         return {
-            module: part.shapes(*model.by_name[f"{module}.weight"].shape) if isinstance(part, Lora) else part.shapes()
+            module: part.shapes(*model.by_name[f"{module}.weight"].matrix) if isinstance(part, Lora) else part.shapes()
             for module, part in self.insert.items()
         }
 

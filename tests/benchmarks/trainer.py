@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from peftcli.models import catalogue
+from peftcli.models import catalogue, published
 from peftcli.strategies import registry
 from tests.benchmarks.workload import BATCH, Step, backbone, examples
 
@@ -75,7 +75,7 @@ def classifier(model: str, task: str, strategy: str, device: torch.device, **opt
     if model == "minilm":
         network = AutoModelForSequenceClassification.from_pretrained(str(catalogue.minilm_folder()), num_labels=labels)
     else:
-        config = AutoConfig.for_model(**catalogue.PUBLISHED_SIZES[model], num_labels=labels)
+        config = AutoConfig.for_model(**published.PUBLISHED_SIZES[model], num_labels=labels)
         network = AutoModelForSequenceClassification.from_config(config)
     if strategy == "lora":
         from peft import LoraConfig, get_peft_model

@@ -18,7 +18,7 @@ from peftcli.engine.device import number_type, resolve_precision
 from peftcli.experiment.plan import defaults
 from peftcli.experiment.run import Run
 from peftcli.experiment.settings import Training
-from peftcli.models import catalogue
+from peftcli.models import published
 from peftcli.strategies import registry
 
 BATCH = 16
@@ -46,7 +46,7 @@ def backbone(model: str, device: torch.device) -> Backbone:
     from transformers import AutoConfig, AutoModel
 
     network = AutoModel.from_config(
-        AutoConfig.for_model(**catalogue.PUBLISHED_SIZES[model]), attn_implementation="eager"
+        AutoConfig.for_model(**published.PUBLISHED_SIZES[model]), attn_implementation="eager"
     )
     return backbones.narrowed(backbones.adopt(network.to(device).eval(), True, frozenset()), dtype)
 

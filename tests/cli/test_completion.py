@@ -10,7 +10,7 @@ from peftcli.cli import completion, shells
 from peftcli.experiment import plan, recipe
 from peftcli.experiment.settings import NAMES
 from peftcli.launchers import launch
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 from peftcli.report import report
 from peftcli.strategies import STRATEGIES
 from peftcli.tasks.registry import TASKS

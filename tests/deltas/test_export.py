@@ -35,7 +35,7 @@ def ours(delta: Delta, base: Path, source: Path | None = None) -> np.ndarray:
     restored = restoring.restore(delta, str(base))
     examples = prepare(delta.run, str(base), source).evaluation["validation"]
     network, kind = restored.network, restored.task.kind
-    scored = score(restored.forward(), [examples], kind, network.first_position, torch.device("cpu"), network.lookups)
+    scored = score(restored.forward(), [examples], kind, network.reading, torch.device("cpu"), network.lookups)
     return scored[0].logits
 
 

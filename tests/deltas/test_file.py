@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from peftcli.deltas import file as deltas
 from peftcli.deltas.file import Delta, Members
 from peftcli.errors import UserError
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 from peftcli.models.tensors import pretrained_parameters
 from peftcli.records import beside
 from tests import tiny, trained

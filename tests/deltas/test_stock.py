@@ -6,7 +6,7 @@ import pytest
 
 from peftcli.deltas import stock
 from peftcli.errors import UserError
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 from peftcli.strategies.tuning import Bottleneck, Lora
 from peftcli.tasks import registry as tasks
 from tests import tiny

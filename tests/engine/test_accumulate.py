@@ -98,7 +98,7 @@ def test_the_gradient_that_a_mask_is_chosen_by_is_the_same_in_parts(batches: int
     network, run, examples = made.network, made.runs[0], made.data[0].train
 
     def slices(parts: int) -> Callable[[Array], Iterator[Batch]]:
-        return lambda picked: parallel.slices([(examples, picked)], parts, network.first_position, made.device)
+        return lambda picked: parallel.slices([(examples, picked)], parts, network.reading, made.device)
 
     weights = {**network.weights, **fresh_tensors(network, 0)}
     found = [

@@ -14,6 +14,7 @@ from peftcli.engine.batches import build, chosen
 from peftcli.engine.cohort import Cohort
 from peftcli.engine.dropout import RunDropout
 from peftcli.experiment.run import Run
+from peftcli.models.reach import Reading
 from tests import backbones, tiny
 from tests.engine.test_training import stock_classifier, stock_name
 
@@ -110,7 +111,9 @@ def test_training_equals_a_plain_loop_with_the_library_s_formulas(model_type: st
 
 def test_the_two_wirings_differ() -> None:
     logits = [
-        cohort.forward(cohort.assembly.flat, 0)(build([(cohort.data[0].train, np.arange(8))], 0, cohort.device))
+        cohort.forward(cohort.assembly.flat, Reading())(
+            build([(cohort.data[0].train, np.arange(8))], Reading(), cohort.device)
+        )
         for cohort in (
             tiny.cohort(tiny.backbone("bert"), [run("pfeiffer", wiring)]) for wiring in ("published", "before_dropout")
         )

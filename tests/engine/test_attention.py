@@ -11,6 +11,7 @@ from peftcli.engine import attention
 from peftcli.engine.batches import build
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.network import Network
+from peftcli.models.reach import Reading
 from tests import pretend, tiny
 from tests.apart import needs_fork, run_apart
 from tests.counts import by_operation
@@ -26,7 +27,7 @@ def test_a_sequence_does_not_see_its_neighbours():
     examples = tiny.examples("pair", 12)
 
     def hidden(chosen):
-        batch = build([(examples, np.array(chosen))], 0, CPU)
+        batch = build([(examples, np.array(chosen))], Reading(), CPU)
         return network.encode(batch.stream)[0, : examples.lengths[chosen[0]]]
 
     torch.testing.assert_close(hidden([3, 0, 7]), hidden([3]), rtol=0, atol=1e-12)
@@ -44,7 +45,7 @@ def attend(
 ) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
     """What a stream's attention gives, [runs, tokens, hidden], and gradients of query, key and value, all in float64."""
     examples = tiny.examples("pair", 12)
-    stream = build([(examples, np.array(c)) for c in chosen], 0, device).stream
+    stream = build([(examples, np.array(c)) for c in chosen], Reading(), device).stream
     runs, tokens = stream.ids.shape
     grid = attention.grid_of(stream.layout, HEADS, torch.float64)
     values = drawn()[:, :runs, :tokens].to(device)
@@ -52,7 +53,7 @@ def attend(
     module = torch.nn.Module()
     module.dropout = RunDropout(dropout)
     module.dropout.key = noise.counting(torch.arange(runs, dtype=torch.int32, device=device), tokens)
-    attended, _ = attention.stream_attention(module, *(x.transpose(1, 2) for x in leaves), grid=grid)
+    attended = attention.stream_attention(module, *(x.transpose(1, 2) for x in leaves), grid=grid)[0].flatten(2)
     real = torch.tensor([[t < examples.lengths[c].sum() for t in range(tokens)] for c in chosen])
     # What fills up a shorter run is read by nobody, so no gradient comes from there.
     read = torch.where(real[..., None].to(device), attended, 0.0)
@@ -123,7 +124,7 @@ def test_on_a_gpu_evaluation_takes_one_kernel_of_a_fixed_order(monkeypatch: pyte
 
     def evaluated() -> tuple[Any, list[str]]:
         with pretend.gpu() as device, torch.no_grad(), pretend.counting() as counts:
-            stream = build([(tiny.examples("pair", 12), np.array([3, 0]))], 0, device).stream
+            stream = build([(tiny.examples("pair", 12), np.array([3, 0]))], Reading(), device).stream
             grid = attention.grid_of(stream.layout, HEADS, torch.float32)
             x = torch.ones(1, HEADS, stream.ids.shape[1], WIDTH, device=device)
             attention.stream_attention(torch.nn.Module(), x, x, x, grid=grid)

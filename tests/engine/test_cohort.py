@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from peftcli.models.decoders import DECODERS
 from peftcli.strategies import STRATEGIES
 from tests import backbones, tiny
 from tests.crosses import crossed
@@ -32,12 +33,10 @@ def test_a_cohort_equals_its_runs_alone(strategy, model_type, dropout):
     ("strategy", "name"),
     crossed(
         ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam", "gradient"],
-        ["albert", "deberta-v3", "modernbert", "distilbert"],
+        ["albert", "deberta-v3", "modernbert", "distilbert", *DECODERS],
     ),
 )
 def test_a_cohort_of_any_family_equals_its_runs_alone(strategy: str, name: str) -> None:
-    if name == "modernbert" and strategy == "lora":
-        pytest.skip("it has one matrix for query, key and value")
     found = backbones.backbone(backbones.classifier(name))
     settings = {"steps": 6, "dropout": 0.1, "epsilon": 1e-6}
     runs = [tiny.run(strategy, rate, seed, **settings) for rate, seed in [(1e-3, 0), (3e-3, 1)]]

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from peftcli.engine import evaluation
 from peftcli.engine.batches import Batch, build
 from peftcli.engine.evaluation import Scored, collapsed, example_losses, run_losses, score, task_outputs
+from peftcli.models.reach import Reading
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def test_outputs_are_in_the_splits_order_and_counted_once(
 
     scored = score(forward, two_classes, kind, 0, CPU)
     for split, of_run in zip(two_classes, scored, strict=True):
-        whole = build([(split, np.arange(len(split)))], 0, CPU)
+        whole = build([(split, np.arange(len(split)))], Reading(), CPU)
         expected = task_outputs(forward(whole), kind)[0]
         assert np.array_equal(of_run.logits, expected.numpy())
         loss = F.cross_entropy(expected, torch.from_numpy(np.asarray(split.labels)))
@@ -60,7 +61,7 @@ def test_sentences_without_a_word_that_is_read_are_scored_with_the_others(
     for split, of_run in zip(
         splits, score(lambda batch: network(batch)[..., :2], splits, "token", 2, CPU), strict=True
     ):
-        whole = build([(split, np.arange(12))], 2, CPU)
+        whole = build([(split, np.arange(12))], Reading(2), CPU)
         expected = network(whole)[0, :, :2].detach()
         np.testing.assert_allclose(of_run.logits, expected.numpy(), rtol=0, atol=1e-9)
         wanted = F.cross_entropy(expected, torch.from_numpy(np.asarray(split.labels)))
@@ -69,7 +70,7 @@ def test_sentences_without_a_word_that_is_read_are_scored_with_the_others(
 
 def test_a_run_s_loss_is_the_mean_over_what_it_has() -> None:
     parts = [(tiny.examples("pair", 12, 0), np.array([3, 0, 7])), (tiny.examples("pair", 12, 5), np.array([1]))]
-    batch = build(parts, 0, CPU)
+    batch = build(parts, Reading(), CPU)
     outputs = torch.randn(2, 3, 2, generator=torch.Generator().manual_seed(1))
     losses = run_losses(outputs, batch, "pair")
     for run, count in enumerate((3, 1)):

@@ -69,7 +69,7 @@ def test_a_run_s_dropout_is_its_own():
     plain = grid.call(head, {}, batch)
     assert (together - plain).abs().min() > 1e-6
     for run, part in enumerate(parts):
-        alone = build([part], grid.first_position, torch.device("cpu"))
+        alone = build([part], grid.reading, torch.device("cpu"))
         own, _ = grid.noise(names, torch.tensor([(7, 90)[run]], dtype=torch.int32), alone)
         one = grid.call({n: t[run : run + 1] for n, t in head.items()}, own, alone)
         torch.testing.assert_close(one[0], together[run, : one.shape[1]], rtol=0, atol=1e-12)

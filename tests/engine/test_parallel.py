@@ -15,6 +15,7 @@ from peftcli.engine import parallel as groups
 from peftcli.engine.batches import build
 from peftcli.engine.parallel import batch_slice
 from peftcli.errors import UserError
+from peftcli.models.reach import Reading
 from tests import parallel, tiny
 
 REPOSITORY = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ def test_slices_are_the_whole_batch_end_to_end(kind: str, size: int) -> None:
     """Each knows what lies before it and what the whole has; one with nothing to do computes what does not count."""
     device = torch.device("cpu")
     parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5), np.array([2]))]
-    whole = build(parts, 1, device)
+    whole = build(parts, Reading(1), device)
     slices = [batch_slice(parts, rank, size, 1, device) for rank in range(size)]
     for run, (examples, picked) in enumerate(parts):
         present = whole.present[run].bool()

@@ -10,6 +10,7 @@ from peftcli.engine.batches import build, chosen
 from peftcli.engine.evaluation import run_losses
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from peftcli.models.reach import Reading
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -38,7 +39,7 @@ def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | N
         run,
         "pair",
         10,
-        lambda picked: iter([build([(examples, picked)], 0, CPU)]),
+        lambda picked: iter([build([(examples, picked)], Reading(), CPU)]),
         batches,
         "clipped",
     )
@@ -47,7 +48,7 @@ def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | N
         assert float(torch.stack([g.norm() for g in gradient.values()]).norm()) <= batches + 1e-9
         return
     leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}
-    batch = build([(examples, np.arange(10))], 0, CPU)
+    batch = build([(examples, np.arange(10))], Reading(), CPU)
     loss = run_losses(network.call(leaves, {}, batch), batch, "pair").sum()
     for name, wanted in zip(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True), strict=True):
         if wanted is not None:
@@ -69,7 +70,7 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
             run,
             "pair",
             10,
-            lambda picked: iter([build([(examples, picked)], 0, CPU)]),
+            lambda picked: iter([build([(examples, picked)], Reading(), CPU)]),
             batches,
             summed,
         )
@@ -77,7 +78,7 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
     leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}
     total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in weights.items()}
     for step in range(3):
-        batch = build([(examples, chosen(0, step, 10, 4))], 0, CPU)
+        batch = build([(examples, chosen(0, step, 10, 4))], Reading(), CPU)
         loss = run_losses(network.call(leaves, {}, batch), batch, "pair").sum()
         gradients = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         for name, gradient in zip(leaves, gradients, strict=True):

@@ -7,6 +7,7 @@ import torch
 from peftcli.engine import backbone as backbones
 from peftcli.engine.batches import build
 from peftcli.engine.network import Network
+from peftcli.models.reach import Reading
 from tests import tiny
 from tests.backbones import padded_inputs
 
@@ -54,7 +55,7 @@ def test_streams_equal_padding(model_type, kind, batches, dtype):
     parts = [(tiny.examples(kind, 12, seed), np.array(chosen)) for seed, chosen in enumerate(BATCHES[batches])]
     for examples, _ in parts:
         examples.types[:] = np.arange(len(examples.types)) % network.config["type_vocab_size"]
-    batch = build(parts, network.first_position, torch.device("cpu"))
+    batch = build(parts, network.reading, torch.device("cpu"))
     torch.manual_seed(1)
     head = {p.name: torch.randn(len(parts), *p.shape, dtype=dtype) for p in network.anatomy.head}
     logits = network.call(head, {}, batch)
@@ -70,7 +71,7 @@ def test_streams_equal_padding(model_type, kind, batches, dtype):
 def test_tokens_are_counted_once_and_fillers_not():
     examples = tiny.examples("pair", 12)
     parts = [(examples, np.array([3, 0])), (examples, np.array([1]))]
-    stream = build(parts, 0, torch.device("cpu")).stream
+    stream = build(parts, Reading(), torch.device("cpu")).stream
     lengths = examples.lengths
     assert stream.tokens == lengths[3] + lengths[0] + lengths[1]
     assert stream.ids.shape == (2, max(lengths[3] + lengths[0], lengths[1]))

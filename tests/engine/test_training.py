@@ -221,7 +221,7 @@ def test_what_a_run_trains_on_is_evaluated_once_with_the_weights_that_are_tested
     state = tiny.trained(cohort)
     with torch.no_grad():
         outputs = cohort.forward(state.flat.detach(), state.step)(
-            build([(data.train, np.arange(14))] * 3, cohort.network.first_position, cohort.device)
+            build([(data.train, np.arange(14))] * 3, cohort.network.reading, cohort.device)
         )
     right = (outputs.argmax(2).numpy() == data.train.labels).mean(1)
     if restored:

@@ -7,7 +7,7 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.experiment.parameters import count
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 
 BERT, CASED, LARGE, ROBERTA = "bert-base-uncased", "bert-base-cased", "bert-large-cased", "roberta-base"
 

@@ -2,11 +2,12 @@
 
 import pytest
 import torch
+from transformers.pytorch_utils import Conv1D
 
 from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy, anatomy
-from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
+from peftcli.models.published import PUBLISHED_SIZES
 from peftcli.models.tensors import LAYERNORMS
 from tests import backbones
 
@@ -42,7 +43,8 @@ def test_a_layer_or_a_role_that_is_not_there_is_refused(bert: Anatomy) -> None:
 @pytest.mark.parametrize("name", backbones.CONFIGS)
 def test_the_weights_of_linear_layers_are_those_that_transformers_builds(name: str) -> None:
     model = backbones.classifier(name).base_model
-    linear = {f"{module}.weight" for module, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
+    kinds = (torch.nn.Linear, Conv1D)
+    linear = {f"{module}.weight" for module, layer in model.named_modules() if isinstance(layer, kinds)}
     config = model.config.to_dict()
     pooler = getattr(model, "pooler", None) is not None
     assert set(anatomy(config, (), pooler).linear_weights()) == linear
@@ -50,23 +52,27 @@ def test_the_weights_of_linear_layers_are_those_that_transformers_builds(name: s
 
 @pytest.mark.parametrize("name", backbones.CONFIGS)
 def test_sublayers_and_layers_end_where_transformers_has_them_end(name: str) -> None:
-    """What a dropout reads is what its linear layer puts out, and what a layer's last module puts out is read by the next."""
+    """What an end reads is what its linear layer puts out; and what a layer's last module puts out is read by the next."""
     model = backbones.classifier(name).base_model
     row = anatomy(model.config.to_dict(), (), pooler=False)
     outputs = ("attention_output", "output")
     linear, ends, layers = row.modules(outputs), row.sublayer_ends(outputs), row.layer_ends()
     seen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
-    dropouts = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Dropout | torch.nn.Identity)}
-    for module in {*linear, *ends, *layers, *dropouts}:
+    kinds = (torch.nn.Dropout, torch.nn.Identity)
+    behind = {n for n, m in model.named_modules() if isinstance(m, kinds) or type(m).__name__ == "Gemma3RMSNorm"}
+    for module in {*linear, *ends, *layers, *behind}:
         model.get_submodule(module).register_forward_hook(
             lambda _, inputs, result, module=module: seen.update({module: (inputs[0], result)})
         )
     hidden = model(input_ids=torch.randint(3, 61, (2, 9))).last_hidden_state
     assert len(linear) == len(ends) == 2 * row.layers == 2 * len(layers)
     for module, end in zip(linear, ends, strict=True):
-        readers = {dropout for dropout in dropouts & set(seen) if seen[dropout][0] is seen[module][1]}
+        readers = {other for other in behind & set(seen) if seen[other][0] is seen[module][1]}
         assert readers == {end} - {module}
     last = seen[layers[-1]][1]
-    last = model.final_norm(last) if name.startswith("modernbert") else last
+    final = [
+        module for module, _ in model.named_children() if module in ("final_norm", "ln_f", "final_layer_norm", "norm")
+    ]
+    last = model.get_submodule(final[0])(last) if final else last
     if "convolution" not in name:  # which stands beside the first layer of three
         torch.testing.assert_close(last, hidden)

@@ -16,6 +16,13 @@ TOTALS = {  # of the published checkpoints' own AutoModel
     "albert-base-v2": 11_683_584,
     "microsoft/deberta-v3-base": 183_831_552,
     "answerdotai/ModernBERT-base": 149_014_272,
+    # Decoders without the language model's head.
+    "gpt2": 124_439_808,
+    "EleutherAI/pythia-410m": 353_822_720,
+    "HuggingFaceTB/SmolLM2-135M": 134_515_008,
+    "meta-llama/Llama-3.2-1B": 1_235_814_400,
+    "Qwen/Qwen3-0.6B": 596_049_920,
+    "google/gemma-3-270m": 268_098_176,
 }
 
 

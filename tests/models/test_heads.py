@@ -3,7 +3,7 @@
 import pytest
 
 from peftcli.models import heads
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 
 BERT, ROBERTA = PUBLISHED_SIZES["bert-base-uncased"], PUBLISHED_SIZES["roberta-base"]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from peftcli.models.reach import Reach, first_position, reach
+from peftcli.models.reach import Reach, Reading, reach, reading
 from tests.models.test_supported import config
 
 
@@ -26,5 +26,5 @@ def test_reach(name: str, positions: int | None, types: int | None) -> None:
 
 def test_roberta_s_positions_follow_its_padding_id() -> None:
     assert reach(config("roberta", pad_token_id=5)).positions == 34
-    assert first_position({"model_type": "roberta"}) == 2  # a published config may leave it out
-    assert first_position(config("bert")) == 0
+    assert reading({"model_type": "roberta"}) == Reading(2)  # a published config may leave it out
+    assert reading(config("bert")) == Reading()

@@ -55,6 +55,14 @@ def test_what_is_not_carried_out_is_refused(name: str, key: str, value: Any, sho
         ("modernbert", {"attention_dropout": 0.1}, "attention_dropout: 0.1, but its padded path"),
         ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "dynamic"}}}, "lengths of its neighbours"),
         ("modernbert", {"rope_scaling": {"type": "longrope"}}, "lengths of its neighbours"),
+        ("llama", {"rope_scaling": {"rope_type": "dynamic"}}, "lengths of its neighbours"),
+        ("llama", {"is_causal": False}, "is_causal: false, but a decoder's tokens see those before them alone"),
+        ("gemma3_text", {"use_bidirectional_attention": True}, "use_bidirectional_attention: true, but a decoder's"),
+        (
+            "qwen2",
+            {"layer_types": ["full_attention", "linear_attention"]},
+            "layers see their whole sequence, or a window",
+        ),
     ],
 )
 def test_what_only_one_family_has(name: str, entries: dict[str, Any], said: str) -> None:
@@ -63,5 +71,5 @@ def test_what_only_one_family_has(name: str, entries: dict[str, Any], said: str)
 
 
 def test_an_unknown_architecture_is_refused_by_its_name() -> None:
-    with pytest.raises(UserError, match="unknown architecture 'gpt2'"):
-        supported.check({"model_type": "gpt2"}, "model")
+    with pytest.raises(UserError, match="unknown architecture 'gptj'"):
+        supported.check({"model_type": "gptj"}, "model")

@@ -4,7 +4,7 @@ import pytest
 
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
-from peftcli.models import catalogue
+from peftcli.models import published
 from peftcli.models.tensors import pretrained_parameters
 
 
@@ -16,7 +16,7 @@ def test_shared_layers_count_once_and_the_error_says_which_layers_there_are() ->
 
 
 def test_a_config_with_gaps_is_named() -> None:
-    config = dict(catalogue.PUBLISHED_SIZES["google/electra-base-discriminator"])
+    config = dict(published.PUBLISHED_SIZES["google/electra-base-discriminator"])
     for key in ("embedding_size", "intermediate_size"):
         with pytest.raises(UserError, match=key):
             pretrained_parameters({k: v for k, v in config.items() if k != key}, False)

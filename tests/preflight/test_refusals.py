@@ -50,7 +50,7 @@ CASES = {
     "other vocabulary": Case("and config.json says 500", config={"vocab_size": 500}),
     "heads": Case("is not a multiple of the number of attention heads (3)", config={"num_attention_heads": 3}),
     "activation": Case("transformers does not know 'nope'", config={"hidden_act": "nope"}),
-    "architecture": Case("unknown architecture 'gpt2'", config={"model_type": "gpt2"}),
+    "architecture": Case("unknown architecture 'gptj'", config={"model_type": "gptj"}),
     "pointer": Case("is a git-LFS pointer", broken=content("model.safetensors", POINTER)),
     "empty weights": Case("model.safetensors is empty", broken=content("model.safetensors", "")),
     "a page for weights": Case(

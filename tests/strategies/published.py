@@ -3,8 +3,8 @@
 from typing import Any
 
 from peftcli.models.anatomy import Anatomy, anatomy
-from peftcli.models.catalogue import PUBLISHED_SIZES
 from peftcli.models.heads import parameters
+from peftcli.models.published import PUBLISHED_SIZES
 
 REQUIRED: dict[str, dict[str, Any]] = {  # options without a default
     "layernorm_outlier": {"n": 4},

@@ -12,13 +12,13 @@ from peftcli.engine.batches import build
 from peftcli.errors import UserError
 from peftcli.experiment.notation import parse_strategy
 from peftcli.models.anatomy import anatomy
-from peftcli.models.catalogue import PUBLISHED_SIZES
+from peftcli.models.published import PUBLISHED_SIZES
 from peftcli.strategies import pretrained, registry
 from tests import tiny
 
 
 def logits(cohort, flat):
-    batch = build([(cohort.data[0].train, np.arange(8))], cohort.network.first_position, cohort.device)
+    batch = build([(cohort.data[0].train, np.arange(8))], cohort.network.reading, cohort.device)
     return cohort.forward(flat, 0)(batch), batch
 
 
@@ -87,7 +87,7 @@ def test_released_matrices_are_drawn_as_torch_draws_a_linear_layer_and_scaled_by
         assert not torch.equal(*matrices[f"{module}.lora_b"])
     plain = tiny.cohort(model, [tiny.run("frozen", seed=seed) for seed in (0, 1)])
     head = {piece.name: plain.assembly.start[piece.name] for piece in plain.assembly.pieces}
-    batch = build([(cohort.data[0].train, np.arange(8))] * 2, cohort.network.first_position, cohort.device)
+    batch = build([(cohort.data[0].train, np.arange(8))] * 2, cohort.network.reading, cohort.device)
     expected = plain.network.call({name: value[None] for name, value in start.items()} | head, {}, batch)
     ours = cohort.forward(cohort.assembly.flat, 0)(batch)
     torch.testing.assert_close(ours[0], expected[0], rtol=0, atol=1e-9)

@@ -10,7 +10,7 @@ from peftcli.engine.batches import chosen
 from peftcli.errors import UserError
 from peftcli.experiment import parameters
 from peftcli.experiment.notation import parse_strategy
-from peftcli.models import catalogue
+from peftcli.models import published
 from peftcli.strategies import registry
 from tests import backbones, tiny
 
@@ -170,7 +170,7 @@ def test_counts_of_bert_base_need_no_weights() -> None:
 def _bert() -> Any:
     from peftcli.models.tensors import pretrained_parameters
 
-    return pretrained_parameters(catalogue.PUBLISHED_SIZES["bert-base-uncased"], True)
+    return pretrained_parameters(published.PUBLISHED_SIZES["bert-base-uncased"], True)
 
 
 @pytest.mark.parametrize(

