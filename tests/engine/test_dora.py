@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
+from peftcli.engine.accepting import accept_runs
 from peftcli.engine.backbone import narrowed
-from peftcli.engine.dora import DoraLinear, row_norms, turned_norms
+from peftcli.engine.dora import DoraLinear, DoraTransposedLinear, row_norms, turned_norms
 from peftcli.engine.dropout import RunDropout
-from peftcli.engine.modules import accept_runs
 from tests import backbones, tiny
 
 RUNS, TOKENS, INPUTS, OUTPUTS, RANK = 3, 3, 10, 7, 2  # as many tokens as runs: neither is to be taken for the other
@@ -27,9 +28,15 @@ class Recorded(nn.Module):
         return x * self.multipliers
 
 
-def base(dtype: torch.dtype, bias: bool) -> nn.Linear:
+def base(dtype: torch.dtype, kind: str) -> Any:
+    """A layer, one without a bias, or GPT-2's with its weight [in, out]."""
     torch.manual_seed(0)
-    return nn.Linear(INPUTS, OUTPUTS, bias=bias, dtype=dtype)
+    if kind == "transposed":
+        layer = Conv1D(OUTPUTS, INPUTS)
+        nn.init.normal_(layer.weight, std=0.3)
+        nn.init.normal_(layer.bias)
+        return layer.to(dtype)
+    return nn.Linear(INPUTS, OUTPUTS, bias=kind != "without bias", dtype=dtype)
 
 
 def leaves(dtype: torch.dtype) -> dict[str, Tensor]:
@@ -41,23 +48,30 @@ def leaves(dtype: torch.dtype) -> dict[str, Tensor]:
     return {name: value.requires_grad_() for name, value in values.items()}
 
 
-def ours(layer: nn.Linear, scaling: float, dropout: float, values: dict[str, Tensor]) -> Any:
+def ours(layer: Any, scaling: float, dropout: float, values: dict[str, Tensor]) -> Any:
     holder = accept_runs(nn.Sequential(layer))
     module: Any = holder[0]
-    module.__class__, module.scaling, module.lora_dropout = DoraLinear, scaling, RunDropout(dropout)
+    module.__class__ = DoraTransposedLinear if isinstance(layer, Conv1D) else DoraLinear
+    module.scaling, module.lora_dropout = scaling, RunDropout(dropout)
     for name, value in values.items():
         module.register_buffer(name, value, persistent=False)
     return module
 
 
-def theirs(dtype: torch.dtype, bias: bool, values: dict[str, Tensor], run: int, rslora: bool) -> Any:
+def theirs(dtype: torch.dtype, kind: str, values: dict[str, Tensor], run: int, rslora: bool) -> Any:
     """The peft package's layer with one run's values."""
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
-        r=RANK, lora_alpha=6, target_modules=["layer"], use_dora=True, use_rslora=rslora, lora_dropout=0.1
+        r=RANK,
+        lora_alpha=6,
+        target_modules=["layer"],
+        use_dora=True,
+        use_rslora=rslora,
+        lora_dropout=0.1,
+        fan_in_fan_out=kind == "transposed",
     )
-    model = get_peft_model(nn.ModuleDict({"layer": base(dtype, bias)}), config).to(dtype)  # type: ignore[arg-type]
+    model = get_peft_model(nn.ModuleDict({"layer": base(dtype, kind)}), config).to(dtype)  # type: ignore[arg-type]
     layer: Any = model.base_model.model["layer"]
     layer.lora_A["default"].weight.data = values["lora_a"][run].detach().clone()
     layer.lora_B["default"].weight.data = values["lora_b"][run].detach().clone()
@@ -65,14 +79,14 @@ def theirs(dtype: torch.dtype, bias: bool, values: dict[str, Tensor], run: int, 
     return layer
 
 
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["with bias", "without bias", "transposed"])
 @pytest.mark.parametrize("rslora", [False, True])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_outputs_and_gradients_are_those_of_peft(dtype: torch.dtype, dropout: float, rslora: bool, bias: bool) -> None:
+def test_outputs_and_gradients_are_those_of_peft(dtype: torch.dtype, dropout: float, rslora: bool, kind: str) -> None:
     values, source = leaves(dtype), torch.Generator().manual_seed(2)
     scaling = 6 / RANK**0.5 if rslora else 6 / RANK
-    module = ours(base(dtype, bias), scaling, dropout, values)
+    module = ours(base(dtype, kind), scaling, dropout, values)
     x = torch.randn(RUNS, TOKENS, INPUTS, dtype=dtype, generator=source).requires_grad_()
     weights = torch.randn(RUNS, TOKENS, OUTPUTS, dtype=dtype, generator=source)
     module.lora_dropout.key = torch.arange(1, RUNS * TOKENS + 1, dtype=torch.int32).view(RUNS, TOKENS) * 7919
@@ -81,7 +95,7 @@ def test_outputs_and_gradients_are_those_of_peft(dtype: torch.dtype, dropout: fl
     result = module(x)
     (result * weights).sum().backward()
     for run in range(RUNS):
-        layer = theirs(dtype, bias, values, run, rslora).train()
+        layer = theirs(dtype, kind, values, run, rslora).train()
         layer.lora_dropout["default"] = Recorded(multipliers[run]) if dropout else nn.Identity()
         read = x.detach()[run].clone().requires_grad_()
         expected = layer(read)
@@ -98,7 +112,7 @@ def test_outputs_and_gradients_are_those_of_peft(dtype: torch.dtype, dropout: fl
 
 
 def test_norms_are_those_of_the_whole_matrices() -> None:
-    values, weight = leaves(torch.float64), base(torch.float64, False).weight
+    values, weight = leaves(torch.float64), base(torch.float64, "without bias").weight
     a, b = values["lora_a"], values["lora_b"]
     expected = (weight + b @ a).norm(dim=-1)
     torch.testing.assert_close(turned_norms(weight, a, b), expected, rtol=0, atol=1e-12)
@@ -110,7 +124,7 @@ def test_norms_are_those_of_the_whole_matrices() -> None:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_it_starts_as_the_frozen_layer_to_the_bit(dtype: torch.dtype) -> None:
     """Also where the weight has a row of zeros, which can learn still, and in bfloat16, whose magnitudes are float32."""
-    layer = base(dtype, True)
+    layer = base(dtype, "with bias")
     layer.weight.data[2] = 0
     magnitude = row_norms(layer.weight.detach())
     assert magnitude.dtype == torch.promote_types(dtype, torch.float32)
@@ -132,10 +146,12 @@ def test_it_starts_as_the_frozen_layer_to_the_bit(dtype: torch.dtype) -> None:
     assert bool((gradient[:, 2] != 0).all())  # of B's row beside the zeros
 
 
-@pytest.mark.parametrize("family", ["deberta-v3", "albert", pytest.param("modernbert", marks=pytest.mark.whole)])
-def test_a_cohort_equals_its_runs_alone_also_on_a_grid_and_in_shared_layers(family: str) -> None:
+@pytest.mark.parametrize(
+    "family", ["deberta-v3", "albert", "gpt2", pytest.param("modernbert", marks=pytest.mark.whole)]
+)
+def test_a_cohort_equals_its_runs_alone_also_on_a_grid_in_shared_and_in_transposed_layers(family: str) -> None:
     model = backbones.backbone(backbones.classifier(family))
-    targets = ["query_key_value", "output"] if family == "modernbert" else ["query", "output"]
+    targets = ["query_key_value" if family in ("modernbert", "gpt2") else "query", "output"]
     options = {"rank": 2, "dora": True, "dropout": 0.2, "targets": targets}
     settings = {"steps": 6, "dropout": 0.1, "epsilon": 1e-6}
     runs = [tiny.run("lora", rate, seed, options, **settings) for rate, seed in ((1e-3, 0), (3e-3, 1), (1e-2, 2))]
