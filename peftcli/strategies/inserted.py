@@ -90,7 +90,7 @@ def adapter(
     else:
         modules = model.sublayer_ends(roles) if placement == "houlsby" else model.layer_ends()
     # The output's size, which is the hidden size for both sub-layers.
-    hidden = model.by_name[model.names(("output",), kind="weight")[0]].shape[0]
+    hidden = model.by_name[model.names(("output",), kind="weight")[0]].matrix[0]
     width = size or hidden // reduction
     if width < 1:
         raise UserError(
