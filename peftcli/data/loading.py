@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peftcli.data import corpora, notes, overreach, reading, rows, splits, tokencache, tokenizers, tokens
+from peftcli.data import corpora, notes, overreach, phrasing, rows, splits, tokencache, tokenizers, tokens
 from peftcli.data.examples import Examples
-from peftcli.data.reading import Reading
+from peftcli.data.phrasing import Phrasing
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded
 from peftcli.errors import UserError
@@ -80,7 +80,7 @@ def prepare(run: Run, model: str, data_dir: Path | None = None, allow_other_data
     """
     location, settings, task = source(run, data_dir), run.protocol, task_of(run)
     description = None if run.data is None else canonical(run.data).decode()
-    whole = _tokenised(task.name, description, location, allow_other_data, model, reading.of(_config(model), settings))
+    whole = _tokenised(task.name, description, location, allow_other_data, model, phrasing.of(_config(model), settings))
     with _naming(f"task {task.name}"):
         train, evaluation, sizes = _divide(task, whole.encoded, settings, run.seed)
     drawn = settings.validation_share or settings.train_size or settings.drop_examples
@@ -148,7 +148,7 @@ def _tokenised(
     location: Path | None,
     allow_other_data: bool,
     model: str,
-    read_as: Reading,
+    phrased: Phrasing,
 ) -> _Tokenised:
     """Return a task's tokenised splits, from the cache of tokenised data where they are; many unknown pieces are said.
 
@@ -160,10 +160,10 @@ def _tokenised(
     if custom is not None and location is not None:
         own_data.check(name, custom, location)
     tokenizer, fingerprint = tokenizers.of_model(model, task.kind)
-    file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, read_as))
+    file = tokencache.path(name, _dependencies(tokenizer, fingerprint, corpus, task.kind, phrased))
     encoded = tokencache.load(file)
     if encoded is None:
-        encoded = _encode(task, tokenizer, corpus, read_as)
+        encoded = _encode(task, tokenizer, corpus, phrased)
         tokencache.save(file, encoded)
     # The same pieces are cached for every model with this tokenizer, and another one may have fewer rows.
     limits = reach(_config(model))
@@ -182,7 +182,7 @@ def _dependencies(
     fingerprint: str,
     corpus: Corpus,
     kind: Kind,
-    read_as: Reading,
+    phrased: Phrasing,
 ) -> dict[str, Any]:
     """Return everything that tokenised splits depend on. Labels are part of the data's fingerprint, example ids are not."""
     return {
@@ -196,15 +196,15 @@ def _dependencies(
             for split, part in corpus.rows.items()
         },
         "kind": kind,
-        **dataclasses.asdict(read_as),
+        **dataclasses.asdict(phrased),
     }
 
 
-def _encode(task: Task, tokenizer: "PreTrainedTokenizerFast", corpus: Corpus, read_as: Reading) -> dict[str, Encoded]:
+def _encode(task: Task, tokenizer: "PreTrainedTokenizerFast", corpus: Corpus, phrased: Phrasing) -> dict[str, Encoded]:
     encoded = {}
     for split, part in corpus.rows.items():
         with _naming(f"task {task.name}, split {split}"):
-            encoded[split] = tokens.encode(tokenizer, task.kind, part, read_as)
+            encoded[split] = tokens.encode(tokenizer, task.kind, part, phrased)
     return encoded
 
 

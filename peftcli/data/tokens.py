@@ -9,7 +9,7 @@ import numpy as np
 
 from peftcli.data import joining, spans, word_pieces
 from peftcli.data.examples import Array, Examples
-from peftcli.data.reading import Reading
+from peftcli.data.phrasing import Phrasing
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError, unknown
 from peftcli.tasks.registry import Kind
@@ -54,7 +54,7 @@ class _Sequences:
     cut_words: list[list[word_pieces.Pieces]]  # the same of the pieces that truncation took off, in stretches
 
 
-def encode(tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, reading: Reading) -> Encoded:
+def encode(tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, phrasing: Phrasing) -> Encoded:
     """Tokenise a split as its model reads it.
 
     Special pieces are those that the tokenizer adds, which may be none. Pairs lose word pieces from the end of the longer
@@ -66,17 +66,17 @@ def encode(tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, reading
     and where no example is left.
     """
     first, second = _texts(kind, rows)
-    max_length = reading.max_length
-    _check_room(tokenizer, second is not None, reading)
-    sequences = _sequences(tokenizer, kind, first, second, reading)
+    max_length = phrasing.max_length
+    _check_room(tokenizer, second is not None, phrasing)
+    sequences = _sequences(tokenizer, kind, first, second, phrasing)
     group = len(first) // len(rows)
     _refuse_empty(sequences, group)
     examples = Examples(sequences.ids, sequences.types, sequences.starts, rows.labels, rows.numbers, group)
     labelled = None
     if kind == "token":
-        labelled = word_pieces.label(examples, sequences.words, sequences.cut_words, rows, reading.word)
+        labelled = word_pieces.label(examples, sequences.words, sequences.cut_words, rows, phrasing.word)
         examples = labelled.examples
-    if reading.overlong == "drop":
+    if phrasing.overlong == "drop":
         # An example goes if any of its sequences is overlong.
         kept = np.flatnonzero(examples.lengths.reshape(-1, group).max(1) <= max_length)
         if not len(kept):
@@ -97,16 +97,16 @@ def encode(tokenizer: "PreTrainedTokenizerFast", kind: Kind, rows: Rows, reading
     return Encoded(examples if whole else examples.take(kept), len(rows) - len(kept), *lost)
 
 
-def _check_room(tokenizer: "PreTrainedTokenizerFast", pairs: bool, reading: Reading) -> None:
+def _check_room(tokenizer: "PreTrainedTokenizerFast", pairs: bool, phrasing: Phrasing) -> None:
     """Refuse a `max_length` that leaves no room for texts beside what every sequence has."""
     what, taken = "the special word pieces", tokenizer.num_special_tokens_to_add(pair=pairs)
-    if pairs and reading.template is not None:
+    if pairs and phrasing.template is not None:
         what, taken = (
             "the template and the special word pieces",
-            len(tokenizer(reading.template.join("", ""))["input_ids"]),
+            len(tokenizer(phrasing.template.join("", ""))["input_ids"]),
         )
-    if reading.max_length <= taken:
-        raise UserError(f"max_length {reading.max_length} leaves no room for text: {what} alone are {taken}")
+    if phrasing.max_length <= taken:
+        raise UserError(f"max_length {phrasing.max_length} leaves no room for text: {what} alone are {taken}")
 
 
 def _refuse_empty(sequences: _Sequences, group: int) -> None:
@@ -136,14 +136,14 @@ def _texts(kind: Kind, rows: Rows) -> tuple[list[Any], list[str] | None]:
 
 
 def _sequences(
-    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, reading: Reading
+    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, phrasing: Phrasing
 ) -> _Sequences:
     ids, types, lengths = [], [], [np.zeros(1, np.int64)]
     offsets: list[list[spans.Range]] = []
     cut_offsets: list[list[spans.Range]] = []
     numbers: list[word_pieces.Pieces] = []
     cut_numbers: list[list[word_pieces.Pieces]] = []
-    for encoding in _batches(tokenizer, kind, first, second, reading):
+    for encoding in _batches(tokenizer, kind, first, second, phrasing):
         input_ids = encoding["input_ids"]
         lengths.append(np.fromiter(map(len, input_ids), np.int64, len(input_ids)))
         ids.append(_flat(input_ids))
@@ -163,14 +163,14 @@ def _sequences(
 
 
 def _batches(
-    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, reading: Reading
+    tokenizer: "PreTrainedTokenizerFast", kind: Kind, first: list[Any], second: list[str] | None, phrasing: Phrasing
 ) -> Iterator["BatchEncoding"]:
-    limit = reading.max_length if reading.overlong == "truncate" else None
+    limit = phrasing.max_length if phrasing.overlong == "truncate" else None
     for start in range(0, len(first), BATCH):
         part = slice(start, start + BATCH)
-        if second is not None and reading.template is not None:
+        if second is not None and phrasing.template is not None:
             pairs = zip(first[part], second[part], strict=True)
-            yield joining.encode(tokenizer, reading.template, list(pairs), limit)
+            yield joining.encode(tokenizer, phrasing.template, list(pairs), limit)
             continue
         yield tokenizer(
             first[part],

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from peftcli.data.examples import Array, Examples
-from peftcli.data.reading import Word
+from peftcli.data.phrasing import Word
 from peftcli.data.rows import Rows
 from peftcli.tasks.labels import IGNORED
 

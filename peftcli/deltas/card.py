@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from peftcli.data import reading
+from peftcli.data import phrasing
 from peftcli.deltas import hub_metadata
 from peftcli.deltas.exported import Exported, loading, on_hub
 from peftcli.deltas.recorded import Recorded
@@ -122,11 +122,11 @@ def _about(exported: Exported) -> list[str]:
 def _reads(exported: Exported) -> str:
     """Say what a sequence is made from, where a tokenizer alone would make it otherwise."""
     task = task_of(exported.delta.run)
-    read_as = reading.of(catalogue.config(exported.model), exported.delta.run.protocol)
+    phrased = phrasing.of(catalogue.config(exported.model), exported.delta.run.protocol)
     texts = " and ".join(task.text)
-    if task.joins_texts and read_as.template is not None:
-        return f"{texts}, joined to one text as {json.dumps(read_as.template.join('{first}', '{second}'))}"
-    return f"{texts}, a word at its {read_as.word} word piece" if task.kind == "token" else texts
+    if task.joins_texts and phrased.template is not None:
+        return f"{texts}, joined to one text as {json.dumps(phrased.template.join('{first}', '{second}'))}"
+    return f"{texts}, a word at its {phrased.word} word piece" if task.kind == "token" else texts
 
 
 def _share(exported: Exported) -> str:

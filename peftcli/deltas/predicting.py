@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from peftcli.data import corpora, loading, notes, overreach, reading, rows, tokenizers, tokens
+from peftcli.data import corpora, loading, notes, overreach, phrasing, rows, tokenizers, tokens
 from peftcli.data.examples import Examples
 from peftcli.data.rows import Rows
 from peftcli.data.tokens import Encoded
@@ -79,8 +79,8 @@ def _predict(delta: Delta, model: str, restored: restoring.Restored, texts: Rows
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
     try:
         # What is to be predicted is never left out.
-        read_as = replace(reading.of(restored.network.config, settings), overlong="truncate")
-        encoded = tokens.encode(tokenizer, task.kind, texts, read_as)
+        phrased = replace(phrasing.of(restored.network.config, settings), overlong="truncate")
+        encoded = tokens.encode(tokenizer, task.kind, texts, phrased)
     except UserError as error:
         raise UserError(f"{where}: {error}") from None
     overreach.check(encoded.examples, reach(restored.network.config))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from peftcli.data import corpora, rows, tokenizers, tokens
-from peftcli.data.reading import Reading
+from peftcli.data.phrasing import Phrasing
 from peftcli.data.rows import Rows
 from peftcli.errors import UserError
 from peftcli.experiment import templates
@@ -18,7 +18,7 @@ from peftcli.tasks import registry as tasks
 from tests import tokenizers_of_decoders as decoders
 from tests.material import REAL, bert, needs_data, needs_minilm, roberta
 
-AS_DECODERS = Reading(128, template=templates.parse("{first}\n{second}"), word="last")
+AS_DECODERS = Phrasing(128, template=templates.parse("{first}\n{second}"), word="last")
 TEXTS = ["the cat sat", "John's cats, what a result!", "", "this happened"]
 
 
@@ -41,7 +41,7 @@ def pairs(**more: Any) -> Rows:
 @pytest.mark.parametrize("max_length", [128, 12])
 def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: str, max_length: int) -> None:
     tokenizer = tokenizers.load(str(folders[name]), "pair")
-    encoded = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), Reading(max_length)).examples
+    encoded = tokens.encode(tokenizer, "pair", pairs(idx=[7, 5, 3, 1]), Phrasing(max_length)).examples
     for row, (first, second) in enumerate(zip(TEXTS, TEXTS[::-1], strict=True)):
         # in lists, as a text alone with an empty second is taken for a single one
         alone = tokenizer([first], [second], truncation=True, max_length=max_length)
@@ -56,16 +56,16 @@ def test_pairs_are_the_tokenizers_own_unpadded(folders: dict[str, Path], name: s
 
 def test_batches_do_not_show(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "pair")
-    whole = tokens.encode(tokenizer, "pair", pairs(), Reading(128)).examples
+    whole = tokens.encode(tokenizer, "pair", pairs(), Phrasing(128)).examples
     monkeypatch.setattr(tokens, "BATCH", 3)
-    parts = tokens.encode(tokenizer, "pair", pairs(), Reading(128)).examples
+    parts = tokens.encode(tokenizer, "pair", pairs(), Phrasing(128)).examples
     assert parts.ids.tolist() == whole.ids.tolist()
     assert parts.starts.tolist() == whole.starts.tolist()
 
 
 def test_sentences(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "sentence")
-    encoded = tokens.encode(tokenizer, "sentence", checked("cola", sentence=TEXTS, label=[0, 1, 0, 1]), Reading(128))
+    encoded = tokens.encode(tokenizer, "sentence", checked("cola", sentence=TEXTS, label=[0, 1, 0, 1]), Phrasing(128))
     assert encoded.examples.ids[: encoded.examples.starts[1]].tolist() == tokenizer("the cat sat")["input_ids"]
     assert not encoded.examples.types.any()
 
@@ -123,40 +123,40 @@ def test_a_template_takes_room_too(folders: dict[str, Path]) -> None:
     asked = templates.parse("{first}. Is it so that: {second}?")
     taken = len(tokenizer(". Is it so that: ?")["input_ids"])
     with pytest.raises(UserError, match=f"leaves no room .*: the template and the special word pieces .* {taken}"):
-        tokens.encode(tokenizer, "pair", pairs(), Reading(taken, template=asked))
+        tokens.encode(tokenizer, "pair", pairs(), Phrasing(taken, template=asked))
     assert (
-        tokens.encode(tokenizer, "pair", pairs(), Reading(taken + 1, template=asked)).examples.lengths.max()
+        tokens.encode(tokenizer, "pair", pairs(), Phrasing(taken + 1, template=asked)).examples.lengths.max()
         == taken + 1
     )
 
 
 def test_overlong_examples_are_left_out_where_asked(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "pair")
-    whole = tokens.encode(tokenizer, "pair", pairs(), Reading(128)).examples
+    whole = tokens.encode(tokenizer, "pair", pairs(), Phrasing(128)).examples
     limit = int(np.sort(whole.lengths)[1])
     kept = np.flatnonzero(whole.lengths <= limit)
-    encoded = tokens.encode(tokenizer, "pair", pairs(), Reading(limit, "drop"))
+    encoded = tokens.encode(tokenizer, "pair", pairs(), Phrasing(limit, "drop"))
     assert (encoded.dropped, len(encoded.examples)) == (4 - len(kept), len(kept))
     assert encoded.examples.numbers.tolist() == kept.tolist()
     assert encoded.examples.ids.tolist() == whole.take(kept).ids.tolist()
     with pytest.raises(UserError, match="max_length 5 with overlong: drop leaves no example"):
-        tokens.encode(tokenizer, "pair", pairs(), Reading(5, "drop"))
+        tokens.encode(tokenizer, "pair", pairs(), Phrasing(5, "drop"))
 
 
 @pytest.mark.parametrize(("name", "special"), [("bert", 3), ("roberta", 4)])
 def test_a_length_without_room_is_refused(folders: dict[str, Path], name: str, special: int) -> None:
     tokenizer = tokenizers.load(str(folders[name]), "pair")
     with pytest.raises(UserError, match=f"max_length {special} leaves no room .* alone are {special}"):
-        tokens.encode(tokenizer, "pair", pairs(), Reading(special))
-    assert tokens.encode(tokenizer, "pair", pairs(), Reading(special + 1)).examples.lengths.max() == special + 1
+        tokens.encode(tokenizer, "pair", pairs(), Phrasing(special))
+    assert tokens.encode(tokenizer, "pair", pairs(), Phrasing(special + 1)).examples.lengths.max() == special + 1
 
 
 def test_a_sequence_longer_than_the_model_takes_is_refused(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "pair")
     tokenizer.model_max_length = 12
     with pytest.raises(UserError, match="has 13 word pieces, and the model takes 12: max_length 12 or less"):
-        tokens.encode(tokenizer, "pair", pairs(), Reading(128))
-    assert tokens.encode(tokenizer, "pair", pairs(), Reading(12)).examples.lengths.max() == 12
+        tokens.encode(tokenizer, "pair", pairs(), Phrasing(128))
+    assert tokens.encode(tokenizer, "pair", pairs(), Phrasing(12)).examples.lengths.max() == 12
 
 
 def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
@@ -169,7 +169,7 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
         question=["cause", "effect"],
         label=[1, 0],
     )
-    encoded = tokens.encode(tokenizer, "choice", table, Reading(128)).examples
+    encoded = tokens.encode(tokenizer, "choice", table, Phrasing(128)).examples
     texts = [
         ("the cat sat there What was the CAUSE of this?", "a cat"),
         ("the cat sat there What was the CAUSE of this?", "the result is longer"),
@@ -183,7 +183,7 @@ def test_choices_are_scored_one_by_one(folders: dict[str, Path]) -> None:
         assert encoded.ids[part].tolist() == alone["input_ids"]
         assert encoded.types[part].tolist() == alone["token_type_ids"]
     shortest = int(encoded.lengths[0])  # the first choice of the first fits, its second does not
-    assert tokens.encode(tokenizer, "choice", table, Reading(shortest, "drop")).examples.numbers.tolist() == [1]
+    assert tokens.encode(tokenizer, "choice", table, Phrasing(shortest, "drop")).examples.numbers.tolist() == [1]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama 3", "gemma"])
@@ -200,7 +200,7 @@ def test_choices_are_joined_too(folders: dict[str, Path], name: str) -> None:
 def test_an_unknown_question_is_refused(folders: dict[str, Path]) -> None:
     table = checked("copa", premise=["a"], choice1=["b"], choice2=["c"], question=["causes"], label=[1])
     with pytest.raises(UserError, match="unknown question 'causes': did you mean 'cause'"):
-        tokens.encode(tokenizers.load(str(folders["bert"]), "choice"), "choice", table, Reading(128))
+        tokens.encode(tokenizers.load(str(folders["bert"]), "choice"), "choice", table, Phrasing(128))
 
 
 SENTENCES = [["John", "'s", "cats", "sat", "."], ["the"], ["what", "(", "result", ")"]]
@@ -212,7 +212,7 @@ TAGS = [[1, 0, 3, 0, 0], [5], [0, 7, 0, 8]]
 def test_a_words_label_is_at_its_first_or_last_piece(folders: dict[str, Path], name: str, word: Any) -> None:
     tokenizer = tokenizers.load(str(folders[name]), "token")
     table = checked("conll2003", tokens=SENTENCES, ner_tags=TAGS)
-    encoded = tokens.encode(tokenizer, "token", table, Reading(128, word=word))
+    encoded = tokens.encode(tokenizer, "token", table, Phrasing(128, word=word))
     examples = encoded.examples
     assert examples.words is not None
     assert examples.word_starts is not None
@@ -235,16 +235,16 @@ def test_a_words_label_is_at_its_first_or_last_piece(folders: dict[str, Path], n
 def test_words_that_are_cut_off_have_no_label(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "token")
     table = checked("conll2003", tokens=SENTENCES, ner_tags=TAGS)
-    whole = tokens.encode(tokenizer, "token", table, Reading(128)).examples
+    whole = tokens.encode(tokenizer, "token", table, Phrasing(128)).examples
     assert whole.words is not None
     assert whole.word_starts is not None
-    encoded = tokens.encode(tokenizer, "token", table, Reading(6))
+    encoded = tokens.encode(tokenizer, "token", table, Phrasing(6))
     kept = whole.words < 5  # a separator takes the last place
     assert encoded.left_out == {"words": int((~kept).sum())}
     assert encoded.examples.labels.tolist() == whole.labels[kept].tolist()
     assert encoded.examples.words is not None
     assert encoded.examples.words.tolist() == whole.words[kept].tolist()
-    dropping = tokens.encode(tokenizer, "token", table, Reading(6, "drop"))
+    dropping = tokens.encode(tokenizer, "token", table, Phrasing(6, "drop"))
     rest = np.flatnonzero(whole.lengths <= 6)
     assert dropping.examples.numbers.tolist() == rest.tolist()
     assert dropping.examples.labels.tolist() == whole.take(rest).labels.tolist()
@@ -267,7 +267,7 @@ def test_words_are_lost_for_one_reason_or_the_other(
 ) -> None:
     table = checked("conll2003", tokens=[words, ["the"]], ner_tags=[[2] * len(words), [1]])
     tokenizer = tokenizers.load(str(folders[name]), "token")
-    encoded = tokens.encode(tokenizer, "token", table, Reading(max_length))
+    encoded = tokens.encode(tokenizer, "token", table, Phrasing(max_length))
     assert encoded.left_out == left_out
     assert len(encoded.examples.labels) == len(words) + 1 - sum(left_out.values())
     assert encoded.examples.labels[-1] == 1
@@ -278,7 +278,7 @@ def test_words_before_the_maximum_length_are_cut_off_too(side: str, folders: dic
     tokenizer = tokenizers.load(str(folders["bert"]), "token")
     tokenizer.truncation_side = side
     table = checked("conll2003", tokens=[["\u200b", "a", "the", "cat", "\u200b"]], ner_tags=[[1, 2, 3, 4, 5]])
-    encoded = tokens.encode(tokenizer, "token", table, Reading(4))
+    encoded = tokens.encode(tokenizer, "token", table, Phrasing(4))
     assert encoded.left_out == {"words": 1, "words_without_pieces": 2}
     assert encoded.examples.labels.tolist() == ([3, 4] if side == "left" else [2, 3])
 
@@ -294,13 +294,13 @@ KINDS: dict[str, dict[str, Any]] = {
 def test_a_row_without_any_piece(task: str, folders: dict[str, Path]) -> None:
     kind, table = tasks.get(task).kind, checked(task, **KINDS[task])
     tokenizer = tokenizers.load(str(folders["bert"]), kind)
-    lengths = tokens.encode(tokenizer, kind, table, Reading(128)).examples.lengths
+    lengths = tokens.encode(tokenizer, kind, table, Phrasing(128)).examples.lengths
     assert lengths[1] == (3 if kind == "pair" else 2)  # the special pieces, which a model reads
     from tokenizers.processors import TemplateProcessing
 
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", pair="$A $B", special_tokens=[])
     with pytest.raises(UserError, match=r"row 1 \(from 0\) has no word piece: the tokenizer adds no special pieces"):
-        tokens.encode(tokenizer, kind, table, Reading(128))
+        tokens.encode(tokenizer, kind, table, Phrasing(128))
 
 
 def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, int] = (0, 4)) -> Rows:
@@ -311,7 +311,7 @@ def spans(text: str = "John's cats sat where the dog sat", indices: tuple[int, i
 @pytest.mark.parametrize("name", ["bert", "roberta", *decoders.BUILDERS])
 def test_spans_are_their_texts_pieces(folders: dict[str, Path], name: str) -> None:
     tokenizer = tokenizers.load(str(folders[name]), "span")
-    examples = tokens.encode(tokenizer, "span", spans(), Reading(128)).examples
+    examples = tokens.encode(tokenizer, "span", spans(), Phrasing(128)).examples
     assert examples.spans is not None
     assert examples.spans.shape == (1, 2, 2)
     read = [tokenizer.decode(examples.ids[first:last]).strip().lower() for first, last in examples.spans[0]]
@@ -320,15 +320,15 @@ def test_spans_are_their_texts_pieces(folders: dict[str, Path], name: str) -> No
 
 def test_a_span_is_not_cut(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "span")
-    length = int(tokens.encode(tokenizer, "span", spans(), Reading(128)).examples.lengths[0])
+    length = int(tokens.encode(tokenizer, "span", spans(), Phrasing(128)).examples.lengths[0])
     with pytest.raises(
         UserError, match=r"max_length 14 cuts span 'the Dog' of example 42: give more, or overlong: drop"
     ):
-        tokens.encode(tokenizer, "span", spans(), Reading(14))
+        tokens.encode(tokenizer, "span", spans(), Phrasing(14))
     with pytest.raises(UserError, match="leaves no example"):
-        tokens.encode(tokenizer, "span", spans(), Reading(length - 1, "drop"))
+        tokens.encode(tokenizer, "span", spans(), Phrasing(length - 1, "drop"))
     with pytest.raises(UserError, match="'the Dog' does not stand at word 0"):
-        tokens.encode(tokenizer, "span", spans(indices=(0, 0)), Reading(128))
+        tokens.encode(tokenizer, "span", spans(indices=(0, 0)), Phrasing(128))
 
 
 @pytest.mark.parametrize(
@@ -345,15 +345,15 @@ def test_a_span_without_a_piece_is_named_by_its_row(
     columns = {"text": [text], "span1_text": [span], "span2_text": ["the dog"], "label": [1], "idx": [42]}
     table = checked("wsc", **columns, span1_index=[0], span2_index=[1])
     with pytest.raises(UserError, match=message):
-        tokens.encode(tokenizers.load(str(folders["bert"]), "span"), "span", table, Reading(128))
+        tokens.encode(tokenizers.load(str(folders["bert"]), "span"), "span", table, Phrasing(128))
 
 
 def test_a_mark_that_the_tokenizer_drops_cuts_no_span(folders: dict[str, Path]) -> None:
     tokenizer = tokenizers.load(str(folders["bert"]), "span")
-    plain = tokens.encode(tokenizer, "span", spans(), Reading(128)).examples
+    plain = tokens.encode(tokenizer, "span", spans(), Phrasing(128)).examples
     columns = {"text": ["John\u200b's cats sat where the dog\u200b sat"], "span1_text": ["John\u200b"]}
     table = checked("wsc", **columns, span2_text=["the Dog\u200b"], label=[1], span1_index=[0], span2_index=[4])
-    marked = tokens.encode(tokenizer, "span", table, Reading(128)).examples
+    marked = tokens.encode(tokenizer, "span", table, Phrasing(128)).examples
     assert plain.spans is not None
     assert marked.spans is not None
     assert marked.spans.tolist() == plain.spans.tolist()
@@ -366,7 +366,7 @@ def test_every_span_of_wsc_is_found(split: str) -> None:
     task = tasks.get("wsc")
     table = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
     tokenizer = tokenizers.load(str(catalogue.minilm_folder()), "span")
-    examples = tokens.encode(tokenizer, "span", table, Reading(256)).examples
+    examples = tokens.encode(tokenizer, "span", table, Phrasing(256)).examples
     assert examples.spans is not None
 
     def letters(text: str) -> str:
@@ -388,7 +388,7 @@ def test_real_pairs_one_by_one() -> None:
     task = tasks.get("mrpc")
     table = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
     tokenizer = tokenizers.load(str(catalogue.minilm_folder()), "pair")
-    encoded = tokens.encode(tokenizer, "pair", table, Reading(64)).examples
+    encoded = tokens.encode(tokenizer, "pair", table, Phrasing(64)).examples
     for row, (first, second) in enumerate(zip(*table.columns.values(), strict=True)):
         alone = tokenizer(first, second, truncation=True, max_length=64)
         part = slice(encoded.starts[row], encoded.starts[row + 1])

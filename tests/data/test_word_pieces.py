@@ -5,7 +5,7 @@ import pytest
 
 from peftcli.data import word_pieces
 from peftcli.data.examples import Examples
-from peftcli.data.reading import Word
+from peftcli.data.phrasing import Word
 from peftcli.data.rows import Rows
 
 WORDS = [["a", "b", "c"], [], ["d", "e"], ["f"]]

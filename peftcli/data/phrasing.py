@@ -14,7 +14,7 @@ Word = Literal["first", "last"]  # of the pieces of a word
 
 
 @dataclass(frozen=True)
-class Reading:
+class Phrasing:
     """The longest sequence in word pieces, special ones included; what joins two texts to one; what is read of a word.
 
     Where `template` is None, the tokenizer joins them, by its special pieces.
@@ -26,7 +26,7 @@ class Reading:
     word: Word = "first"
 
 
-def of(config: Mapping[str, Any], settings: Training) -> Reading:
+def of(config: Mapping[str, Any], settings: Training) -> Phrasing:
     """Return how a model with this config reads texts; a setting that is null is its family's own way.
 
     Encoders were trained on pairs that special pieces part, and see a word from either side. A decoder's tokenizer knows
@@ -38,7 +38,7 @@ def of(config: Mapping[str, Any], settings: Training) -> Reading:
     template = settings.template
     if template is None and decoder:
         template = templates.OF_DECODERS
-    return Reading(
+    return Phrasing(
         settings.max_length,
         settings.overlong,
         None if template is None else templates.parse(template),
