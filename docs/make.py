@@ -14,7 +14,7 @@ REFERENCE, SCHEMA = ROOT / "docs/recipes.md", ROOT / "recipes/recipe.schema.json
 SETTINGS = {  # training settings in the order of a run: what a learner looks for together stands together
     "Optimizer": "optimizer betas epsilon weight_decay weight_decay_spares max_grad_norm precision compile",
     "Learning rate": "schedule warmup_ratio schedule_epochs",
-    "Length": "epochs steps minimum_steps batch_size accumulate",
+    "Length": "epochs steps minimum_steps batch_size accumulate checkpoint_activations",
     "Texts": "max_length overlong template read_word",
     "Examples": "max_train_samples drop_examples train_size validation_share validation_split validation_limit",
     "Evaluation": "evaluate_every evaluate_train metric early_stopping restore_best ties",

@@ -16,6 +16,7 @@ from peftcli.engine.batches import Batch, chosen
 from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from peftcli.engine.recomputing import recompute
 from peftcli.experiment.run import Run
 from peftcli.experiment.schedule import Schedule, schedule
 from peftcli.experiment.settings import Training
@@ -158,6 +159,8 @@ def gather(
     """Make a cohort ready: head and mask of each run from its own seed, the strategy applied once. Raises UserError."""
     training, kind = runs[0].protocol, data[0].kind
     network = Network(backbone, kind, max(len(data[0].labels), 1), training.head).to(device)
+    if training.checkpoint_activations:  # first: masks may be chosen by gradients
+        recompute(network, network.blocks)
     _set_dropout(network, training)  # before masks are chosen, which may take gradients
     tuning = registry.get(runs[0].strategy).tune(network.anatomy, runs[0].options)
     models = [_pretrained(network, run, of_run, config, device) for run, of_run in zip(runs, data, strict=True)]

@@ -23,6 +23,7 @@ from peftcli.engine.batches import build
 from peftcli.engine.cohort import Cohort, Data, gather
 from peftcli.engine.evaluation import TOKENS
 from peftcli.experiment.run import Run
+from peftcli.experiment.settings import Training
 
 META = torch.device("meta")
 ALLOCATED = 512  # bytes: what CUDA's allocator rounds up to
@@ -42,7 +43,7 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
 
     Of `data` the longest batch is taken. Nothing is read of the model but its `config`. `dtype` is what it computes in.
     """
-    longest = replace(data, train=longest_examples(data.train, runs[0].protocol.batch_size), evaluation={})
+    longest = replace(data, train=longest_parts(data.train, runs[0].protocol), evaluation={})
     settings = {
         "steps": STEPS,
         "minimum_steps": None,
@@ -77,6 +78,14 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
 def longest_examples(examples: Examples, count: int) -> Examples:
     """The `count` examples with the most word pieces, or all where there are fewer."""
     return examples.take(np.argsort(-examples.example_lengths, kind="stable")[:count])
+
+
+def longest_parts(examples: Examples, training: Training) -> Examples:
+    """A batch whose every part, where it is computed in several, is of the examples with the most word pieces."""
+    each = -(-training.batch_size // training.accumulate)
+    longest = longest_examples(examples, each)
+    count = min(training.batch_size, len(examples))
+    return longest.take(np.arange(count) % len(longest))
 
 
 def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:

@@ -218,6 +218,13 @@ class Network(nn.Module):
             named |= {f"{site}.in_grid": whole.in_grid for site in sites[:of_encoder]}
         return named, keys_of_sites[0]
 
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The names of its layers' modules, from the first on; a layer that runs several times has one."""
+        row = architecture(self.config["model_type"])
+        names = (row.prefix.format(layer).rstrip(".") for layer in range(size(self.config, row.layers)))
+        return tuple(map(self.module_name, names))
+
     def dropouts(self) -> dict[str, RunDropout]:
         """Every layer of the network that drops elements, by name, in a fixed order; the order numbers their noise."""
         return {name: m for name, m in self.named_modules() if isinstance(m, RunDropout)}

@@ -52,9 +52,15 @@ class Pin:
         return min(self.cohort, self.sizes.get(kind(run), self.cohort)) if self.sizes else self.cohort
 
 
+def memory_key(run: Run) -> str:
+    """What runs have in common that may train together and take as much memory, as text."""
+    # What is computed again is no part of a run, but decides how many fit.
+    return run.cohort_key() + (" checkpoint_activations" if run.protocol.checkpoint_activations else "")
+
+
 def kind(run: Run) -> str:
-    """A short name for all runs that may train together with this one."""
-    return hashlib.sha256(run.cohort_key().encode()).hexdigest()[:16]
+    """A short name for all runs that may train together with this one and take as much memory."""
+    return hashlib.sha256(memory_key(run).encode()).hexdigest()[:16]
 
 
 def sweep_id(runs: Sequence[Run]) -> str:

@@ -9,6 +9,7 @@ from peftcli.experiment import plan, shipped
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run, canonical
+from peftcli.experiment.settings import WITHOUT_EFFECT
 from peftcli.models import catalogue
 
 # The recipe's keys that change no run: how results are shown and judged, and where the file lies.
@@ -156,8 +157,9 @@ def _throughout(matched: Matched, describe: Callable[[Sequence[Run]], Mapping[st
 
 
 def _settings(runs: Sequence[Run]) -> dict[str, str]:
-    """Every training setting in words, with each of its values where runs differ in it, as in `train_size`."""
-    protocols = [protocol.model_dump() for protocol in {id(run.protocol): run.protocol for run in runs}.values()]
+    """Every training setting of runs in words, with each of its values where they differ in it, as in `train_size`."""
+    distinct = {id(run.protocol): run.protocol for run in runs}.values()
+    protocols = [protocol.model_dump(exclude={*WITHOUT_EFFECT}) for protocol in distinct]
     return {name: _each(protocol[name] for protocol in protocols) for name in protocols[0]}
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from peftcli.experiment.settings import LearningRate, Seed, Training
+from peftcli.experiment.settings import WITHOUT_EFFECT, LearningRate, Seed, Training
 from peftcli.tasks import own_data
 from peftcli.tasks.registry import Task
 
@@ -72,7 +72,7 @@ class Run(BaseModel):
 
     def _changed_settings(self) -> dict[str, Any]:
         """The training settings that the id is made from."""
-        changed = _without(self.protocol.model_dump(), _schema()["training"])
+        changed = _without(self.protocol.model_dump(exclude={*WITHOUT_EFFECT}), _schema()["training"])
         # Which of equal evaluations is the best one changes the weights that are kept, and nothing where none are gone back to.
         if not self.protocol.restore_best:
             changed.pop("ties", None)

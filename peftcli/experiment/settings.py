@@ -21,7 +21,7 @@ Interval = Annotated[str, Field(pattern=r"^[0-9]*\.?[0-9]+ (steps?|epochs?)$")]
 
 
 class Training(BaseModel):
-    """The settings of one run's training; part of the run's identity.
+    """The settings of one run's training; part of the run's identity, but for those `WITHOUT_EFFECT`.
 
     A setting has no default here: what neither the recipe nor its protocol says comes from `defaults.yaml`.
     """
@@ -120,11 +120,18 @@ class Training(BaseModel):
             templates.parse(template)
         return template
 
+    checkpoint_activations: bool = Field(
+        description="Whether each layer's activations are computed again in the backward pass instead of being kept: less "
+        "memory, about a third more time, and the same bits."
+    )
+
     # What the type of no single setting can say.
     @model_validator(mode="after")
     def _agree(self) -> "Training":
         if self.early_stopping and not self.restore_best:
             raise ValueError("early_stopping needs restore_best: true")
+        if self.compile and self.checkpoint_activations:
+            raise ValueError("compile: true: not with checkpoint_activations: true; legal: false")
         if self.validation_split == "authors" and not self.validation_share:
             raise ValueError("validation_split authors needs a validation_share above 0")
         if float(self.evaluate_every.split()[0]) <= 0:
@@ -136,5 +143,7 @@ class Training(BaseModel):
 
 # The legal keys of `training:`, as errors list them.
 NAMES = tuple(Training.model_fields)
+# What changes how a run is computed, and no bit of it: no part of the run.
+WITHOUT_EFFECT = frozenset({"checkpoint_activations"})
 # The settings that hold one fraction or amount.
 FLOATS = frozenset(n for n, f in Training.model_fields.items() if "float" in str(f.annotation) and n != "betas")

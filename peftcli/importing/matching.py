@@ -8,6 +8,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.plan import Planned
 from peftcli.experiment.recipe import Recipe
 from peftcli.experiment.run import Run
+from peftcli.experiment.settings import WITHOUT_EFFECT
 from peftcli.importing.header import OPTION, SETTING
 from peftcli.importing.rows import Row
 from peftcli.models import catalogue
@@ -55,7 +56,8 @@ def _tests(recipe: Recipe, row: Row) -> Iterable[tuple[str, Callable[[Planned], 
     if "strategy" in words:
         yield f"strategy={words['strategy']}", _of_strategy(recipe, words["strategy"], row)
     for name, value in row.settings.items():
-        yield f"{name}={value}", _with_setting(name, value)
+        if name.removeprefix(SETTING) not in WITHOUT_EFFECT:  # they are no part of a run, whoever made it
+            yield f"{name}={value}", _with_setting(name, value)
     if (rate := row.learning_rate) is not None:
         what = f"{words.get('strategy', '')} learning_rate={layout.rate_text(rate)}".strip()
         yield what, lambda each: math.isclose(each.run.learning_rate, rate, rel_tol=RATES_ALIKE)
@@ -95,7 +97,7 @@ def _apart(left: Iterable[Planned]) -> str:
             "task": each.run.task,
             "strategy": each.run.strategy,
             "learning_rate": each.run.learning_rate,
-            **each.run.protocol.model_dump(),
+            **each.run.protocol.model_dump(exclude={*WITHOUT_EFFECT}),
             **(each.run.options if one_strategy else {}),
         }
         for each in left

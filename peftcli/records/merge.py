@@ -7,6 +7,7 @@ from typing import Any
 
 from peftcli import files
 from peftcli.errors import UserError
+from peftcli.experiment.settings import WITHOUT_EFFECT
 from peftcli.records import imported, origin
 from peftcli.records.body import Body
 from peftcli.records.record import Record, read_all
@@ -106,11 +107,16 @@ DISREGARDED = ("seconds", "peak_memory_bytes", "delta_bytes", "ended")
 
 
 def content(body: Body) -> Mapping[str, Any]:
-    """What of a record has to agree: all but the time and the memory that training took, and a number that older ones lack."""
-    cost = body["cost"]
+    """What of a record has to agree: all but the time and the memory that training took, and a number that older ones lack.
+
+    Nor need the settings that change what training takes alone.
+    """
+    run, cost = dict(body["run"]), body["cost"]
+    if isinstance(run.get("protocol"), dict):
+        run["protocol"] = {key: value for key, value in run["protocol"].items() if key not in WITHOUT_EFFECT}
     if cost is None:
-        return body
-    return {**body, "cost": {key: value for key, value in cost.items() if key not in DISREGARDED}}
+        return {**body, "run": run}
+    return {**body, "run": run, "cost": {key: value for key, value in cost.items() if key not in DISREGARDED}}
 
 
 def _copy(record: Record, output: Path) -> None:

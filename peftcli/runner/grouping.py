@@ -133,7 +133,7 @@ def footprint(run: Run, settings: SweepSettings) -> Footprint:
     precision = _precision(run.protocol.precision)
     # All that it depends on. The longest sequences are the batch that is counted.
     longest = [int(length) for length in np.sort(prepared.train.lengths)[-run.protocol.batch_size :]]
-    depends = canonical([run.cohort_key(), config, precision, longest])
+    depends = canonical([cohort_size.memory_key(run), config, precision, longest])
     file = settings.output / ".sweeps" / "footprints" / f"{hashlib.sha256(depends).hexdigest()[:16]}.json"
     if file.is_file():
         return Footprint(**json.loads(files.read_text(file, "footprint")))

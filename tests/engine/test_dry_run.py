@@ -103,6 +103,38 @@ def test_a_dry_run_counts_what_a_step_of_a_variant_holds(
     assert all(0.85 <= ratio <= 1.15 for ratio in ratios.values()), ratios
 
 
+@needs_pretend
+def test_a_dry_run_counts_what_a_step_in_parts_holds() -> None:
+    strategies, settings = ("layernorm", "random", "full"), {"accumulate": 4}
+    held = run_apart(on_pretend_gpu, strategies, 2, torch.bfloat16, **settings)
+    for strategy in strategies:
+        counted = dry_run.peaks(runs(strategy, 2, **settings), data(), config(), torch.bfloat16).training
+        assert counted == pytest.approx(held[strategy], rel=0.15)
+        if strategy != "full":  # of which values, gradients and moments are most
+            assert counted < 0.75 * dry_run.peaks(runs(strategy, 2), data(), config(), torch.bfloat16).training
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.parametrize("strategy", ["layernorm", "lora"])
+def test_a_dry_run_counts_what_a_step_with_activations_computed_again_holds(
+    strategy: str, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a processor that keeps no masks and updates all at once, as a GPU does: the pretend one computes nothing again."""
+    monkeypatch.setattr("peftcli.engine.dropout.BLOCK", 0)
+    monkeypatch.setattr("peftcli.engine.optimizer.BLOCK", 1 << 30)
+    again = runs(strategy, 2, checkpoint_activations=True, accumulate=parts, steps=1000)
+    base = backbones.adopt(tiny.stock("bert", torch.float32, **SIZES), True, frozenset())
+    cohort = gather(again, [data()] * 2, base, base.config, torch.device("cpu"))
+    with dry_run.LiveBytes("cpu") as memory:
+        memory.hold(cohort)
+        state = training.begin(cohort)
+        for _ in range(2):
+            training.advance(cohort, state)
+    counted = dry_run.peaks(again, data(), config(), torch.float32).training
+    assert counted == pytest.approx(memory.peak, rel=0.15)
+    assert counted < 0.75 * dry_run.peaks(runs(strategy, 2), data(), config(), torch.float32).training
+
+
 @pytest.mark.parametrize("strategy", ["layernorm", "random", "full"])
 def test_every_further_run_takes_as_much(strategy: str) -> None:
     two, three, six = (dry_run.peaks(runs(strategy, n), data(), config(), torch.bfloat16).training for n in (2, 3, 6))
@@ -143,6 +175,14 @@ def test_the_longest_batch_is_taken(kind: str) -> None:
     lengths = examples.lengths.reshape(-1, examples.group).sum(1)
     assert longest.lengths.reshape(-1, examples.group).sum(1).tolist() == np.sort(lengths)[::-1][:BATCH].tolist()
     assert len(dry_run.longest_examples(examples, 100)) == 40
+
+
+def test_a_part_is_of_the_longest_examples() -> None:
+    examples = tiny.examples("pair", 40, longest=30)
+    parts = dry_run.longest_parts(examples, runs("full", 1, accumulate=3)[0].protocol)
+    assert len(parts) == BATCH
+    longest = sorted(examples.lengths)[-3:]  # eight examples in three parts: three in the largest
+    assert sorted(set(parts.lengths)) == sorted(set(longest))
 
 
 @pytest.mark.parametrize("model_type", ["roberta", "deberta-v2", "albert"])

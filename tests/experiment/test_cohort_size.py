@@ -1,6 +1,7 @@
 """What a sweep's cohorts are cut by is asked for, pinned or the default, in this order; and never more than memory holds."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,14 @@ def test_what_is_asked_for_outranks_the_pin_and_the_pin_the_default(tmp_path: Pa
     assert cohort_size.choose(tmp_path, RUNS[:1], None, on_gpu=False) == Pin(cohort_size.ON_PROCESSOR)
     assert cohort_size.choose(tmp_path, RUNS, 3, on_gpu=False) == Pin(3)
     assert cohort_size.pinned(tmp_path, cohort_size.sweep_id(RUNS)) == decided
+
+
+def test_what_decides_the_memory_of_a_run_decides_its_kind() -> None:
+    """Runs that are computed in parts are other runs; those with activations computed again are the same ones in less memory."""
+    settings: list[dict[str, Any]] = [{}, {"checkpoint_activations": True}, {"accumulate": 2}]
+    assert len({cohort_size.kind(tiny.run("lora", **each)) for each in settings}) == 3
+    assert len({tiny.run("lora", **each).id for each in settings}) == 2
+    assert cohort_size.memory_key(RUNS[0]) == RUNS[0].cohort_key()  # what was counted and pinned before is found
 
 
 def test_a_pin_of_an_earlier_version_says_the_number_alone(tmp_path: Path) -> None:

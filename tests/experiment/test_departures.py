@@ -29,6 +29,7 @@ SET: dict[str, tuple[str, ...]] = {  # a key of the recipe or a setting, and wha
     "protocol=released": ("protocol released instead of described", "dropout_until 1.0 instead of 0.1"),
     "tasks=[cola]": ("tasks without rte, sst2, qnli",),
     "training.batch_size=16": ("batch_size 16 instead of 8",),
+    "accumulate=2": ("accumulate 2 instead of 1",),
     "epochs=1": ("epochs 1.0 instead of 20.0",),
     "precision=bfloat16": ("precision bfloat16 instead of float32",),
     "strategies=[{full: {learning_rates: [3e-5]}}, bitfit, layernorm, {random: {learning_rates: [5e-4, 1e-3, 5e-3], "
@@ -46,12 +47,20 @@ def test_what_is_set_on_the_command_line_is_named(pair: str) -> None:
 
 
 def test_every_key_of_a_recipe_is_told_or_shows_results_alone() -> None:
-    told = {pair.split("=")[0].split(".")[0] for pair in SET} - {"epochs", "precision"}
+    told = {pair.split("=")[0].split(".")[0] for pair in SET} - {"epochs", "precision", "accumulate"}
     assert set(KEYS) == told | (departures.REPORT_ONLY - {"path"})
 
 
 @pytest.mark.parametrize(
-    "pair", ["seeds=10", "epochs=20", "learning_rates=[1e-3,5e-4,1e-4]", "table.decimals=2", "title=x"]
+    "pair",
+    [
+        "seeds=10",
+        "epochs=20",
+        "learning_rates=[1e-3,5e-4,1e-4]",
+        "table.decimals=2",
+        "title=x",
+        "checkpoint_activations=true",
+    ],
 )
 def test_what_changes_no_run_is_not_named(pair: str) -> None:
     assert of(TABLE, pair) == departures.Departures(TABLE) or of(TABLE, pair) == departures.NONE

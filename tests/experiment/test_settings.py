@@ -19,6 +19,7 @@ def training(**settings: Any) -> Training:
     ("setting", "least", "below"),
     [
         ("batch_size", 1, 0),
+        ("accumulate", 1, 0),
         ("max_length", 4, 3),
         ("weight_decay", 0.0, -1e-9),
         ("warmup_ratio", 0.0, -1e-9),
@@ -74,6 +75,13 @@ def test_stopping_early_needs_the_best_weights() -> None:
     assert training(early_stopping=3, restore_best=True).early_stopping == 3
     with pytest.raises(ValidationError, match="early_stopping needs restore_best: true"):
         training(early_stopping=3)
+
+
+def test_compiled_kernels_and_activations_computed_again_are_not_had_together() -> None:
+    assert training(compile=True).compile
+    assert training(checkpoint_activations=True).checkpoint_activations
+    with pytest.raises(ValidationError, match="compile: true: not with checkpoint_activations: true; legal: false"):
+        training(compile=True, checkpoint_activations=True)
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -38,6 +38,17 @@ def test_settings_tell_cells_apart(said: dict[str, Any], sizes: int | None, tmp_
     assert (like.run.protocol.train_size, like.run.learning_rate) == (sizes, 1e-3)
 
 
+@pytest.mark.parametrize("column", ["checkpoint_activations", "protocol.checkpoint_activations"])
+def test_a_setting_that_is_no_part_of_a_run_tells_none_apart(column: str, tmp_path: Path) -> None:
+    like = find(
+        {"task": "rte", "strategy": "full", "learning_rate": 1e-3, column: True}, small(tasks=["rte"]), tmp_path
+    )
+    assert isinstance(like, Planned)
+    assert like.run.protocol.checkpoint_activations is False
+    parts = find({"task": "rte", "strategy": "full", "accumulate": 4}, small(tasks=["rte"]), tmp_path)
+    assert parts == "accumulate=4"
+
+
 def test_a_setting_left_empty_is_not_set_where_that_alone_tells_runs_apart(tmp_path: Path) -> None:
     said = {"task": "rte", "strategy": "layernorm", "learning_rate": 1e-3, "layers": None, "protocol.train_size": None}
     strategies = ["layernorm", "layernorm:layers=2"]

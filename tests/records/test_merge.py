@@ -47,6 +47,14 @@ def test_the_same_run_with_the_same_content_is_one_run_whatever_it_cost(machines
     assert merge(machines, tmp_path / "c").written == 1
 
 
+def test_what_is_computed_again_makes_no_other_content(machines, tmp_path):
+    record(machines[0], 0)
+    plain = run("rte", 0)
+    again = plain.model_copy(update={"protocol": plain.protocol.model_copy(update={"checkpoint_activations": True})})
+    written_records.write(machines[1], again, SCORES)
+    assert merge(machines, tmp_path / "c").written == 1
+
+
 @pytest.mark.parametrize(
     "changes",
     [
