@@ -48,13 +48,16 @@ class DoraLinear(LoraLinear):
         """Compute [runs, tokens, out] from x [runs, tokens, in]."""
         whole, dropped = RunLinear.forward(self, x), self.lora_dropout(x)
         b = self.lora_b * self.scaling
-        thin = linear(linear(dropped, self.lora_a, None), b, None)  # [runs, tokens, out]
-        norms = turned_norms(self.matrix, self.lora_a, b)
-        scale = (self.lora_magnitude / norms).unsqueeze(-2)  # [runs, 1, out], or [1, out] of one run on its grid
-        # Without dropout W x is there already, beside a bias that no magnitude scales.
-        bias = 0.0 if self.bias is None else self.bias.unsqueeze(-2)  # [1, out] or [runs, 1, out]
-        plain = whole - bias if dropped is x else linear(dropped, self.matrix, None)
-        return whole + (scale - 1).to(x.dtype) * plain + scale.to(x.dtype) * thin
+        scale = self.lora_magnitude / turned_norms(self.matrix, self.lora_a, b)  # [runs, out]
+        # What the magnitudes add to the frozen layer's output: near 0, so that bfloat16 keeps all its digits.
+        more = scale - 1
+        if dropped is not x:
+            plain, offset = linear(dropped, self.matrix, None), None
+        else:  # W x is there already, beside a bias that no magnitude scales
+            plain, offset = whole, None if self.bias is None else -more * self.bias
+        # Small tensors are scaled rather than what is as large as the output.
+        thin = linear(linear(dropped, self.lora_a, None), b * scale[..., None], offset)
+        return torch.addcmul(whole + thin, plain, more.unsqueeze(-2).to(x.dtype))
 
 
 class DoraTransposedLinear(Transposed, DoraLinear):
