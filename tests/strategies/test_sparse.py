@@ -62,11 +62,12 @@ def largest(row, count):
     return set(np.argsort(-row, kind="stable")[:count].tolist())
 
 
+@pytest.mark.parametrize("family", ["bert", "gpt2"])
 @pytest.mark.parametrize("choice", ["model", "tensor"])
 @pytest.mark.parametrize(("summed", "batches"), [("magnitudes", 1), ("magnitudes", 5), ("gradients", 5)])
-def test_gradient_s_set_is_that_of_a_plain_loop_over_the_stock_model(choice, summed, batches):
-    """Each of two runs of a cohort, its own batches: the fourth has three of the 11 examples, the fifth is of a new epoch."""
-    stock = backbones.classifier("bert", labels=2)
+def test_gradient_s_set_is_that_of_a_plain_loop_over_the_stock_model(family, choice, summed, batches):
+    """Each of two runs of a cohort, its own batches: the third has three of the 11 examples, the fourth is of a new epoch."""
+    stock = backbones.classifier(family, labels=2)
     data, options = tiny.data("pair", 11), {"share": 0.05, "choice": choice, "summed": summed, "batches": batches}
     runs = [tiny.run("gradient", seed=seed, options=options, dropout=0.1, batch_size=4) for seed in (0, 1)]
     assembly = tiny.cohort(backbones.backbone(stock), runs, own=data).assembly
@@ -74,7 +75,7 @@ def test_gradient_s_set_is_that_of_a_plain_loop_over_the_stock_model(choice, sum
     for row, run in enumerate(runs):
         head = fresh_tensors(assembly.network, run.seed)
         with torch.no_grad():
-            for name, parameter in backbones.head_tensors("bert", stock).items():
+            for name, parameter in backbones.head_tensors(family, stock).items():
                 parameter.copy_(head[name])
         total = {name: torch.zeros_like(parameter) for name, parameter in stock.base_model.named_parameters()}
         orders = [generator(run.seed, f"order/{epoch}").permutation(11) for epoch in range(2)]
