@@ -113,7 +113,7 @@ def counting(keys: Tensor, tokens: int, before: Tensor | None = None) -> Tensor:
 
 
 def at(key: Tensor, rows: Tensor) -> Tensor:
-    """What `counting` has for one run, key [], at these rows [...], int32."""
+    """What `counting` has at these rows [...], int32, for a key [] or, of rows [runs, rows], for keys [sites, runs, 1]."""
     return mix(key + rows * _ROW).bitwise_or_(1)
 
 

@@ -20,11 +20,12 @@ pytestmark = [pretend.needs_pretend, needs_fork]
 PRECISIONS = ("float32", "bfloat16")
 # Of all lives, which are 5,720: hours of a processor.
 SHARE = float(os.environ.get("PEFTCLI_LIVES", "0.02"))
-# By the way they go through the encoder: on a stream, on a stream through shared layers, padded.
+# By the way they go through the encoder: on a stream, through shared layers, by relative positions, padded.
 PATHS = {
     "stream": ("bert", "roberta", "distilbert", "electra, narrow embeddings"),
     "shared": ("albert",),
-    "padded": ("deberta-v3", "modernbert, mean, biases", "deberta-v2, own keys, convolution"),
+    "relative": ("deberta-v3", "deberta-v2, own keys, convolution"),
+    "padded": ("modernbert, mean, biases",),
 }
 # Families whose weights a strategy does not find: fused projections, no biases, one layer for all.
 FUSED = tuple(family for family in backbones.CONFIGS if family.startswith("modernbert"))
@@ -153,7 +154,7 @@ def test_every_pair_of_values_meets() -> None:
     ]
     values = {name: {case[name] for case in cases} for name in cases[0]}
     assert {name: len(of_name) for name, of_name in values.items()} == {
-        "strategy": len(STRATEGIES), "runs": 2, "kind": 5, "family": 8, "precision": 2, "path": 3,
+        "strategy": len(STRATEGIES), "runs": 2, "kind": 5, "family": 8, "precision": 2, "path": 4,
     }  # fmt: skip
     for first, second in combinations(values, 2):
         if {first, second} != {"family", "path"}:

@@ -157,7 +157,7 @@ def step_on_a_gpu(strategy: str, kind: str, family: str) -> tuple[Counts, Counts
         ("layernorm_random", "choice", "albert", 0),
         ("lora", "regression", "electra", 0),
         ("layernorm", "pair", "modernbert", 0),
-        ("full", "pair", "deberta-v3", 3),  # relative positions, once for each length
+        ("full", "pair", "deberta-v3", 2),  # relative positions, once for each length
     ],
 )
 def test_a_step_waits_for_nothing_and_its_batch_is_one_copy(

@@ -121,10 +121,10 @@ def adopted(network: Any, pooler: bool, missing: frozenset[str], model: str = "t
     check_accepted(network, model)
     if row.stream:
         drop_attention(network)
-    if config["model_type"] == "deberta-v2":
-        from peftcli.engine.disentangled import order_sums  # here, since it imports the model's code
+    if row.relative:
+        from peftcli.engine.relative import run_on_streams  # here, since it imports the model's code
 
-        order_sums(network)
+        run_on_streams(network)
     split = None if split is None else accept_runs(split)
     return Backbone(network, split, loaded, config, missing, "")
 

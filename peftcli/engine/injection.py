@@ -14,6 +14,7 @@ from peftcli.engine import padded
 from peftcli.engine.accepting import accept_runs
 from peftcli.engine.dropout import RepeatedDropout
 from peftcli.errors import UserError
+from peftcli.models.tensors import architecture
 from peftcli.strategies.tuning import Injection
 
 
@@ -43,6 +44,10 @@ def _wrapped_copy(injection: Injection, backbone: nn.Module, seed: int) -> nn.Mo
     copies = {name: shared[id(p)] for name, p in backbone.named_parameters()}
     twin: Any = copy.deepcopy(backbone, dict(shared))
     twin.config._attn_implementation = padded.ATTENTION
+    if architecture(twin.config.model_type).relative:
+        from peftcli.engine.relative import run_on_grids  # here, since it imports the model's code
+
+        run_on_grids(twin)
     wrapped = injection.wrap(twin, seed)
     for name, parameter in backbone.named_parameters():
         if before[name] != (copies[name].data_ptr(), parameter._version):

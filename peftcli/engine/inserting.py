@@ -11,7 +11,7 @@ from peftcli.engine import injection
 from peftcli.engine.adapters import AdapterLayerNorm, behind
 from peftcli.engine.dora import DoraLinear, DoraTransposedLinear
 from peftcli.engine.dropout import RunDropout
-from peftcli.engine.lookup import PARTS, lookup
+from peftcli.engine.lookup import PARTS, READS, lookup
 from peftcli.engine.modules import (
     LoraLinear,
     LoraTransposedLinear,
@@ -55,7 +55,7 @@ def install(network: Network, tuning: Tuning, index: dict[str, Tensor]) -> None:
         # or moved by the strategy), and a padded backbone gets whole tensors; those are scattered instead.
         if network.stream and name.endswith("weight") and name not in network.fresh and not tuning.start:
             parameter = network.anatomy.by_name[name]
-            if isinstance(module, nn.Embedding):
+            if isinstance(module, nn.Embedding) and parameter.role in READS:
                 # A batch reads few rows of an embedding, so its elements are always gathered.
                 scaled = isinstance(module, RunScaledEmbedding)
                 module.__class__ = SparseScaledEmbedding if scaled else SparseEmbedding

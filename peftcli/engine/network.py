@@ -1,6 +1,6 @@
 """A backbone with the head of one task: from streams to logits, every tensor by the name the pre-trained model gives it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from transformers.activations import ACT2FN
 
-from peftcli.engine import padded
+from peftcli.engine import cells, padded
 from peftcli.engine.accepting import accept_runs
 from peftcli.engine.attention import grid_of, windows
 from peftcli.engine.backbone import Backbone, sharing_copy
@@ -83,7 +83,7 @@ class Network(nn.Module):
         self.reading = reading(config)
         self.compiled: Compute | None = None  # `compute`, if asked for
         self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
-        self.stream, self.repeated = row.stream, row.shared
+        self.stream, self.repeated, self.cells = row.stream, row.shared, row.cells
         head_parameters = heads.parameters(config, kind, labels, style)
         self.fresh = backbone.fresh | {p.name for p in head_parameters}  # what every run draws for itself
         activation = heads.inner_activation(config, kind, style)
@@ -199,7 +199,8 @@ class Network(nn.Module):
     def noise(self, sites: Sequence[str], keys: Tensor, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Numbers for a batch for the dropout layers named `sites`, from each run's key [runs] for this step.
 
-        By buffer name [runs, tokens]; the head's count what is read instead of tokens. On a grid: [runs], for the encoder.
+        By buffer name [runs, tokens]; the head's count what is read instead of tokens. On a grid: [runs], for the encoder;
+        on a stream in a family that counts cells, as `cells.numbers` says.
         The second result is the strategy's own key for this step, [runs].
         """
         whole = batch.whole
@@ -210,8 +211,11 @@ class Network(nn.Module):
         keys_of_sites, tokens, read = numbers(keys, len(sites) + 1, list(zip(widths, before, strict=True)))
         of_encoder = sum(not site.startswith("head.") for site in sites)  # the head's come after them
         factors = keys_of_sites[1:, :, None] | 1
-        # On a grid each run goes through the encoder with its own key.
-        numbers_of = _products(tokens, factors[:of_encoder]) if self.stream else keys_of_sites[1 : of_encoder + 1]
+        own = keys_of_sites[1 : of_encoder + 1]  # by which, on a grid, each run goes through the encoder
+        if self.stream and self.cells:
+            numbers_of: Iterable[Tensor] = cells.numbers(own, sites[:of_encoder], batch, self.backbone)
+        else:
+            numbers_of = _products(tokens, factors[:of_encoder]) if self.stream else own
         by_site = [*numbers_of, *_products(read, factors[of_encoder:])]
         named = {f"{site}.key": number for site, number in zip(sites, by_site, strict=True)}
         if whole is not None and not self.stream:

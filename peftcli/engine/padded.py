@@ -1,6 +1,6 @@
 """Padded batches: where an encoder cannot run on streams, each run goes through it alone, on a grid of its own.
 
-Such encoders have attention that depends on distances (DeBERTa, ModernBERT's window) or modules of another library, which know
+Such encoders have attention within a window (ModernBERT) or modules of another library, which know
 nothing of streams. What comes out is packed to a stream again, so heads, strategies and evaluation are the same on both paths.
 """
 

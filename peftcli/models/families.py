@@ -159,7 +159,8 @@ _DEBERTA = Architecture(
         first_dropout=("pooler_dropout",),
         modules={"dense": "pooler.dense", "out": "classifier"},
     ),
-    stream=False,
+    relative=True,
+    cells=True,
     outside={
         "convolution": Part(
             "encoder.conv.conv",
@@ -184,7 +185,6 @@ _DEBERTA = Architecture(
         "type_vocab_size": 0,
     },
     ends=_BERT_ENDS,
-    note="its attention looks at relative positions: it runs padded, a cohort's runs one after another",
 )
 # Rotary positions, so no position embeddings; LayerNorms before each sub-layer, so one more behind the last layer.
 _MODERNBERT = Architecture(

@@ -56,11 +56,12 @@ class Architecture:
     """Names of an architecture's modules by role; `{}` in `prefix` is the layer, from 0.
 
     `stream` says whether it runs on unpadded streams; `decoder` that texts are read from the left, each token sees those
-    before it; `first_position` where position ids start. `layers`
-    counts the layers that have tensors of their own (where layers share them, fewer than are run). `defaults` are of
-    config keys that published configs leave out. `dropouts` names by role of a linear layer the dropout right behind it, by
-    which its sub-layer ends; `norm_first` says that LayerNorms stand in front of sub-layers, none behind. `note` is what a
-    user should know.
+    before it; `relative` that its attention looks at
+    relative positions (`engine/relative.py`); `cells` that dropout's noise counts the cells of a padded grid
+    (`engine/cells.py`); `first_position` where position ids start. `layers` counts the layers that have tensors of their
+    own (where layers share them, fewer than are run). `defaults` are of config keys that published configs leave out.
+    `dropouts` names by role of a linear layer the dropout right behind it, by which its sub-layer ends; `norm_first` says
+    that LayerNorms stand in front of sub-layers, none behind. `note` is what a user should know.
     """
 
     prefix: str
@@ -70,6 +71,8 @@ class Architecture:
     head: Head
     stream: bool = True
     decoder: bool = False
+    relative: bool = False
+    cells: bool = False
     shared: bool = False
     first_position: str | int = 0  # a number, or "after padding"
     layers: Size = "num_hidden_layers"

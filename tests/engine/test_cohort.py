@@ -33,7 +33,7 @@ def test_a_cohort_equals_its_runs_alone(strategy, model_type, dropout):
     ("strategy", "name"),
     crossed(
         ["full", "layernorm", "random", "lora", "adapter", "mixout", "sam", "gradient"],
-        ["albert", "deberta-v3", "modernbert", "distilbert", *DECODERS],
+        ["albert", "deberta-v3", "deberta-v2, own keys, convolution", "modernbert", "distilbert", *DECODERS],
     ),
 )
 def test_a_cohort_of_any_family_equals_its_runs_alone(strategy: str, name: str) -> None:

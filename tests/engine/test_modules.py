@@ -7,6 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from peftcli.engine import training
+from peftcli.engine.modules import RunConv1d
 from tests import backbones, tiny
 
 PRODUCTS = {"mm", "addmm", "bmm", "baddbmm", "matmul", "linear"}
@@ -92,3 +93,18 @@ def test_a_convolution_s_trained_tensors_compute_in_the_backbone_s_precision(str
     cohort = tiny.cohort(narrowed(model, torch.bfloat16), [tiny.run(strategy, steps=2, dropout=0.1)])
     assert cohort.assembly.precision == torch.bfloat16
     assert tiny.trained(cohort).histories[0].diverged is None
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_convolution_with_runs_is_each_run_s_own(groups: int) -> None:
+    source = torch.Generator().manual_seed(0)
+    module = RunConv1d(4, 6, 3, padding=1, groups=groups).double()
+    x = torch.randn(3 * 2, 4, 5, dtype=torch.float64, generator=source)  # [runs * batch, in, tokens]
+    weights = torch.randn(3, *module.weight.shape, dtype=torch.float64, generator=source)
+    biases = torch.randn(3, 6, dtype=torch.float64, generator=source)
+    for weight, bias in ((weights, biases), (weights, biases[0]), (weights[0], biases), (weights[0], biases[0])):
+        y = torch.func.functional_call(module, {"weight": weight, "bias": bias}, (x,))
+        for run in range(3):
+            own = (t[run] if t.ndim > shared else t for t, shared in ((weight, 3), (bias, 1)))
+            theirs = torch.nn.functional.conv1d(x[2 * run : 2 * run + 2], *own, padding=1, groups=groups)
+            torch.testing.assert_close(y[2 * run : 2 * run + 2], theirs, rtol=0, atol=1e-12)
