@@ -22,11 +22,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "magpruning": {"share": 0.05, "burn_in": 9},
     "mixout": {"share": 0.3, "when": "evaluation"},
 }
-REST = ("full", "lora", "childpruning", "magpruning", "gradient")  # their long runs are in `make test-all` alone
+REST = {  # whose long runs are in `make test-all` alone
+    "plain": ("full", "lora", "childpruning", "magpruning", "gradient"),
+    "in parts": tuple(strategy for strategy in STRATEGIES if strategy not in ("random", "diffpruning")),
+}
 STEPS, EPOCH = 24, 5
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {"evaluate_every": "1 epoch", "dropout": 0.1},
     "early stopping": {"evaluate_every": "2 steps", "early_stopping": 3, "restore_best": True, "dropout": 0.1},
+    "in parts": {"evaluate_every": "1 epoch", "dropout": 0.1, "accumulate": 3, "checkpoint_activations": True},
 }
 
 
@@ -74,11 +78,11 @@ def resumed(output: Path, strategy: str, settings: str) -> dict[str, Any]:
     return finished(cohort, state)
 
 
-# Every strategy stops early; without it, which takes longest, the other half of them.
+# Every strategy stops early; without it, which takes longest, some of them.
 @pytest.mark.parametrize(
     ("strategy", "settings"),
     [
-        pytest.param(strategy, settings, marks=[pytest.mark.whole] if settings == "plain" and strategy in REST else [])
+        pytest.param(strategy, settings, marks=[pytest.mark.whole] if strategy in REST.get(settings, ()) else [])
         for settings in SETTINGS
         for strategy in STRATEGIES
     ],
