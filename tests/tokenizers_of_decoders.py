@@ -93,6 +93,10 @@ def _pieces(special: list[str], normalizer: Any, splits: Any, begin: str) -> Tok
         vocab_size=440, special_tokens=[*special, *(f"<0x{byte:02X}>" for byte in range(256))], show_progress=False
     )
     pipeline.train_from_iterator(texts, trainer)
+    # The trainer knows only special pieces that texts are not trained for, and bytes are ordinary ones.
+    content = json.loads(pipeline.to_str())
+    content["added_tokens"] = [piece for piece in content["added_tokens"] if not piece["content"].startswith("<0x")]
+    pipeline = Tokenizer.from_str(json.dumps(content))
     pipeline.normalizer, pipeline.pre_tokenizer = normalizer, splits
     pipeline.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
     pipeline.post_processor = processors.TemplateProcessing(

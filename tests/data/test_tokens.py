@@ -361,12 +361,15 @@ def test_a_mark_that_the_tokenizer_drops_cuts_no_span(folders: dict[str, Path]) 
 
 @needs_data
 @needs_minilm
-@pytest.mark.parametrize("split", ["train", "validation"])
-def test_every_span_of_wsc_is_found(split: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [("minilm", "train"), ("minilm", "validation"), *((name, "validation") for name in ("gpt2", "llama 3", "gemma"))],
+)
+def test_every_span_of_wsc_is_found(name: str, split: str, folders: dict[str, Path]) -> None:
     task = tasks.get("wsc")
     table = rows.check(task, split, corpora.read(task, (split,), REAL)[split])
-    tokenizer = tokenizers.load(str(catalogue.minilm_folder()), "span")
-    examples = tokens.encode(tokenizer, "span", table, Phrasing(256)).examples
+    tokenizer = tokenizers.load(str(folders.get(name) or catalogue.minilm_folder()), "span")
+    examples = tokens.encode(tokenizer, "span", table, Phrasing(256 if name == "minilm" else 512)).examples
     assert examples.spans is not None
 
     def letters(text: str) -> str:
@@ -377,7 +380,7 @@ def test_every_span_of_wsc_is_found(split: str) -> None:
         for which, (first, last) in enumerate(examples.spans[row]):
             span, index = (table.columns[f"span{which + 1}_{what}"][row] for what in ("text", "index"))
             assert letters(tokenizer.decode(ids[first:last])) == letters(span)
-            before = letters(tokenizer.decode(ids[1:first]))
+            before = letters(tokenizer.decode(ids[:first], skip_special_tokens=True))
             words = [letters(" ".join(table.columns["text"][row].split()[: index + more])) for more in (0, 1)]
             assert before in words  # at its word, or the one behind
 
@@ -394,3 +397,29 @@ def test_real_pairs_one_by_one() -> None:
         part = slice(encoded.starts[row], encoded.starts[row + 1])
         assert encoded.ids[part].tolist() == alone["input_ids"]
         assert encoded.types[part].tolist() == alone["token_type_ids"]
+
+
+@needs_data
+@pytest.mark.parametrize("name", ["gpt2", "llama 2", "qwen2"])
+def test_real_pairs_joined_one_by_one(name: str, folders: dict[str, Path]) -> None:
+    task = tasks.get("mrpc")
+    table = rows.check(task, "validation", corpora.read(task, ("validation",), REAL)["validation"])
+    tokenizer = tokenizers.load(str(folders[name]), "pair")
+    encoded = tokens.encode(tokenizer, "pair", table, replace(AS_DECODERS, max_length=192)).examples
+    parts = [part.tolist() for part in np.split(encoded.ids, encoded.starts[1:-1])]
+    cut = 0
+    for ids, first, second in zip(parts, *table.columns.values(), strict=True):
+        whole = tokenizer(f"{first}\n{second}")["input_ids"]
+        if len(whole) <= 192:
+            assert ids == whole
+            continue
+        cut += 1
+        a, b = tokenizer.decode(ids, skip_special_tokens=True).split("\n")
+        assert first.startswith(a.strip())
+        assert second.startswith(b)
+        assert 190 <= len(ids) <= 192
+        lengths = [len(tokenizer(text)["input_ids"]) for text in (a, b)]
+        # Only a text that is at least as long as the other is cut, but for what pieces become alone.
+        assert a == first or lengths[0] >= lengths[1] - 3
+        assert b == second or lengths[1] >= lengths[0] - 3
+    assert 100 < cut < 308  # some of both
