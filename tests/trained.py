@@ -7,11 +7,12 @@ from typing import Any
 
 from peftcli.deltas import file as deltas
 from peftcli.experiment import plan, recipe
+from peftcli.models.decoders import DECODERS
 from peftcli.records import Record, beside
 from peftcli.runner import grouping, sweep, work
 from peftcli.runner.work import SweepSettings
 from peftcli.tasks import demo, own_data
-from tests import folders, tiny
+from tests import backbones, folders, tiny, tokenizers_of_decoders
 
 EXTRA: dict[str, dict[str, Any]] = {
     "roberta": {"type_vocab_size": 1, "pad_token_id": 0},
@@ -37,6 +38,8 @@ def model(folder: Path, family: str = "bert") -> Path:
     """Write a small random model of a family, with the demo task's tokenizer."""
     from transformers import AutoTokenizer
 
+    if family in DECODERS:
+        return _decoder(folder, family)
     bert = folders.bert(folder.with_name(f"{folder.name}-words"))
     if family == "bert":
         return Path(shutil.copytree(bert, folder, dirs_exist_ok=True))
@@ -51,6 +54,24 @@ def model(folder: Path, family: str = "bert") -> Path:
     shutil.copy(bert / "tokenizer.json", folder)
     about = json.loads((bert / "tokenizer_config.json").read_text())
     (folder / "tokenizer_config.json").write_text(json.dumps(about | {"tokenizer_class": "PreTrainedTokenizerFast"}))
+    return folder
+
+
+def _decoder(folder: Path, family: str) -> Path:
+    import torch
+
+    name = {"llama": "llama 3", "gemma3_text": "gemma"}.get(family, family)
+    tokenizers_of_decoders.write(folder, name)
+    config = json.loads((folder / "config.json").read_text())
+    del config["model_type"]
+    sizes = backbones.CONFIGS[family][1] | {
+        "initializer_range": 0.2,
+        "pad_token_id": None,
+        "max_position_embeddings": 128,
+    }
+    sizes.pop("n_positions", None)
+    made = tiny.stock(family, torch.float32, **sizes | config)
+    made.save_pretrained(folder)  # type: ignore[operator]
     return folder
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from peftcli import files
 from peftcli.data import tokenizers
-from peftcli.deltas import card, restoring, stock
+from peftcli.deltas import card, padding, restoring, stock
 from peftcli.deltas.exported import UNKNOWN_LICENSE, Exported, on_hub
 from peftcli.deltas.file import Delta
 from peftcli.deltas.recorded import NOTHING, Recorded
@@ -50,15 +50,16 @@ def write(
     stock.check_insertions(delta.run, tuning.insert.values(), tuning.injected is not None)
     tokenizer = tokenizers.load(locate(model), restored.task.kind)
     restoring.check_tokenizer(delta, model, tokenizers.fingerprint(tokenizer))
+    padding_id = padding.settle(tokenizer, network.config)
     model_to_save: Any
     options: dict[str, Any] = {}
     if form == "transformers":
-        model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)})
+        model_to_save = _classifier(delta, restored, {**network.weights, **_merged(restored)}, padding_id)
     else:
-        model_to_save = _adapter(delta, restored, model)
+        model_to_save = _adapter(delta, restored, model, padding_id)
         # No embedding moved: the package would ask the hub for the base's vocabulary to find that out.
         options["save_embedding_layers"] = False
-    exported = Exported(delta, model, form, folder.resolve().name, recorded, license)
+    exported = Exported(delta, model, form, folder.resolve().name, recorded, license, padding_id)
     text = card.write(exported)
     with _new(folder) as temporary, quiet_transformers():
         # Before the model: the peft package adds to the card that is there.
@@ -86,9 +87,9 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
     return weights
 
 
-def _classifier(delta: Delta, restored: Restored, weights: Mapping[str, Tensor]) -> Any:
+def _classifier(delta: Delta, restored: Restored, weights: Mapping[str, Tensor], padding_id: int | None) -> Any:
     """The stock classifier with these weights; every one of its own is set, and none is left over."""
-    classifier = _empty(delta, restored)
+    classifier = _empty(delta, restored, padding_id)
     config, kind, prefix = restored.network.config, restored.task.kind, str(classifier.base_model_prefix)
     named = {stock.name(name, config, kind, prefix): tensor.float() for name, tensor in weights.items()}
     with torch.no_grad():
@@ -100,7 +101,7 @@ def _classifier(delta: Delta, restored: Restored, weights: Mapping[str, Tensor])
     return classifier
 
 
-def _empty(delta: Delta, restored: Restored) -> Any:
+def _empty(delta: Delta, restored: Restored, padding_id: int | None) -> Any:
     from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
     kind, labels = restored.task.kind, list(delta.labels) or ["score"]
@@ -110,6 +111,8 @@ def _empty(delta: Delta, restored: Restored) -> Any:
         settings.pop(key, None)
     settings["id2label"] = dict(enumerate(labels))
     settings["label2id"] = {label: at for at, label in enumerate(labels)}
+    if padding_id is not None:
+        settings["pad_token_id"] = padding_id
     if kind != "token":
         settings["problem_type"] = "regression" if kind == "regression" else "single_label_classification"
     config = CONFIG_MAPPING[settings["model_type"]].from_dict(settings)
@@ -119,7 +122,7 @@ def _empty(delta: Delta, restored: Restored) -> Any:
         return family.from_config(config, attn_implementation="eager").eval()
 
 
-def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
+def _adapter(delta: Delta, restored: Restored, model: str, padding_id: int | None) -> Any:
     """The `peft` package's model of a lora run: its matrices beside the base's weights, the head saved whole."""
     if delta.run.strategy != "lora":
         raise UserError(f"--format peft is for strategy lora, not {delta.run.strategy}: use --format transformers")
@@ -129,7 +132,7 @@ def _adapter(delta: Delta, restored: Restored, model: str) -> Any:
         raise UserError("--format peft needs the package peft: pip install 'peftcli[peft]'") from None
     weights, network, insert = restored.weights(), restored.network, restored.assembly.tuning.insert
     inner = {name: tensor for name, tensor in weights.items() if name.rpartition(".")[2] not in PARTS}
-    classifier = _classifier(delta, restored, {**network.weights, **inner})
+    classifier = _classifier(delta, restored, {**network.weights, **inner}, padding_id)
     repository, commit = on_hub(model)
     if repository is not None:  # not the place of its files on this machine
         classifier.config._name_or_path = classifier.name_or_path = repository

@@ -13,7 +13,10 @@ UNKNOWN_LICENSE = "unknown"  # as the hub spells it
 
 @dataclass(frozen=True)
 class Exported:
-    """A delta on `model` (alias, hub id or folder), written as `form` to a folder of this name; its records, and its licence."""
+    """A delta on `model` (alias, hub id or folder), written as `form` to a folder of this name; its records, and its licence.
+
+    `padding_id` is the number of a decoder's padding token.
+    """
 
     delta: Delta
     model: str
@@ -21,6 +24,7 @@ class Exported:
     folder: str
     recorded: Recorded
     license: str
+    padding_id: int | None = None
 
 
 def on_hub(model: str) -> tuple[str | None, str | None]:
@@ -46,9 +50,10 @@ def loading(exported: Exported) -> list[str]:
     revision = f", revision={_literal(commit)}" if commit else ""
     labels = max(len(exported.delta.labels), 1)
     source = _literal(repository or exported.model)
+    padding = "" if exported.padding_id is None else f", pad_token_id={exported.padding_id}"
     return [
         "import peft, transformers",
-        f"base = transformers.{name}.from_pretrained({source}{revision}, num_labels={labels})",
+        f"base = transformers.{name}.from_pretrained({source}{revision}, num_labels={labels}{padding})",
         f"model = peft.PeftModel.from_pretrained(base, {folder})",
     ]
 

@@ -129,7 +129,7 @@ class Network(nn.Module):
             restart(self.backbone)
         # Position and token types are told, never left to the model: its own would count through the whole stream.
         inputs: dict[str, Any] = {"input_ids": stream.ids, "position_ids": stream.positions, "attention_mask": None}
-        if self.config.get("type_vocab_size"):
+        if self.reading.types:
             inputs["token_type_ids"] = stream.types
         config: Any = self.backbone.config  # the library's object knows every family's name for it
         decoder = self.reading.last

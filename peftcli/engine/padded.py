@@ -15,7 +15,7 @@ from transformers.masking_utils import eager_mask
 from peftcli.engine.attention import shared_heads
 from peftcli.engine.dropout import RunDropout, attention_dropout, restart
 from peftcli.engine.streams import Stream
-from peftcli.models.tensors import architecture
+from peftcli.models.reach import reading
 
 ATTENTION = "peftcli_padded"
 
@@ -42,9 +42,10 @@ def _encode_run(
     padding = int(config.get("pad_token_id") or 0)
     ids = stream.ids[run].index_select(0, cells.reshape(-1)).view(cells.shape)
     inputs: dict[str, Any] = {"input_ids": ids.masked_fill(~mask, padding), "attention_mask": mask.long()}
-    if architecture(str(config["model_type"])).decoder:
+    read_as = reading(config)
+    if read_as.last:
         inputs["use_cache"] = False
-    if config.get("type_vocab_size"):
+    if read_as.types:
         types = stream.types[run].index_select(0, cells.reshape(-1)).view(cells.shape)
         inputs["token_type_ids"] = types.masked_fill(~mask, 0)
     of_run = {name: tensor[run if len(tensor) > 1 else 0] for name, tensor in tensors.items()}

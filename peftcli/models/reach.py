@@ -38,10 +38,15 @@ def reach(config: Mapping[str, Any]) -> Reach:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a model reads a sequence: the id of its first position, and whether its head reads the last token, not the first."""
+    """How a model reads a sequence.
+
+    `first_position` is the id of its first position; `last` says whether the head reads the last token, not the first;
+    `types` whether the model is told which text of a pair a token is of.
+    """
 
     first_position: int = 0
     last: bool = False
+    types: bool = False
 
 
 def reading(config: Mapping[str, Any]) -> Reading:
@@ -49,4 +54,5 @@ def reading(config: Mapping[str, Any]) -> Reading:
     row = architecture(str(config["model_type"]))
     after_padding = row.first_position == "after padding"
     first = int(complete(dict(config))["pad_token_id"]) + 1 if after_padding else int(row.first_position)
-    return Reading(first, row.decoder)
+    part = row.embeddings.get("token_type_embeddings")
+    return Reading(first, row.decoder, part is not None and part.when(complete(dict(config)), 0))

@@ -7,17 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
 from peftcli.data.loading import prepare
-from peftcli.deltas import export, restoring
+from peftcli.deltas import export, padding, restoring
 from peftcli.deltas.file import Delta
 from peftcli.engine.evaluation import score
 from peftcli.errors import UserError
+from peftcli.models.decoders import DECODERS
 from peftcli.tasks import demo
 from tests import folders, tiny, trained
 
 FAMILIES = ("bert", "roberta", "xlm-roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert")
+LONGEST = 128  # of a byte-level tokenizer's pieces, more than any text here has
 STRATEGIES = ("layernorm", "full", "lora", "random", "childpruning", "initbias_bitfit", "reinit_bitfit")
 
 
@@ -43,7 +46,9 @@ def ours(delta: Delta, base: Path, source: Path | None = None) -> np.ndarray:
 def theirs(model: Any, folder: Path, *texts: list[str]) -> np.ndarray:
     """The logits of a stock model, with its own tokenizer and padding."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    inputs = tokenizer(*texts, padding=True, truncation=True, max_length=32, return_tensors="pt")
+    if model.config.model_type in DECODERS and len(texts) > 1:
+        texts = ([f"{first}\n{second}" for first, second in zip(*texts, strict=True)],)
+    inputs = tokenizer(*texts, padding=True, truncation=True, max_length=LONGEST, return_tensors="pt")
     if not model.config.to_dict().get("type_vocab_size") or "roberta" in model.config.model_type:
         inputs.pop("token_type_ids", None)
     return model.eval()(**inputs).logits.double().numpy()
@@ -56,12 +61,11 @@ def pairs() -> tuple[list[str], list[str]]:
 
 @pytest.mark.parametrize(
     ("family", "strategy"),
-    [*((f, "layernorm") for f in FAMILIES), *((f, "lora") for f in FAMILIES if f != "modernbert"),
-     *(("bert", s) for s in STRATEGIES[1:])],
+    [*((f, s) for f in (*FAMILIES, *DECODERS) for s in ("layernorm", "lora")), *(("bert", s) for s in STRATEGIES[1:])],
 )  # fmt: skip
 def test_the_folder_loads_and_gives_the_same_logits(family: str, strategy: str, tmp_path: Path) -> None:
     base = trained.model(tmp_path / "base", family)
-    delta = trained.delta(trained.train(tmp_path, base, entry(strategy))[0])
+    delta = trained.delta(trained.train(tmp_path, base, entry(strategy), training={"max_length": LONGEST})[0])
     export.write(delta, str(base), tmp_path / "out", "transformers")
     model, info = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not info["missing_keys"]
@@ -115,8 +119,9 @@ RSLORA = {"rank": 3, "alpha": 7.0, "dora": True, "rslora": True, "targets": ["va
 @pytest.mark.parametrize(
     ("family", "options"),
     [
-        *((family, {"rank": 3, "alpha": 7.0}) for family in ("bert", "roberta", "distilbert")),
+        *((family, {"rank": 3, "alpha": 7.0}) for family in ("bert", "roberta", "distilbert", "gpt2")),
         ("bert", RELEASED),
+        ("llama", DORA),
         ("bert", DORA),
         ("distilbert", RSLORA),
     ],
@@ -124,11 +129,15 @@ RSLORA = {"rank": 3, "alpha": 7.0, "dora": True, "rslora": True, "targets": ["va
 def test_lora_in_peft_s_format_gives_the_same_logits(family: str, options: dict[str, Any], tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     base = trained.model(tmp_path / "base", family)
-    delta = trained.delta(trained.train(tmp_path, base, {"lora": options})[0])
+    longest = {"training": {"max_length": LONGEST}}
+    delta = trained.delta(trained.train(tmp_path, base, {"lora": options}, **longest)[0])
     export.write(delta, str(base), tmp_path / "out", "peft")
     config = json.loads((tmp_path / "out" / "adapter_config.json").read_text())
     assert (config["use_dora"], config["use_rslora"]) == (options.get("dora", False), options.get("rslora", False))
-    stock = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+    padding = (
+        {"pad_token_id": AutoTokenizer.from_pretrained(tmp_path / "out").pad_token_id} if family in DECODERS else {}
+    )
+    stock = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2, **padding)
     model = peft.PeftModel.from_pretrained(stock, tmp_path / "out")
     sizes = (tmp_path / "out" / "adapter_model.safetensors").stat().st_size, (base / "model.safetensors").stat().st_size
     assert sizes[0] < sizes[1] / 2
@@ -201,3 +210,23 @@ def test_another_base_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:
         export.write(delta, str(other), tmp_path / "out", "transformers")
     with pytest.raises(UserError, match="not an empty folder"):
         export.write(delta, str(base), base, "transformers")
+
+
+def test_a_decoder_s_tokenizer_pads_on_the_right_with_what_ends_texts(tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base", "gpt2")
+    delta = trained.delta(trained.train(tmp_path, base, "layernorm", training={"max_length": LONGEST})[0])
+    export.write(delta, str(base), tmp_path / "out", "transformers")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert (tokenizer.pad_token, tokenizer.padding_side) == (tokenizer.eos_token, "right")
+    assert config["pad_token_id"] == tokenizer.eos_token_id
+
+
+def test_where_texts_end_with_the_padding_token_no_stock_classifier_finds_the_last_one(tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base", "llama")
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    end = TemplateProcessing(single="$A <|endoftext|>", special_tokens=[("<|endoftext|>", tokenizer.eos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = end
+    with pytest.raises(UserError, match="this tokenizer ends texts with its padding token; use `peftcli predict`"):
+        padding.settle(tokenizer, {"model_type": "llama", "vocab_size": len(tokenizer)})
+    assert padding.settle(tokenizer, {"model_type": "bert"}) is None

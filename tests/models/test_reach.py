@@ -26,5 +26,5 @@ def test_reach(name: str, positions: int | None, types: int | None) -> None:
 
 def test_roberta_s_positions_follow_its_padding_id() -> None:
     assert reach(config("roberta", pad_token_id=5)).positions == 34
-    assert reading({"model_type": "roberta"}) == Reading(2)  # a published config may leave it out
-    assert reading(config("bert")) == Reading()
+    assert reading({"model_type": "roberta"}) == Reading(2, types=True)  # a published config may leave it out
+    assert reading(config("bert")) == Reading(types=True)
