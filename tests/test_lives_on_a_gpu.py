@@ -20,12 +20,12 @@ pytestmark = [pretend.needs_pretend, needs_fork]
 PRECISIONS = ("float32", "bfloat16")
 # Of all lives, which are 5,720: hours of a processor.
 SHARE = float(os.environ.get("PEFTCLI_LIVES", "0.02"))
-# By the way they go through the encoder: on a stream, through shared layers, by relative positions, padded.
+# By the way they go through the encoder: on a stream, through shared layers, by relative positions, within windows.
 PATHS = {
     "stream": ("bert", "roberta", "distilbert", "electra, narrow embeddings"),
     "shared": ("albert",),
     "relative": ("deberta-v3", "deberta-v2, own keys, convolution"),
-    "padded": ("modernbert, mean, biases",),
+    "windows": ("modernbert, mean, biases",),
 }
 # Families whose weights a strategy does not find: fused projections, no biases, one layer for all.
 FUSED = tuple(family for family in backbones.CONFIGS if family.startswith("modernbert"))

@@ -23,8 +23,8 @@ class View:
     """Which keys a query sees.
 
     Of an encoder, whose queries see all of their sequence: `mask` [runs * batch, 1, 1, longest], `hidden`
-    [runs * batch * heads, 1, longest]. Of a decoder [longest, longest] both, the same in all sequences and heads. `hidden`
-    is added to scores: -inf where `mask` is False.
+    [runs * batch * heads, 1, longest]; where they see what is around them, with a row for each query. Of a decoder
+    [longest, longest] both, the same in all sequences and heads. `hidden` is added to scores: -inf where `mask` is False.
     """
 
     mask: Tensor
@@ -56,10 +56,24 @@ def windows(config: Any) -> frozenset[int | None]:
     return frozenset(window if kind == "sliding_attention" else None for kind in kinds)
 
 
-def grid_of(layout: Layout, heads: int, dtype: torch.dtype, causal: frozenset[int | None] = frozenset()) -> Grid:
+def windows_around(config: Any) -> frozenset[int]:
+    """The windows that an encoder's layers see either way, in tokens, the one they are around counted with each side."""
+    # As its attention modules tell it: one more than how far they see.
+    local = "sliding_attention" in (getattr(config, "layer_types", None) or ())
+    return frozenset({config.sliding_window + 1} if local else ())
+
+
+def grid_of(
+    layout: Layout,
+    heads: int,
+    dtype: torch.dtype,
+    causal: frozenset[int | None] = frozenset(),
+    around: frozenset[int] = frozenset(),
+) -> Grid:
     """The grid of a layout for attention with this many heads that computes in `dtype`.
 
-    `causal` are the windows of a decoder's layers; empty where tokens see their whole sequence.
+    `causal` are the windows of a decoder's layers; empty where tokens see their whole sequence, or in some layers what is
+    `around` them.
     """
     to_grid, to_stream = layout.to_grid, layout.to_stream
     # All sizes are those of one tensor, so that a compiler that leaves them open has two of them, and no quotients.
@@ -76,7 +90,8 @@ def grid_of(layout: Layout, heads: int, dtype: torch.dtype, causal: frozenset[in
         (to_grid.view(batch, 1, longest) * heads + head[:, None]).flatten(),
         (first[:, None] + head * longest).flatten(),
         empty.view(batch, 1, longest, 1),
-        views or {None: _view_of_all(layout, heads, dtype)},
+        views
+        or {None: _view_of_all(layout, heads, dtype), **{w: _view_around(layout, heads, w, dtype) for w in around}},
     )
 
 
@@ -85,6 +100,16 @@ def _view_of_all(layout: Layout, heads: int, dtype: torch.dtype) -> View:
     batch, longest = layout.mask.shape[0], layout.mask.shape[-1]
     hidden = _hidden(layout.mask, dtype)
     return View(layout.mask, hidden.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest))
+
+
+def _view_around(layout: Layout, heads: int, window: int, dtype: torch.dtype) -> View:
+    """What an encoder's queries see in a layer with a window: the tokens of their sequence less than that far away."""
+    batch, longest = layout.mask.shape[0], layout.mask.shape[-1]
+    position = torch.arange(longest, device=layout.mask.device)
+    away = (position[:, None] - position).abs()
+    # Far behind a sequence's end a cell without a token would see nothing, over which a softmax is not a number: it sees itself.
+    mask = (layout.mask & (away < window)) | (away == 0)  # [runs * batch, 1, longest, longest]
+    return View(mask, _hidden(mask, dtype).expand(-1, heads, -1, -1).reshape(batch * heads, longest, longest))
 
 
 def _view_before(longest: int, window: int | None, dtype: torch.dtype, device: torch.device) -> View:

@@ -116,10 +116,11 @@ def adopted(network: Any, pooler: bool, missing: frozenset[str], model: str = "t
     loaded = {name: p.detach() for name, p in network.named_parameters()}
     split = network._modules.pop("pooler", None) if pooler else None
     network.pooler = None
-    network.config._attn_implementation = ATTENTION if row.stream else padded.ATTENTION
+    network.config._attn_implementation = ATTENTION
     accept_runs(network, row.shared)
     check_accepted(network, model)
-    if row.stream:
+    # Families that count cells had no such dropout on padded grids: they get it where their config asks for it.
+    if config.get("attention_dropout") or not row.cells:
         drop_attention(network)
     if row.relative:
         from peftcli.engine.relative import run_on_streams  # here, since it imports the model's code

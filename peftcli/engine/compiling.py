@@ -20,10 +20,10 @@ Compute = Callable[[dict[str, Tensor], dict[str, Tensor], Batch], Tensor]  # as 
 def check(strategy: str, tuning: Tuning, config: dict[str, Any]) -> None:
     """Raises UserError where what a strategy trains of a model with this config is not compiled."""
     row = architecture(config["model_type"])
-    if row.shared or row.relative or not row.stream or not trains_whole_tensors(tuning):
+    if row.shared or row.relative or not trains_whole_tensors(tuning):
         raise UserError(
             f"compile: true: not for strategy {strategy} on a {config['model_type']}, only where whole tensors are "
-            "trained of a model that needs no padding, shares no layers and knows no relative positions; legal: false"
+            "trained of a model that shares no layers and knows no relative positions; legal: false"
         )
 
 

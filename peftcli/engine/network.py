@@ -10,7 +10,7 @@ from transformers.activations import ACT2FN
 
 from peftcli.engine import cells, padded
 from peftcli.engine.accepting import accept_runs
-from peftcli.engine.attention import grid_of, windows
+from peftcli.engine.attention import grid_of, windows, windows_around
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
 from peftcli.engine.compiling import Compute
@@ -83,7 +83,7 @@ class Network(nn.Module):
         self.reading = reading(config)
         self.compiled: Compute | None = None  # `compute`, if asked for
         self.lookups: dict[str, Lookup] = {}  # by module: what is worked out for it while a batch is laid out
-        self.stream, self.repeated, self.cells = row.stream, row.shared, row.cells
+        self.stream, self.repeated, self.cells = True, row.shared, row.cells
         head_parameters = heads.parameters(config, kind, labels, style)
         self.fresh = backbone.fresh | {p.name for p in head_parameters}  # what every run draws for itself
         activation = heads.inner_activation(config, kind, style)
@@ -135,8 +135,8 @@ class Network(nn.Module):
         decoder = self.reading.last
         if decoder:
             inputs["use_cache"] = False
-        views = windows(config) if decoder else frozenset()
-        grid = grid_of(stream.layout, config.num_attention_heads, self.precision, views)
+        views = (windows(config), frozenset[int]()) if decoder else (frozenset[int | None](), windows_around(config))
+        grid = grid_of(stream.layout, config.num_attention_heads, self.precision, *views)
         hidden: Tensor = self.backbone(**inputs, grid=grid).last_hidden_state
         return hidden
 

@@ -1,7 +1,7 @@
-"""Padded batches: where an encoder cannot run on streams, each run goes through it alone, on a grid of its own.
+"""Padded batches: where a backbone holds modules of another library, each run goes through it alone, on a grid of its own.
 
-Such encoders have attention within a window (ModernBERT) or modules of another library, which know
-nothing of streams. What comes out is packed to a stream again, so heads, strategies and evaluation are the same on both paths.
+Such modules know nothing of streams and runs. What comes out is packed to a stream again, so heads, strategies and evaluation are
+the same on both paths.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def padded_attention(
 ) -> tuple[Tensor, None]:
     """Attend on a padded grid: query, key, value [batch, heads, tokens, width] to [batch, tokens, heads, width].
 
-    Registered with transformers under `ATTENTION`, for models with an attention interface that run padded. Written out, since
+    Registered with transformers under `ATTENTION`, for models that run padded. Written out, since
     probabilities are dropped by our hash and not by torch's random state.
     """
     key, value = (shared_heads(x, query.shape[1]) for x in (key, value))

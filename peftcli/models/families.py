@@ -213,7 +213,7 @@ _MODERNBERT = Architecture(
         modules={"dense": "head.dense", "norm": "head.norm", "out": "classifier"},
         token_module=None,  # its token classifier has the dense layer too
     ),
-    stream=False,
+    cells=True,
     outside={"final_layernorm": layernorm("final_norm", bias="norm_bias")},
     defaults={
         "norm_bias": False,
@@ -227,7 +227,6 @@ _MODERNBERT = Architecture(
     },
     ends={"attention_output": "attn.out_drop"},
     norm_first=True,
-    note="most of its layers attend within a window: it runs padded, a cohort's runs one after another",
 )
 
 FAMILIES: dict[str, Architecture] = {

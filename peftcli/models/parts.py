@@ -55,7 +55,7 @@ class Head:
 class Architecture:
     """Names of an architecture's modules by role; `{}` in `prefix` is the layer, from 0.
 
-    `stream` says whether it runs on unpadded streams; `decoder` that texts are read from the left, each token sees those
+    `decoder` says that texts are read from the left, each token sees those
     before it; `relative` that its attention looks at
     relative positions (`engine/relative.py`); `cells` that dropout's noise counts the cells of a padded grid
     (`engine/cells.py`); `first_position` where position ids start. `layers` counts the layers that have tensors of their
@@ -69,7 +69,6 @@ class Architecture:
     layer: dict[str, Part]
     pooler: Part | None
     head: Head
-    stream: bool = True
     decoder: bool = False
     relative: bool = False
     cells: bool = False

@@ -127,7 +127,7 @@ DESCRIPTIONS = {
     "xlm-roberta-base": "12 layers, hidden 768; a vocabulary of 250,002",
     "albert-base-v2": "hidden 768; 12 layers that share their weights, so layer 1 is all of them",
     "microsoft/deberta-v3-base": "12 layers, hidden 768; relative positions",
-    "answerdotai/ModernBERT-base": "22 layers, hidden 768; runs padded, a cohort's runs one after another",
+    "answerdotai/ModernBERT-base": "22 layers, hidden 768; most of them attend within a window",
     "gpt2": "a decoder: 12 layers, hidden 768",
     "EleutherAI/pythia-410m": "a decoder: 24 layers, hidden 1024",
     "HuggingFaceTB/SmolLM2-135M": "a decoder of Llama's kind: 30 layers, hidden 576",

@@ -68,9 +68,6 @@ def check(config: Config, model: str) -> None:
         if entry.changes(value := whole.get(entry.key)):
             raise _refusal(model, entry.key, value, entry.why)
     row = architecture(whole["model_type"])
-    if not row.stream and whole.get("attention_dropout"):
-        why = "its padded path drops no attention probabilities"
-        raise _refusal(model, "attention_dropout", whole["attention_dropout"], why)
     if row.first_position == "after padding" and not isinstance(whole["pad_token_id"], int):
         raise _refusal(model, "pad_token_id", whole["pad_token_id"], "positions are counted from behind it")
     # DeBERTa's pooler, which is part of its stock classifier's head.

@@ -41,19 +41,21 @@ def drawn() -> torch.Tensor:
 
 
 def attend(
-    device: torch.device, dropout: float, chosen: list[list[int]], query: bool = True
+    device: torch.device, dropout: float, chosen: list[list[int]], query: bool = True, window: int | None = None
 ) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
     """What a stream's attention gives, [runs, tokens, hidden], and gradients of query, key and value, all in float64."""
     examples = tiny.examples("pair", 12)
     stream = build([(examples, np.array(c)) for c in chosen], Reading(), device).stream
     runs, tokens = stream.ids.shape
-    grid = attention.grid_of(stream.layout, HEADS, torch.float64)
+    around = frozenset[int]() if window is None else frozenset({window})
+    grid = attention.grid_of(stream.layout, HEADS, torch.float64, around=around)
     values = drawn()[:, :runs, :tokens].to(device)
     leaves = [x.clone().requires_grad_(wanted) for x, wanted in zip(values, (query, True, True), strict=True)]
     module = torch.nn.Module()
     module.dropout = RunDropout(dropout)
     module.dropout.key = noise.counting(torch.arange(runs, dtype=torch.int32, device=device), tokens)
-    attended = attention.stream_attention(module, *(x.transpose(1, 2) for x in leaves), grid=grid)[0].flatten(2)
+    heads = [x.transpose(1, 2) for x in leaves]
+    attended = attention.stream_attention(module, *heads, grid=grid, sliding_window=window)[0].flatten(2)
     real = torch.tensor([[t < examples.lengths[c].sum() for t in range(tokens)] for c in chosen])
     # What fills up a shorter run is read by nobody, so no gradient comes from there.
     read = torch.where(real[..., None].to(device), attended, 0.0)
@@ -61,16 +63,18 @@ def attend(
     return read.detach().cpu(), [x.grad.cpu() if x.grad is not None else None for x in leaves]
 
 
+@pytest.mark.parametrize("window", [None, 2, 3])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_a_run_s_gradients_are_those_it_has_alone(dropout: float) -> None:
+def test_a_run_s_gradients_are_those_it_has_alone(dropout: float, window: int | None) -> None:
     """Beside a run with more tokens too, though the rest of its row then only fills up and some cells are empty."""
-    together, gradients = attend(CPU, dropout, CHOSEN)
-    alone, of_alone = attend(CPU, dropout, CHOSEN[:1])
+    together, gradients = attend(CPU, dropout, CHOSEN, window=window)
+    alone, of_alone = attend(CPU, dropout, CHOSEN[:1], window=window)
     torch.testing.assert_close(alone[0], together[0], rtol=0, atol=1e-12)
     for ours, theirs in zip(gradients, of_alone, strict=True):
         torch.testing.assert_close(ours[0], theirs[0], rtol=0, atol=1e-12)
     for gradient in gradients:
         assert gradient is not None
+        assert gradient.isfinite().all()
         count = int(tiny.examples("pair", 12).lengths[CHOSEN[1]].sum())
         assert gradient[1, :count].abs().max() > 0
         assert gradient[1, count:].abs().max() == 0, "what only fills up gets no gradient"

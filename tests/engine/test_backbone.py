@@ -8,20 +8,38 @@ import pytest
 import torch
 
 from peftcli.engine.backbone import check_builds, load
+from peftcli.engine.batches import build
 from peftcli.engine.network import Network
 from peftcli.errors import UserError
 from peftcli.models.families import FAMILIES
 from tests import backbones, folders, tiny
 
 
-def test_dropped_attention_probabilities_that_would_be_lost_are_refused() -> None:
-    with pytest.raises(UserError, match=r"attention_dropout: 0\.1, but its padded path"):
-        backbones.backbone(backbones.classifier("modernbert", attention_dropout=0.1))
+@pytest.mark.parametrize("probability", [0.0, 0.1])
+def test_a_modernbert_s_attention_drops_where_its_config_says_so(probability: float) -> None:
+    """And else has no such layer, as it had none on padded grids: the noise of the others stays as it was."""
+    model = backbones.classifier("modernbert", attention_dropout=probability)
+    network = backbones.network(model)
+    sites = [name for name in network.dropouts() if name.endswith("attention_dropout")]
+    assert len(sites) == (4 if probability else 0)
+    parts, batch = backbones.batches(network)
+    head = {n: torch.stack([t, t]) for n, t in backbones.head_tensors("modernbert", model).items()}
+    noise = network.noise(list(network.dropouts()), torch.tensor([3, 4], dtype=torch.int32), batch)[0]
+    plain = network.call(head, {}, batch)
+    for site in sites:
+        assert not torch.equal(network.call(head, {f"{site}.key": noise[f"{site}.key"]}, batch), plain)
+    together = network.call(head, noise, batch)
+    for run, part in enumerate(parts):  # the second run's sequences are longer
+        alone = build([part], network.reading, CPU)
+        keys = torch.tensor([3 + run], dtype=torch.int32)
+        own, _ = network.noise(list(network.dropouts()), keys, alone)
+        logits = network.call({n: t[run : run + 1] for n, t in head.items()}, own, alone)[0]
+        torch.testing.assert_close(together[run, : len(logits)], logits, rtol=0, atol=1e-7)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("deberta-v3", ""), ("modernbert", "runs padded"), ("albert", "share"), ("electra", "")],
+    [("deberta-v3", ""), ("modernbert", ""), ("albert", "share"), ("electra", "")],
 )
 def test_a_model_says_what_is_special_when_it_is_loaded(name, said, tmp_path, capsys):
     backbones.classifier(name).base_model.save_pretrained(tmp_path / "model")

@@ -52,7 +52,6 @@ def test_what_is_not_carried_out_is_refused(name: str, key: str, value: Any, sho
         ("albert", {"inner_group_num": 2}, "inner_group_num: 2, but a group"),
         ("deberta-v3", {"pooler_hidden_size": 8}, "pooler_hidden_size: 8, but a head is as wide as the layers, 16"),
         ("roberta", {"pad_token_id": None}, "pad_token_id: null, but positions are counted from behind it"),
-        ("modernbert", {"attention_dropout": 0.1}, "attention_dropout: 0.1, but its padded path"),
         ("modernbert", {"rope_parameters": {"full_attention": {"rope_type": "dynamic"}}}, "lengths of its neighbours"),
         ("modernbert", {"rope_scaling": {"type": "longrope"}}, "lengths of its neighbours"),
         ("llama", {"rope_scaling": {"rope_type": "dynamic"}}, "lengths of its neighbours"),
