@@ -143,11 +143,10 @@ MODERN, DEBERTA = "answerdotai/ModernBERT-base", "microsoft/deberta-v3-base"
     [
         (
             MODERN,
-            "lora",
+            "lora:targets=query",
             "has no query: its linear layers are query_key_value, attention_output, intermediate, output;",
         ),
-        (MODERN, "lora", "with the option targets=query_key_value+attention_output"),
-        (MODERN, "lora:variant=I", "has no query"),
+        (MODERN, "lora:targets=key+value", "with the option targets=query_key_value+attention_output"),
         (MODERN, "lora:targets=attention_output+value", "has no value"),
         ("bert-base-uncased", "lora:targets=query_key_value", "targets=query+key+value+attention_output"),
         ("albert-base-v2", "lora:targets=position_key", "has no position_key"),
@@ -167,6 +166,9 @@ def test_the_layers_that_the_message_names_can_be_chosen() -> None:
     # Rank 8 beside a layer of these outputs and inputs: 8 × (outputs + inputs).
     assert count(MODERN, "lora:targets=query_key_value+attention_output") == 22 * 8 * ((3 * 768 + 768) + 2 * 768)
     assert count(MODERN, "lora:variant=II") == 22 * 8 * ((3 * 768 + 768) + 2 * 768)
+    assert (
+        count(MODERN, "lora") == count(MODERN, "lora:variant=I") == 22 * 8 * (3 * 768 + 768)
+    )  # of a fused layer alone
     assert count("bert-base-uncased", "lora:targets=query+value") == count("bert-base-uncased", "lora")
     assert count("bert-base-uncased", "lora:targets=output") == 12 * 8 * (768 + 3072)
 
