@@ -122,6 +122,7 @@ RSLORA = {"rank": 3, "alpha": 7.0, "dora": True, "rslora": True, "targets": ["va
         *((family, {"rank": 3, "alpha": 7.0}) for family in ("bert", "roberta", "distilbert", "gpt2")),
         ("bert", RELEASED),
         ("llama", DORA),
+        ("gpt2", DORA),
         ("bert", DORA),
         ("distilbert", RSLORA),
     ],
@@ -145,12 +146,16 @@ def test_lora_in_peft_s_format_gives_the_same_logits(family: str, options: dict[
     np.testing.assert_allclose(found, ours(delta, base), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("options", [DORA, RSLORA])
-def test_magnitudes_are_merged_into_the_weights(options: dict[str, Any], tmp_path: Path) -> None:
-    base = trained.model(tmp_path / "base")
-    delta = trained.delta(trained.train(tmp_path, base, {"lora": options})[0])
+LAYERS = {"bert": 2, "gpt2": 3}
+
+
+@pytest.mark.parametrize(("family", "options"), [("bert", DORA), ("bert", RSLORA), ("gpt2", DORA)])
+def test_magnitudes_are_merged_into_the_weights(family: str, options: dict[str, Any], tmp_path: Path) -> None:
+    base = trained.model(tmp_path / "base", family)
+    delta = trained.delta(trained.train(tmp_path, base, {"lora": options}, training={"max_length": LONGEST})[0])
     moved = [name for name in delta.tensors if name.endswith("lora_magnitude")]
-    assert len(moved) == len(delta.run.options["targets"] or ("query", "value")) * 2  # layers of the model
+    roles = ("query_key_value",) if family == "gpt2" else delta.run.options["targets"] or ("query", "value")
+    assert len(moved) == len(roles) * LAYERS[family]
     export.write(delta, str(base), tmp_path / "out", "transformers")
     model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
     np.testing.assert_allclose(theirs(model, tmp_path / "out", *pairs()), ours(delta, base), atol=1e-5, rtol=0)

@@ -94,7 +94,8 @@ def test_shares_of_tensors_are_floors_added_up() -> None:
 def test_every_known_model_counts_for_every_kind_of_head() -> None:
     for model in PUBLISHED_SIZES:
         totals = {kind: count(model, "layernorm", {}, kind, 3) for kind in ("sentence", "choice", "span", "token")}
-        hidden = PUBLISHED_SIZES[model].get("hidden_size") or PUBLISHED_SIZES[model]["dim"]
+        sizes = PUBLISHED_SIZES[model]
+        hidden = next(sizes[name] for name in ("hidden_size", "dim", "n_embd") if name in sizes)
         assert totals["token"].head == 3 * hidden + 3
         assert totals["span"].head == hidden + 1 + 3 * 2 * hidden + 3
         pooler = totals["sentence"].total - totals["token"].total
