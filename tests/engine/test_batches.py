@@ -49,7 +49,7 @@ def test_an_epoch_has_every_example_once_and_its_last_batch_is_shorter():
 
 def test_a_shorter_run_is_filled_up_and_marked_absent():
     examples = tiny.examples("span", 12)
-    batch = build([(examples, np.array([3, Reading(), 7])), (examples, np.array([1]))], Reading(), torch.device("cpu"))
+    batch = build([(examples, np.array([3, 0, 7])), (examples, np.array([1]))], Reading(), torch.device("cpu"))
     assert batch.present.tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch.labels[0].tolist() == examples.labels[[3, 0, 7]].tolist()
     starts = [0, examples.lengths[3], examples.lengths[3] + examples.lengths[0]]

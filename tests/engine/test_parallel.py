@@ -87,7 +87,7 @@ def test_slices_are_the_whole_batch_end_to_end(kind: str, size: int) -> None:
     device = torch.device("cpu")
     parts = [(tiny.examples(kind, 12, 0), np.array([3, 0, 7, 5])), (tiny.examples(kind, 12, 5), np.array([2]))]
     whole = build(parts, Reading(1), device)
-    slices = [batch_slice(parts, rank, size, 1, device) for rank in range(size)]
+    slices = [batch_slice(parts, rank, size, Reading(1), device) for rank in range(size)]
     for run, (examples, picked) in enumerate(parts):
         present = whole.present[run].bool()
         labels = torch.cat([part.labels[run][part.present[run].bool()] for part in slices])
