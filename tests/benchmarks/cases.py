@@ -10,7 +10,7 @@ from peftcli.errors import UserError
 from tests.benchmarks import trainer
 from tests.benchmarks.sweeping import one_step_seconds, skipping_seconds, writing_seconds
 from tests.benchmarks.timing import Ratio, alternate, steps_seconds
-from tests.benchmarks.workload import cohort, ours
+from tests.benchmarks.workload import TINY, cohort, ours
 
 Case = tuple[str, Callable[[], Ratio]]  # its name in the table, and what measures it
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -38,6 +38,9 @@ def on_processor(rounds: int) -> Iterator[Case]:
     yield name, partial(_against_ours, name, "full", rounds, 1.02, share=0.005)
     name = "random at 0.5 %, weights' gradients and optimizer state, bytes, against full's"
     yield name, partial(_state_share, name, 0.2)
+    for model in TINY:
+        name = f"cohort of 8, {model}, CoLA, per run, against one alone"
+        yield name, partial(_against_alone, name, model, rounds, 0.5)
     name = "100 one-step runs in a sweep, per run, against a fresh Trainer"
     yield name, partial(_sweep_of_one_step, name, min(rounds, 3), 20.0)
     name = "skipping a finished run, of 1 ms"
@@ -88,6 +91,15 @@ def _against_trainer(
             return sorted(trainer.seconds(network, task, padded, steps, device))[steps // 2]
 
     return alternate(name, lambda: steps_seconds(step, steps, device), theirs, rounds, runs, at_least)
+
+
+def _against_alone(name: str, model: str, rounds: int, at_most: float) -> Ratio:
+    together, alone = (ours(cohort("cola", "layernorm", CPU, model, runs)) for runs in (8, 1))
+    for step in (together, alone):
+        steps_seconds(step, 3, CPU)
+    return alternate(
+        name, lambda: steps_seconds(together, 8, CPU), lambda: steps_seconds(alone, 24, CPU), rounds, 8, at_most=at_most
+    )
 
 
 def _state_share(name: str, at_most: float) -> Ratio:

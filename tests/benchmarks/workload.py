@@ -24,6 +24,15 @@ from peftcli.strategies import registry
 BATCH = 16
 LENGTHS = json.loads((Path(__file__).parent / "lengths.json").read_text())  # training pairs by length, max_length 128
 Step = Callable[[], None]
+# Newer encoders, so small that much of a run's step alone is the calls of its operations.
+_SIZES: dict[str, Any] = {
+    "vocab_size": 30_000, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 256,
+    "max_position_embeddings": 512,
+}  # fmt: skip
+TINY: dict[str, dict[str, Any]] = {
+    "tiny deberta-v3": {**published.PUBLISHED_SIZES["microsoft/deberta-v3-base"], **_SIZES},
+    "tiny modernbert": {"model_type": "modernbert", **_SIZES, "pad_token_id": 0, "local_attention": 16},
+}
 
 
 @cache
@@ -39,16 +48,17 @@ def examples(task: str) -> Examples:
 
 @cache
 def backbone(model: str, device: torch.device) -> Backbone:
-    """minilm with its weights, or bert-base's shapes with random ones; in bf16 on a GPU that has it."""
+    """minilm with its weights, or others' shapes with random ones; in bf16 on a GPU that has it."""
     dtype = number_type(resolve_precision("auto", device))
     if model == "minilm":
         return backbones.load("minilm", True, dtype, device)
     from transformers import AutoConfig, AutoModel
 
     network = AutoModel.from_config(
-        AutoConfig.for_model(**published.PUBLISHED_SIZES[model]), attn_implementation="eager"
+        AutoConfig.for_model(**(TINY.get(model) or published.PUBLISHED_SIZES[model])), attn_implementation="eager"
     )
-    return backbones.narrowed(backbones.adopt(network.to(device).eval(), True, frozenset()), dtype)
+    pooler = getattr(network, "pooler", None) is not None
+    return backbones.narrowed(backbones.adopt(network.to(device).eval(), pooler, frozenset()), dtype)
 
 
 def cohort(
