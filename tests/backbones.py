@@ -54,7 +54,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gpt2": ("gpt2", {"n_embd": 16, "n_layer": 3, "n_head": 2, "n_inner": 24, "n_positions": 40, "attn_pdrop": 0.1}),
     "gpt2, scaled by layers": (
         "gpt2",
-        {"n_embd": 16, "n_layer": 2, "n_head": 4, "n_positions": 40, "scale_attn_by_inverse_layer_idx": True},
+        {"n_embd": 16, "n_layer": 3, "n_head": 4, "n_positions": 40, "scale_attn_by_inverse_layer_idx": True},
     ),
     "gpt_neox": ("gpt_neox", {**NEOX, "hidden_dropout": 0.1, "attention_dropout": 0.1}),
     "gpt_neox, one after another": ("gpt_neox", {**NEOX, "use_parallel_residual": False, "attention_bias": False}),

@@ -43,17 +43,24 @@ def test_the_global_random_state_is_left_alone() -> None:
     assert torch.equal(*states)
 
 
+TARGETS = {"distilbert": "q_lin", "deberta-v3": "query_proj", "gpt2": "c_attn"}
+
+
 @pytest.mark.parametrize(
     ("method", "name"),
-    crossed(["IA3", "PREFIX_TUNING", "LORA", "VERA"], ["distilbert", "electra", "deberta-v3", "albert"]),
+    [
+        *crossed(["IA3", "PREFIX_TUNING", "LORA", "VERA"], ["distilbert", "electra", "deberta-v3", "albert"]),
+        ("PREFIX_TUNING", "llama"),
+        ("LORA", "gpt2"),
+    ],
 )
 def test_a_cohort_equals_its_runs_alone_and_the_backbone_stays(method: str, name: str) -> None:
     given = options(method)
     if method == "PREFIX_TUNING":
-        if name != "electra":
+        if name not in ("electra", "llama"):
             pytest.skip("the package has no prefix for this model")
     else:
-        given["target_modules"] = [{"distilbert": "q_lin", "deberta-v3": "query_proj"}.get(name, "query")]
+        given["target_modules"] = [TARGETS.get(name, "query")]
         given |= {"feedforward_modules": []} if method == "IA3" else {}
     given |= {"lora_dropout": 0.1} if method == "LORA" else {}
     found = backbones.backbone(backbones.classifier(name))
