@@ -70,7 +70,7 @@ CONFIGS: dict[str, tuple[str, dict[str, Any]]] = {
     "gemma3_text": (
         "gemma3_text",
         {**GATED, "num_key_value_heads": 1, "head_dim": 6, "sliding_window": 5, "query_pre_attn_scalar": 10,
-         "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]},
+         "sliding_window_pattern": 2},
     ),
     "modernbert": ("modernbert", {**BERT, **MODERN, "num_hidden_layers": 4}),
     "modernbert, mean, biases": (

@@ -55,7 +55,13 @@ class Case:
         if self.strategy != "peft":
             return self.options
         options = {"type": "IA3", "feedforward_modules": []} if self.options is None else self.options
-        module = {"distilbert": "q_lin", "deberta": "query_proj", "modernbert": "Wqkv"}
+        module = {
+            "distilbert": "q_lin",
+            "deberta": "query_proj",
+            "modernbert": "Wqkv",
+            "llama": "q_proj",
+            "gemma": "q_proj",
+        }
         target = next((name for family, name in module.items() if self.family.startswith(family)), "query")
         return {**options, "target_modules": [target]}
 
