@@ -30,10 +30,12 @@ def params(
     if (recipe is None) == (model is None and strategy is None):
         raise UserError("params takes a RECIPE, or --model and --strategy")
     if recipe is not None:
-        rows = parameters.rows(load(recipe, overrides), labels)
+        loaded = load(recipe, overrides)
+        counted, rows = loaded.model, parameters.rows(loaded, labels)
     else:
-        rows = [_row(model or "bert-base-uncased", strategy or "full", labels or 2, overrides)]
-    print(json.dumps(rows, indent=1) if as_json else _text(rows))
+        counted = model or "bert-base-uncased"
+        rows = [_row(counted, strategy or "full", labels or 2, overrides)]
+    print(json.dumps(rows, indent=1) if as_json else "\n".join([_text(rows), *_left_out(counted)]))
 
 
 def _row(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[str, Any]:
@@ -61,6 +63,16 @@ def _row(model: str, strategy: str, labels: int, overrides: list[str]) -> dict[s
         "trainable_percent": counts.trainable_percent,
         "note": "",
     }
+
+
+def _left_out(model: str) -> list[str]:
+    """What the published number of a decoder's parameters may have besides: a line to print, or none."""
+    from peftcli.models import catalogue
+    from peftcli.models.tensors import architecture
+
+    if not architecture(str(catalogue.config(model)["model_type"])).decoder:
+        return []
+    return [f"{model}: its language-model head is neither loaded nor counted; embeddings that it shares count once"]
 
 
 def _text(rows: list[dict[str, Any]]) -> str:

@@ -23,6 +23,7 @@ from peftcli.engine.backbone import quiet_transformers
 from peftcli.engine.dora import row_norms
 from peftcli.errors import UserError
 from peftcli.models.files import locate
+from peftcli.strategies.pretrained import widened
 from peftcli.strategies.tuning import Lora
 
 # What `lora` inserts, and what the `peft` package calls it.
@@ -78,7 +79,7 @@ def _merged(restored: Restored) -> dict[str, Tensor]:
         assert isinstance(part, Lora)
         # Summed in float64, so that folding adds one rounding alone: W + scaling · B A.
         thin = [weights.pop(f"{module}.{name}").double() for name in ("lora_b", "lora_a")]
-        weight = weights.get(f"{module}.weight", base[f"{module}.weight"])
+        weight = widened(weights.get(f"{module}.weight", base[f"{module}.weight"]))
         transposed = restored.network.anatomy.by_name[f"{module}.weight"].transposed
         turned = (weight.mT if transposed else weight).double() + part.scaling * thin[0] @ thin[1]
         if part.dora:

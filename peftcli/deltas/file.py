@@ -18,6 +18,7 @@ from peftcli.engine.training import last_evaluated
 from peftcli.errors import UserError, first_line
 from peftcli.experiment.run import Run, canonical
 from peftcli.records import beside
+from peftcli.strategies.pretrained import widened
 
 FORMAT = 1  # raised whenever the same delta would be stored otherwise
 INDEX, VALUES = "::index", "::values"
@@ -106,7 +107,10 @@ def moved(cohort: Cohort, weights: Mapping[str, Tensor], row: int) -> dict[str, 
             tensors |= _shortest(cohort, name, value[row])
     # What starts elsewhere than pre-trained and does not move: a row a run where it was drawn, else one for all.
     for name, tensor in assembly.fixed.items():
-        tensors |= _shortest(cohort, name, tensor[row if len(tensor) > 1 else 0])
+        value = tensor[row if len(tensor) > 1 else 0]
+        # One drawn equal to the base's (a new model's gains of one) is stored all the same: it computes in float32, and the
+        # network's own in bfloat16.
+        tensors |= _shortest(cohort, name, value) or {name: value}
     return tensors
 
 
@@ -179,7 +183,7 @@ def _selected_elements(cohort: Cohort, name: str, value: Tensor, row: int) -> di
     # The base has the rest where the run starts at the base's own tensor: neither drawn for it nor put elsewhere.
     if name in network.weights and name not in network.fresh and start is network.weights[name]:
         return _by_position(name, positions, values, parameter.size)
-    before = start if start.ndim == len(parameter.shape) else start[row]
+    before = widened(start if start.ndim == len(parameter.shape) else start[row])
     return {name: before.reshape(-1).scatter(0, positions, values.to(before.dtype)).view(parameter.shape)}
 
 

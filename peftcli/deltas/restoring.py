@@ -19,6 +19,7 @@ from peftcli.errors import UserError
 from peftcli.experiment.run import task_of
 from peftcli.models import catalogue, heads
 from peftcli.strategies import registry
+from peftcli.strategies.pretrained import widened
 from peftcli.strategies.tuning import Moment, Tuning
 from peftcli.tasks.registry import Task
 
@@ -114,7 +115,7 @@ def _values(
     whole = [entry for entry in tuning.mask if isinstance(entry, str)]
     for name in dict.fromkeys([*whole, *delta.names()]):
         if name in index:
-            base = network.weights[name]
+            base = widened(network.weights[name])
             # A dead slot points one past the end of the flat tensor, where it reads 0.
             start[name] = torch.cat([base.flatten(), base.new_zeros(1)])[index[name].to(base.device)]
             end[name] = torch.zeros_like(start[name])
@@ -153,7 +154,8 @@ def _whole(network: Network, delta: Delta, name: str, shape: tuple[int, ...]) ->
         if tuple(value.shape) != shape:
             raise UserError(f"this delta's tensor {name!r} has shape {tuple(value.shape)}, not {shape}")
         return value
-    base = network.weights[name]
+    # What trained ended between the numbers that the base's file can hold.
+    base = widened(network.weights[name])
     if name + INDEX not in delta.tensors:
         return base
     positions, values = (delta.tensors[name + part].to(base.device) for part in (INDEX, VALUES))

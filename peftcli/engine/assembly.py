@@ -19,7 +19,7 @@ from peftcli.engine.modules import PatchedLinear, SparseEmbedding, SparseLinear
 from peftcli.engine.network import Network
 from peftcli.engine.partition import Mask, Partition, Start, partition, run_mask
 from peftcli.experiment.parameters import inserted
-from peftcli.strategies.pretrained import Pretrained, draw
+from peftcli.strategies.pretrained import Pretrained, draw, widened
 from peftcli.strategies.tuning import Bottleneck, Lora, Moment, Tuning
 
 
@@ -127,7 +127,8 @@ class Assembly:
 
     def _padded_start(self, name: str) -> Tensor:
         """A tensor's start, flat, with one more element behind the last, [1 or runs, size + 1]: dead slots are written there."""
-        flat = self.start[name].reshape(-1, prod(self.network.anatomy.by_name[name].shape))
+        # As wide as the values that are put into it, whatever the file has the rest in.
+        flat = widened(self.start[name]).reshape(-1, prod(self.network.anatomy.by_name[name].shape))
         return torch.cat([flat, flat.new_zeros(len(flat), 1)], dim=1)
 
 
@@ -167,7 +168,7 @@ def trained_values(parts: Partition, start: Start, run: int) -> dict[str, Tensor
 
 def inserted_values(network: Network, tuning: Tuning, model: Pretrained) -> dict[str, Tensor]:
     """Where one run's further tensors start, [*shape] each: inserted modules, another library's, a strategy's extra ones."""
-    like = next(iter(model.weights.values()))
+    like = widened(next(iter(model.weights.values()))[:0])  # of the device, and the precision that trains
     values: dict[str, Tensor] = {}
     for module, shapes in tuning.inserted_shapes(network.anatomy).items():
         for name, shape in shapes.items():

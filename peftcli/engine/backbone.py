@@ -29,13 +29,16 @@ HARMLESS: dict[str, Any] = {
     "output_hidden_states": False,
 }
 
+HASHED = 2**20  # numbers of a tensor that are hashed at once
+
 
 @dataclass(frozen=True)
 class Backbone:
     """A loaded model: the network without its pooler, the pooler apart, and what its checkpoint did not hold.
 
-    `weights` are its tensors as loaded, before any narrowing to the precision it computes in. `fresh` names tensors
-    the checkpoint lacks (a pooler): their start comes from each run's seed.
+    `weights` are its tensors as loaded, before any narrowing to the precision it computes in: the network's own where
+    that is the precision of the file. `fresh` names tensors the checkpoint lacks (a pooler): their start comes from each
+    run's seed.
     """
 
     network: nn.Module
@@ -52,12 +55,9 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
 
     Raises UserError when it cannot be had, is of an unknown architecture, lacks weights, or differs from its config.
     """
-    source, folder, what = locate(model), weights.folder(model), f"model, pooler {pooler}"
+    source, what = locate(model), f"model, pooler {pooler}"
     before = fingerprints.key_of_model(what, model)
-    # Of a hub model that is not in the cache there is nothing to look at yet.
-    if folder is not None and (catalogue.is_local(model) or weights.are_in(folder)):
-        fitting.check(model, catalogue.read_config(folder / "config.json"), folder)
-    network, missing = _from_pretrained(source, torch.float64 if dtype == torch.float64 else torch.float32, model)
+    network, missing = _from_pretrained(source, kept_in(model, dtype), model)
     backbone = adopt(network.to(device), pooler, frozenset(missing), model)
     # Files that were replaced meanwhile are not those that were read.
     if before == fingerprints.key_of_model(what, model):
@@ -66,6 +66,20 @@ def load(model: str, pooler: bool, dtype: torch.dtype, device: torch.device) -> 
     if note:
         print(f"model {model}: {note}", file=sys.stderr)
     return narrowed(backbone, dtype)
+
+
+def kept_in(model: str, dtype: torch.dtype) -> torch.dtype:
+    """The precision of `Backbone.weights` where a model computes in `dtype`: its file's own, or float32 at least.
+
+    Raises UserError where its files are damaged, or another model's than its config says.
+    """
+    folder, wide = weights.folder(model), torch.promote_types(dtype, torch.float32)
+    # Of a hub model that is not in the cache there is nothing to look at yet.
+    if folder is None or not (catalogue.is_local(model) or weights.are_in(folder)):
+        return wide
+    types = fitting.check(model, catalogue.read_config(folder / "config.json"), folder)
+    # All in bfloat16: then nothing is rounded, nor kept twice, and what trains is widened, exactly, when it starts to.
+    return dtype if types == {"bfloat16"} else wide
 
 
 def narrowed(backbone: Backbone, dtype: torch.dtype) -> Backbone:
@@ -126,7 +140,8 @@ def adopted(network: Any, pooler: bool, missing: frozenset[str], model: str = "t
         from peftcli.engine.relative import run_on_streams  # here, since it imports the model's code
 
         run_on_streams(network)
-    split = None if split is None else accept_runs(split)
+    # With the head, whose part it is, in float32 at least; `weights` keep the file's own.
+    split = None if split is None else accept_runs(split).to(torch.promote_types(network.dtype, torch.float32))
     return Backbone(network, split, loaded, config, missing, "")
 
 
@@ -165,7 +180,17 @@ def _from_pretrained(source: str, dtype: torch.dtype, model: str) -> tuple[nn.Mo
             local_files_only=local,
             **HARMLESS,
         )
+    _restore_scales(network)
     return network.eval(), set(info["missing_keys"])
+
+
+def _restore_scales(network: nn.Module) -> None:
+    """Have the numbers that modules work out in float32 at least, in place: loaded in bfloat16 they would be rounded."""
+    for module in network.modules():
+        for name, buffer in module._buffers.items():
+            if buffer is not None and buffer.dtype == torch.bfloat16:
+                assert name == "embed_scale", f"{name} of {type(module).__name__} was worked out in bfloat16"
+                module._buffers[name] = torch.tensor(module.scalar_embed_scale, dtype=torch.float32)
 
 
 @contextlib.contextmanager
@@ -199,14 +224,15 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def _fingerprint(tensors: dict[str, Tensor]) -> str:
-    """Hash the pre-trained values: by name, the shape and 64-bit sums that any changed weight changes."""
+    """Hash the pre-trained values by name and shape, as float32 whatever they were loaded in."""
     import hashlib
 
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        raw = tensors[name].detach().to("cpu", torch.float32).contiguous().view(torch.uint8).numpy()
         digest.update(f"{name}{tuple(tensors[name].shape)}".encode())
-        digest.update(raw.data)
+        # In pieces, since an embedding in bfloat16 would be twice as large for a while.
+        for piece in tensors[name].detach().reshape(-1).split(HASHED):
+            digest.update(piece.to("cpu", torch.float32).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 

@@ -38,10 +38,13 @@ class Peaks:
     evaluation: int
 
 
-def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.dtype) -> Peaks:
+def peaks(
+    runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.dtype, kept: torch.dtype | None = None
+) -> Peaks:
     """What training these runs together holds on a GPU: weights, values, moments, activations, all of it.
 
-    Of `data` the longest batch is taken. Nothing is read of the model but its `config`. `dtype` is what it computes in.
+    Of `data` the longest batch is taken. Nothing is read of the model but its `config`. `dtype` is what it computes in,
+    `kept` what its weights are kept in (`backbone.kept_in`; None: float32 at least).
     """
     longest = replace(data, train=longest_parts(data.train, runs[0].protocol), evaluation={})
     settings = {
@@ -57,7 +60,7 @@ def peaks(runs: Sequence[Run], data: Data, config: dict[str, Any], dtype: torch.
     if options.get("batches"):
         options = {**options, "batches": min(2, options["batches"])}
     runs = [run.model_copy(update={"protocol": protocol, "options": options}) for run in runs]
-    base = drawn(config, dtype)
+    base = drawn(config, dtype, kept)
     with LiveBytes("cpu") as memory:  # masks may be chosen by gradients, which take more than little training does
         memory.hold(base)
         cohort = gather(runs, [longest] * len(runs), base, base.config, torch.device("cpu"))
@@ -88,7 +91,7 @@ def longest_parts(examples: Examples, training: Training) -> Examples:
     return longest.take(np.arange(count) % len(longest))
 
 
-def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
+def drawn(config: dict[str, Any], dtype: torch.dtype, kept: torch.dtype | None = None) -> Backbone:
     """A backbone of this config with random weights: strategies that rank weights choose as widely as in a real one."""
     from transformers import AutoConfig, AutoModel
 
@@ -100,7 +103,7 @@ def drawn(config: dict[str, Any], dtype: torch.dtype) -> Backbone:
             if parameter is not None:
                 # Uniform, which is the quickest to draw.
                 values = torch.empty(parameter.shape).uniform_(-0.05, 0.05, generator=source)
-                module._parameters[name] = nn.Parameter(values, requires_grad=False)
+                module._parameters[name] = nn.Parameter(values.to(kept), requires_grad=False)
         for name, buffer in module._buffers.items():
             if buffer is not None:
                 module._buffers[name] = torch.zeros(buffer.shape, dtype=buffer.dtype)

@@ -12,7 +12,7 @@ from peftcli.engine.evaluation import run_losses, task_outputs
 from peftcli.engine.network import Network
 from peftcli.experiment.run import Run
 from peftcli.noise import seed_key, step_keys
-from peftcli.strategies.pretrained import Summed, draw, generator
+from peftcli.strategies.pretrained import Summed, draw, generator, widened
 
 Gradients = tuple[Tensor | None, ...]
 
@@ -20,7 +20,7 @@ Gradients = tuple[Tensor | None, ...]
 def fresh_tensors(network: Network, seed: int) -> dict[str, Tensor]:
     """Draw one run's head by name, and its pooler where the checkpoint has none, from the run's seed."""
     source = generator(seed, "head")
-    like = next(iter(network.weights.values()))
+    like = widened(next(iter(network.weights.values()))[:0])  # of the device, and the precision that trains
     # In the anatomy's order: drawing in another one would give every tensor other numbers.
     names = [name for name in network.anatomy.by_name if name in network.fresh]
     shapes = {name: network.anatomy.by_name[name].shape for name in names}
@@ -45,11 +45,8 @@ def training_gradient(
     """
     batch_size, clipped = run.protocol.batch_size, batches is not None and summed == "clipped"
     # One run's leaves, [1, *shape]: a cohort's would need its whole model for every run at once.
-    leaves = {name: tensor[None].detach().clone().requires_grad_() for name, tensor in weights.items()}
-    total = {
-        name: torch.zeros_like(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32))
-        for name, tensor in weights.items()
-    }
+    leaves = {name: _copy(tensor)[None].requires_grad_() for name, tensor in weights.items()}
+    total = {name: torch.zeros_like(leaf[0]) for name, leaf in leaves.items()}
     for step in range(batches or -(-size // batch_size)):
         if batches:
             picked = chosen(run.seed, step, size, batch_size)
@@ -68,6 +65,12 @@ def training_gradient(
             if gradient is not None:
                 total[name] += gradient[0].abs() if summed == "magnitudes" else gradient[0] * scale
     return total
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """A tensor's values in memory of their own, in float32 at least: a weight that computes in bfloat16 has such a gradient."""
+    wide = widened(tensor.detach())
+    return wide.clone() if wide is tensor else wide
 
 
 def _dropout_noise(network: Network, seed: int, step: int, batch: Batch) -> dict[str, Tensor]:

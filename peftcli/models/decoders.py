@@ -54,6 +54,7 @@ _GPT2 = Architecture(
     defaults={"n_inner": None} | _CLASSIFIER_DROPOUT,
     ends={"attention_output": "attn.resid_dropout", "output": "mlp.dropout"},
     norm_first=True,
+    buffers=("attn.bias", "attn.masked_bias"),  # the causal mask, and what it puts in the place of scores
 )
 _GPT_NEOX = Architecture(
     "layers.{}.",
@@ -74,6 +75,7 @@ _GPT_NEOX = Architecture(
     defaults={"attention_bias": True} | _CLASSIFIER_DROPOUT,
     ends={"attention_output": "post_attention_dropout", "output": "post_mlp_dropout"},
     norm_first=True,
+    buffers=("attention.bias", "attention.masked_bias"),
 )
 
 

@@ -9,36 +9,38 @@ from peftcli.errors import UserError
 from peftcli.models import supported, weights
 from peftcli.models.parts import Architecture
 from peftcli.models.tensors import Parameter, architecture, complete, pretrained_parameters, size
-from peftcli.models.weights import Shapes
+from peftcli.models.weights import Headers
 
 # Named in older checkpoints as here; transformers renames them when it loads.
 RENAMED = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-BUFFERS = ("position_ids", "inv_freq")  # what stands among weights and is none
+BUFFERS = ("position_ids", "inv_freq")  # what stands among weights and is none, in any family
 
 
-def check(model: str, config: Mapping[str, Any], folder: Path) -> None:
-    """Refuse a config that asks for what is not carried out, damaged weights, and weights of another model than the config's.
+def check(model: str, config: Mapping[str, Any], folder: Path) -> frozenset[str]:
+    """The types that a model's weights are stored in, in torch's words; those of what it does not compute with left out.
 
-    Raises UserError with the two numbers that differ, or the file that is damaged.
+    Raises UserError for a config that asks for what is not carried out, for damaged weights (naming the file), and for
+    weights of another model than the config's (with the two numbers that differ).
     """
     supported.check(config, model)
     file, stored = weights.stored(folder)
-    shapes = {_current(name): shape for name, shape in stored.items()}
+    headers = {_current(name): header for name, header in stored.items()}
     whole = complete(dict(config))
     row = architecture(whole["model_type"])
     expected = {p.name: p for p in pretrained_parameters(whole, pooler=True)}
     where = f"model {model!r}: {file.name}"
-    _check_layers(where, whole, row, shapes)
+    _check_layers(where, whole, row, headers)
     # A task model's tensors have the base model's name in front.
-    held = {bare: shape for name, shape in shapes.items() for bare in (name, _inner(name)) if bare in expected}
+    held = {bare: header for name, header in headers.items() for bare in (name, _inner(name)) if bare in expected}
     for name, parameter in expected.items():
         # Many checkpoints come without a pooler, which then is drawn for each run.
         if name not in held and parameter.role != "pooler":
             kind = whole["model_type"]
             raise UserError(f"{where} lacks {name}, which every {kind} of its config has: it is another model's")
-        if held.get(name, parameter.shape) != parameter.shape:
-            raise UserError(f"{where} {_difference(parameter, held[name], row)}")
-    _check_inside_layers(where, row, shapes, expected)
+        if name in held and held[name].shape != parameter.shape:
+            raise UserError(f"{where} {_difference(parameter, held[name].shape, row)}")
+    _check_inside_layers(where, row, headers, expected)
+    return frozenset(header.type for header in held.values())
 
 
 def _current(name: str) -> str:
@@ -52,26 +54,26 @@ def _inner(name: str) -> str:
 
 
 def _layer_pattern(row: Architecture) -> re.Pattern[str]:
-    """A tensor of a layer, with its layer's number and its name as the architecture has it, whatever stands in front."""
+    """A tensor of a layer as the architecture has it, whatever stands in front; its layer's number, and its name in there."""
     numbered = re.escape(row.prefix).replace(re.escape("{}"), "([0-9]+)")
-    return re.compile(rf"(?:[^.]+\.)?({numbered}.+)")
+    return re.compile(rf"(?:[^.]+\.)?({numbered}(.+))")
 
 
-def _check_layers(where: str, config: dict[str, Any], row: Architecture, shapes: Shapes) -> None:
+def _check_layers(where: str, config: dict[str, Any], row: Architecture, headers: Headers) -> None:
     """Refuse another number of layers than the config's: fewer would leave some out, more would start from nothing."""
     pattern = _layer_pattern(row)
-    there = len({int(match[2]) for name in shapes if (match := pattern.fullmatch(name))})
+    there = len({int(match[2]) for name in headers if (match := pattern.fullmatch(name))})
     layers = size(config, row.layers)
     if there and there != layers:
         raise UserError(f"{where} holds {there} layers, and config.json says {row.layers}: {layers}")
 
 
-def _check_inside_layers(where: str, row: Architecture, shapes: Shapes, expected: Mapping[str, Parameter]) -> None:
+def _check_inside_layers(where: str, row: Architecture, headers: Headers, expected: Mapping[str, Parameter]) -> None:
     """Refuse tensors inside the layers that the architecture does not know: the model was made to compute with them."""
     pattern = _layer_pattern(row)
-    for name in shapes:
+    for name in headers:
         match = pattern.fullmatch(name)
-        if match and match[1] not in expected and not name.endswith(BUFFERS):
+        if match and match[1] not in expected and match[3] not in row.buffers and not name.endswith(BUFFERS):
             raise UserError(
                 f"{where} holds {name}, which this architecture does not compute with: it would be left out"
             )

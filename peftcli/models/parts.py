@@ -55,13 +55,13 @@ class Head:
 class Architecture:
     """Names of an architecture's modules by role; `{}` in `prefix` is the layer, from 0.
 
-    `decoder` says that texts are read from the left, each token sees those
-    before it; `relative` that its attention looks at
+    `decoder` says that texts are read from the left, each token sees those before it; `relative` that its attention looks at
     relative positions (`engine/relative.py`); `cells` that dropout's noise counts the cells of a padded grid
     (`engine/cells.py`); `first_position` where position ids start. `layers` counts the layers that have tensors of their
     own (where layers share them, fewer than are run). `defaults` are of config keys that published configs leave out.
-    `dropouts` names by role of a linear layer the dropout right behind it, by which its sub-layer ends; `norm_first` says
-    that LayerNorms stand in front of sub-layers, none behind. `note` is what a user should know.
+    `ends` names by role of a linear layer the module by which its sub-layer ends, where that is not the layer itself;
+    `norm_first` says that LayerNorms stand in front of sub-layers, none behind. `buffers` are a layer's entries in older
+    files that are worked out and no weights. `note` is what a user should know.
     """
 
     prefix: str
@@ -80,6 +80,7 @@ class Architecture:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ends: Mapping[str, str] = field(default_factory=dict)
     norm_first: bool = False
+    buffers: tuple[str, ...] = ()
     note: str = ""
 
 

@@ -9,6 +9,7 @@ import struct
 import warnings
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,20 @@ from peftcli.models import catalogue, hub
 from peftcli.models.files import READ, WEIGHTS, locate
 
 LONGEST_HEADER = 100_000_000  # bytes; safetensors itself reads none that is longer
-FLOATS = ("F64", "F32", "F16", "BF16")
+FLOATS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+# What older checkpoints keep with the weights: the numbers of the positions, and which of them each one sees.
+NO_WEIGHTS = ("position_ids", ".attn.bias", ".attention.bias")
 
-Shapes = dict[str, tuple[int, ...]]  # by name, as the file has it
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of a tensor: its shape, and its type in torch's words (of one that is no float in the file's)."""
+
+    shape: tuple[int, ...]
+    type: str
+
+
+Headers = dict[str, Header]  # by name, as the file has it
 
 
 def folder(model: str) -> Path | None:
@@ -40,10 +52,10 @@ def are_in(folder: Path) -> bool:
     return any((folder / name).is_file() for name in WEIGHTS)
 
 
-def stored(folder: Path) -> tuple[Path, Shapes]:
+def stored(folder: Path) -> tuple[Path, Headers]:
     """The first of a folder's files with weights, and the tensors that it holds or points to.
 
-    Raises UserError naming the file that is missing, cut short, or none of weights.
+    Raises UserError naming the file that is missing, cut short, or none of weights, and for quantised ones.
     """
     for name in READ:
         for file in sorted(folder.glob(name)):
@@ -51,13 +63,17 @@ def stored(folder: Path) -> tuple[Path, Shapes]:
     first = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     if first is None:
         raise UserError(f"model folder {str(folder)!r} holds no weights: one of {', '.join(WEIGHTS)}")
-    shapes: Shapes = {}
+    headers: Headers = {}
     for file in _shards(first) if first.suffix == ".json" else [first]:
         files.refuse_pointer(file)
         if not file.stat().st_size:
             raise UserError(f"{file} is empty: get the model's weights again")
-        shapes |= _of_safetensors(file) if file.suffix == ".safetensors" else _of_torch(file)
-    return first, shapes
+        of_file = _of_safetensors(file) if file.suffix == ".safetensors" else _of_torch(file)
+        for name, header in of_file.items():
+            if header.type not in FLOATS.values() and not name.endswith(NO_WEIGHTS):
+                raise UserError(f"{file} holds {name} as {header.type}: quantised weights cannot be trained")
+        headers |= of_file
+    return first, headers
 
 
 def _shards(index: Path) -> list[Path]:
@@ -75,7 +91,7 @@ def _shards(index: Path) -> list[Path]:
     return shards
 
 
-def _of_safetensors(file: Path) -> Shapes:
+def _of_safetensors(file: Path) -> Headers:
     """Read a safetensors file's header: eight bytes of its length, then JSON with types, shapes and places of the data."""
     size = file.stat().st_size
     with file.open("rb") as opened:
@@ -87,21 +103,20 @@ def _of_safetensors(file: Path) -> Shapes:
         raise UserError(f"{file} is cut short: it has {size:,} bytes, and its header alone {8 + length:,}")
     try:
         header: dict[str, Any] = {name: at for name, at in json.loads(text).items() if name != "__metadata__"}
-        shapes = {name: tuple(map(int, at["shape"])) for name, at in header.items()}
+        headers = {
+            name: Header(tuple(map(int, at["shape"])), FLOATS.get(at["dtype"], str(at["dtype"])))
+            for name, at in header.items()
+        }
         end = 8 + length + max((int(at["data_offsets"][1]) for at in header.values()), default=0)
-        integers = next(((name, at["dtype"]) for name, at in header.items() if at["dtype"] not in FLOATS), None)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise _not_weights(file, "a safetensors file") from None
     if end != size:
         what = "is cut short: it" if size < end else "is damaged: it"
         raise UserError(f"{file} {what} has {size:,} bytes, and its header says {end:,}: get the model's weights again")
-    # Older checkpoints keep the numbers of the positions with the weights.
-    if integers is not None and not integers[0].endswith("position_ids"):
-        raise UserError(f"{file} holds {integers[0]} as {integers[1]}: quantised weights cannot be trained")
-    return shapes
+    return headers
 
 
-def _of_torch(file: Path) -> Shapes:
+def _of_torch(file: Path) -> Headers:
     import torch
 
     # Without its data: a file in torch's newer format is a zip archive, which can be looked into.
@@ -114,7 +129,11 @@ def _of_torch(file: Path) -> Shapes:
         raise _not_weights(file, "a file of tensors that torch wrote") from None
     if not isinstance(content, Mapping):
         raise _not_weights(file, "a file of tensors that torch wrote")
-    return {str(name): tuple(value.shape) for name, value in content.items() if isinstance(value, torch.Tensor)}
+    return {
+        str(name): Header(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+        for name, value in content.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def _not_weights(file: Path, what: str) -> UserError:

@@ -16,7 +16,7 @@ from peftcli import files
 from peftcli.experiment import cohort_size, parameters, plan
 from peftcli.experiment.cohort_size import Footprint, Pin
 from peftcli.experiment.run import Run, canonical
-from peftcli.models import catalogue
+from peftcli.models import catalogue, weights
 from peftcli.models.files import fetch_config
 from peftcli.runner.work import SweepSettings, WorkUnit
 
@@ -131,13 +131,14 @@ def footprint(run: Run, settings: SweepSettings) -> Footprint:
     config = catalogue.config(settings.model)
     prepared = prepare(run, settings.model, settings.source(run), settings.allow_other_data)
     precision = _precision(run.protocol.precision)
+    kept = _kept(settings.model, precision)
     # All that it depends on. The longest sequences are the batch that is counted.
     longest = [int(length) for length in np.sort(prepared.train.lengths)[-run.protocol.batch_size :]]
-    depends = canonical([cohort_size.memory_key(run), config, precision, longest])
+    depends = canonical([cohort_size.memory_key(run), config, precision, longest, *([kept] if kept else [])])
     file = settings.output / ".sweeps" / "footprints" / f"{hashlib.sha256(depends).hexdigest()[:16]}.json"
     if file.is_file():
         return Footprint(**json.loads(files.read_text(file, "footprint")))
-    counted = _count(run, prepared, config, precision)
+    counted = _count(run, prepared, config, precision, kept)
     files.write(file, json.dumps(asdict(counted)) + "\n")
     return counted
 
@@ -152,7 +153,20 @@ def _with_sizes(decided: Pin, runs: Sequence[Run], settings: SweepSettings) -> P
     return replace(decided, memory=memory, sizes={**decided.sizes, **sizes})
 
 
-def _count(run: Run, prepared: "Prepared", config: Mapping[str, Any], precision: str) -> Footprint:
+def _kept(model: str, precision: str) -> str | None:
+    """The precision that a model's weights are kept in where that is less than float32, as its files say; else None."""
+    from peftcli.engine import backbone
+    from peftcli.engine.device import number_type
+
+    folder = weights.folder(model)
+    # Its config alone is enough to count by: the files may be on the machine that trains.
+    if folder is None or not weights.are_in(folder):
+        return None
+    kept = str(backbone.kept_in(model, number_type(precision))).removeprefix("torch.")
+    return kept if kept == "bfloat16" else None
+
+
+def _count(run: Run, prepared: "Prepared", config: Mapping[str, Any], precision: str, kept: str | None) -> Footprint:
     from peftcli.engine import dry_run
     from peftcli.engine.cohort import Data
     from peftcli.engine.device import number_type
@@ -162,7 +176,11 @@ def _count(run: Run, prepared: "Prepared", config: Mapping[str, Any], precision:
     data = Data(prepared.train, {}, prepared.chooser, task.kind, tuple(prepared.label_names), task.metrics)
     two, three = (
         dry_run.peaks(
-            [run.model_copy(update={"seed": seed}) for seed in range(n)], data, dict(config), number_type(precision)
+            [run.model_copy(update={"seed": seed}) for seed in range(n)],
+            data,
+            dict(config),
+            number_type(precision),
+            number_type(kept) if kept else None,
         )
         for n in TOGETHER
     )

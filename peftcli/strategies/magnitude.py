@@ -10,6 +10,7 @@ from peftcli.errors import UserError
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.tensors import Parameter
 from peftcli.strategies.option_types import Count, Share
+from peftcli.strategies.pretrained import widened
 from peftcli.strategies.registry import strategy
 from peftcli.strategies.sparse import shares
 from peftcli.strategies.tuning import Elements, Mask, Moment, Tuning
@@ -51,7 +52,8 @@ def magpruning(
 
 
 def _largest(tensor: Parameter, count: int, model: Pretrained) -> Tensor:
-    return _magnitude(tensor, model.weights[tensor.name].reshape(-1)).topk(count).indices.sort().values
+    values = widened(model.weights[tensor.name]).reshape(-1)
+    return _magnitude(tensor, values).topk(count).indices.sort().values
 
 
 def _magnitude(tensor: Parameter, values: Tensor) -> Tensor:

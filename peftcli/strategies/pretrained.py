@@ -19,6 +19,8 @@ Summed = Literal["gradients", "magnitudes", "clipped"]
 class Pretrained:
     """The tensors of one run before training, pre-trained ones and its own head (and pooler, where that is fresh).
 
+    Pre-trained ones are as they were loaded, some models' in bfloat16: `widened` before anything is worked out of them.
+
     `generator` is the run's stream for masks. `gradient(batches, summed)` is the training gradient of every tensor at the
     start by name: of the mean loss over the whole training set, or of so many batches, summed in one of three ways.
     """
@@ -42,17 +44,28 @@ def generator(seed: int, name: str) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
 
 
-def draw(name: str, like: Tensor, source: torch.Generator, config: Mapping[str, Any]) -> Tensor:
-    """Draw a tensor's values as the architectures do before pre-training (standard deviation `initializer_range`)."""
+def widened(tensor: Tensor) -> Tensor:
+    """The same values in float32 at least, exactly: the tensor itself where it is no narrower."""
     import torch
 
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def draw(name: str, like: Tensor, source: torch.Generator, config: Mapping[str, Any]) -> Tensor:
+    """Draw a tensor's values as the architectures do before pre-training (standard deviation `initializer_range`).
+
+    In the precision of `like`, and in float32 at least: what is drawn was never rounded to the precision of a file.
+    """
+    import torch
+
+    precision = torch.promote_types(like.dtype, torch.float32)
     if name.endswith("bias"):
-        return torch.zeros_like(like)
+        return torch.zeros_like(like, dtype=precision)
     if like.ndim == 1:
-        return torch.ones_like(like)
+        return torch.ones_like(like, dtype=precision)
     deviation = float(config.get("initializer_range", 0.02))
     # Drawn in float32 on the CPU, so that the values are the same whatever the precision and device.
     drawn = torch.empty(like.shape, dtype=torch.float32).normal_(0, deviation, generator=source)
     if name.endswith("word_embeddings.weight") and config.get("pad_token_id") is not None:
         drawn[int(config["pad_token_id"])] = 0  # as nn.Embedding has it at its padding index
-    return drawn.to(like)
+    return drawn.to(like.device, precision)

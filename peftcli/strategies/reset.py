@@ -72,7 +72,8 @@ def childpruning(
 
 
 def _zero_biases(model: Pretrained) -> Mapping[str, Tensor]:
-    return {name: weight.new_zeros(weight.shape) for name, weight in model.weights.items() if name.endswith(".bias")}
+    biases = (name for name in model.weights if name.endswith(".bias"))
+    return {name: model.initial(name) for name in biases}  # zeros, of the precision that trains
 
 
 def _draw_anew(offsets: Mapping[str, float], model: Pretrained) -> Mapping[str, Tensor]:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.commandline import Command
 
 
@@ -27,3 +29,11 @@ def test_settings_that_change_no_count_are_refused(peftcli: Command) -> None:
     ended = peftcli("params", "--strategy", "full", "--set", "epochs=3")
     assert ended.is_one_line
     assert "--set head=… alone, not 'epochs'" in ended.err
+
+
+@pytest.mark.parametrize("model", ["gpt2", "EleutherAI/pythia-410m", "Qwen/Qwen3-0.6B"])
+def test_a_decoder_s_count_says_what_is_left_out(model: str, peftcli: Command) -> None:
+    ended = peftcli("params", "--model", model, "--strategy", "layernorm")
+    said = f"{model}: its language-model head is neither loaded nor counted; embeddings that it shares count once"
+    assert ended.out.splitlines()[2:] == [said]
+    assert "language-model" not in peftcli("params", "--model", "bert-base-uncased", "--strategy", "layernorm").out

@@ -1,16 +1,18 @@
 """A saved delta gives its record's numbers to the last bit, whatever the strategy and the precision."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from peftcli import records
 from peftcli.cli import deltas as command
-from peftcli.deltas import evaluating
+from peftcli.deltas import evaluating, restoring
 from peftcli.deltas import file as deltas
 from peftcli.errors import UserError
 from tests import tiny, trained
@@ -127,3 +129,28 @@ def test_other_data_is_scored_only_where_it_is_asked_for(
         evaluating.evaluate(elsewhere, str(base))
     assert evaluating.evaluate(elsewhere, str(base), allow_other_data=True)
     assert "the metrics are not those of its record" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("strategy", ["frozen", "layernorm", "full", "random", "diffpruning", "reinit_bitfit", "lora"])
+def test_a_base_in_bfloat16_gives_the_same_delta_and_the_same_numbers(
+    strategy: str, base: Path, tmp_path: Path
+) -> None:
+    # The same values in two files, so that deltas of either are of both.
+    tensors, said = load_file(base / "model.safetensors"), []
+    for dtype in (torch.float32, torch.bfloat16):
+        folder = tmp_path / str(dtype) / "base"
+        shutil.copytree(base, folder)
+        save_file({name: tensor.bfloat16().to(dtype) for name, tensor in tensors.items()}, folder / "model.safetensors")
+        entry = {strategy: tiny.OPTIONS.get(strategy, {})}
+        (record,) = trained.train(tmp_path / str(dtype), folder, entry, training={"precision": "bfloat16"})
+        delta = trained.delta(record)
+        assert evaluating.evaluate(delta, str(folder)) == evaluations(record)
+        weights = restoring.restore(delta, str(folder)).weights()
+        said.append((delta.fingerprint, delta.tensors, weights))
+    (of_wide, wide, ends_wide), (of_narrow, narrow, ends_narrow) = said
+    assert of_wide == of_narrow
+    for one, other in ((wide, narrow), (ends_wide, ends_narrow)):
+        assert one.keys() == other.keys()
+        for name, tensor in one.items():
+            assert tensor.dtype == other[name].dtype
+            assert torch.equal(tensor, other[name]), name

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
 
+from peftcli.engine.backbone import load
 from peftcli.errors import UserError
 from peftcli.models import fitting
 from tests import backbones, folders
@@ -15,9 +17,9 @@ from tests import backbones, folders
 NAME = "model.safetensors"
 
 
-def check(folder: Path, **entries: Any) -> None:
+def check(folder: Path, **entries: Any) -> frozenset[str]:
     """Check a folder against its config with some entries changed."""
-    fitting.check("model", {**json.loads((folder / "config.json").read_text()), **entries}, folder)
+    return fitting.check("model", {**json.loads((folder / "config.json").read_text()), **entries}, folder)
 
 
 @pytest.mark.parametrize("name", backbones.CONFIGS)
@@ -25,8 +27,7 @@ def test_every_family_s_weights_fit_their_config(name: str, tmp_path: Path) -> N
     classifier = backbones.classifier(name)
     classifier.base_model.save_pretrained(tmp_path / "base")
     classifier.save_pretrained(tmp_path / "task")  # the base model's name stands in front of its tensors
-    check(tmp_path / "base")
-    check(tmp_path / "task")
+    assert check(tmp_path / "base") == check(tmp_path / "task") == {"float64"}
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,89 @@ def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
     save_file(tensors, folder / NAME)
     with pytest.raises(UserError, match=r"lacks encoder\.layer\.1\.output\.dense\.bias, which every bert"):
         check(folder)
+
+
+# What stands in the files of decoders as they were published, beside the tensors of the model: by family, the prefix of
+# language models, and of each layer what is worked out and no weights.
+PUBLISHED: dict[str, tuple[str, dict[str, torch.Tensor]]] = {
+    "gpt2": ("", {"h.{}.attn.bias": torch.ones(1, 1, 40, 40).tril()}),
+    "gpt2, scaled by layers": (
+        "transformer.",
+        {"h.{}.attn.bias": torch.ones(1, 1, 40, 40, dtype=torch.uint8), "h.{}.attn.masked_bias": torch.tensor(-1e4)},
+    ),
+    "gpt_neox": (
+        "gpt_neox.",
+        {
+            "layers.{}.attention.bias": torch.ones(1, 1, 40, 40, dtype=torch.bool),
+            "layers.{}.attention.masked_bias": torch.tensor(-1e9),
+            "layers.{}.attention.rotary_emb.inv_freq": torch.ones(1),
+        },
+    ),
+    "llama": ("model.", {"layers.{}.self_attn.rotary_emb.inv_freq": torch.ones(2)}),
+    "mistral": ("model.", {}),
+    "qwen2": ("model.", {}),
+    "qwen3": ("model.", {}),
+    "gemma3_text": ("model.", {}),
+}
+
+
+def published(name: str, folder: Path) -> dict[str, torch.Tensor]:
+    """Write a random decoder as language models are published, in two shards with an index; its tensors by their names."""
+    from transformers import AutoModelForCausalLM
+
+    prefix, worked_out = PUBLISHED[name]
+    model_type, sizes = backbones.CONFIGS[name]
+    config = AutoConfig.for_model(model_type, **{**backbones.COMMON, **sizes})
+    torch.manual_seed(3)
+    language = AutoModelForCausalLM.from_config(config, attn_implementation="eager").to(torch.bfloat16)
+    language.config.save_pretrained(folder)
+    own = {n: p.detach().clone() for n, p in language.base_model.named_parameters()}
+    stored = {f"{prefix}{n}": p for n, p in own.items()}
+    stored["embed_out.weight" if model_type == "gpt_neox" else "lm_head.weight"] = torch.randn(61, 16).bfloat16()
+    for layer in range(language.config.num_hidden_layers):
+        stored |= {f"{prefix}{entry.format(layer)}": value.clone() for entry, value in worked_out.items()}
+    names = sorted(stored)
+    shards = {f"model-0000{at}-of-00002.safetensors": names[at - 1 :: 2] for at in (1, 2)}
+    for file, part in shards.items():
+        save_file({n: stored[n] for n in part}, folder / file, {"format": "pt"})
+    where = {n: file for file, part in shards.items() for n in part}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": where}))
+    return own
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_decoders_as_published_are_loaded_without_their_language_head(name: str, tmp_path: Path) -> None:
+    own = published(name, tmp_path)
+    # What is worked out, and the head, are no weights: their types do not count.
+    assert check(tmp_path) == {"bfloat16"}
+    base = load(str(tmp_path), False, torch.bfloat16, torch.device("cpu"))
+    assert base.weights.keys() == own.keys()
+    for tensor, value in own.items():
+        assert base.weights[tensor].dtype == torch.bfloat16
+        assert torch.equal(base.weights[tensor], value), tensor
+
+
+@pytest.mark.parametrize(
+    ("name", "foreign"),
+    [
+        ("gpt2", "h.0.crossattention.c_attn.weight"),
+        ("gpt2", "h.1.attention.bias"),  # a buffer of another family's
+        ("gpt_neox", "gpt_neox.layers.0.attn.masked_bias"),
+        ("llama", "model.layers.1.self_attn.q_norm.weight"),
+        ("llama", "model.layers.0.attention.bias"),
+        ("gemma3_text", "model.layers.0.per_layer_projection.weight"),
+    ],
+)
+def test_a_foreign_tensor_of_a_decoder_is_refused(name: str, foreign: str, tmp_path: Path) -> None:
+    published(name, tmp_path)
+    file = tmp_path / "model-00002-of-00002.safetensors"
+    save_file({**load_file(file), foreign: torch.ones(4)}, file, {"format": "pt"})
+    with pytest.raises(UserError, match=f"holds {foreign}, which this architecture does not compute with"):
+        check(tmp_path)
+
+
+def test_a_shard_that_is_missing_is_named(tmp_path: Path) -> None:
+    published("qwen2", tmp_path)
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(UserError, match=r"names model-00002-of-00002\.safetensors, which is not there"):
+        check(tmp_path)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from peftcli.errors import UserError
 from peftcli.models import weights
+from peftcli.models.weights import Header
 from tests import folders
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 437955512\n"
@@ -23,6 +24,11 @@ class Marker:
 
     def __reduce__(self) -> tuple[object, ...]:
         return pytest.fail, ("something was unpickled",)
+
+
+def headers(tensors: dict[str, torch.Tensor]) -> dict[str, Header]:
+    """What a file of these tensors says of them."""
+    return {name: Header(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in tensors.items()}
 
 
 def written(folder: Path, content: bytes, name: str = NAME) -> Path:
@@ -42,7 +48,8 @@ def saved(folder: Path, legacy: bool = False) -> bytes:
 
 def test_shapes_are_read_of_either_format(tmp_path: Path) -> None:
     folder = folders.bert(tmp_path / "safe")
-    wanted = {name: tuple(tensor.shape) for name, tensor in load_file(folder / NAME).items()}
+    wanted = headers(load_file(folder / NAME))
+    assert {header.type for header in wanted.values()} == {"float32"}
     assert weights.stored(folder) == (folder / NAME, wanted)
     for legacy in (False, True):
         torch_file = written(tmp_path / f"torch-{legacy}", saved(tmp_path / "other", legacy), "pytorch_model.bin")
@@ -108,7 +115,7 @@ def test_shards_are_read_together_and_a_damaged_one_is_named(tmp_path: Path) -> 
         save_file({name: tensors[name] for name in part}, folder / file)
     where = {name: file for file, part in halves.items() for name in part}
     (folder / f"{NAME}.index.json").write_text(json.dumps({"weight_map": where}))
-    assert weights.stored(folder)[1] == {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    assert weights.stored(folder)[1] == headers(tensors)
     (folder / "two.safetensors").write_bytes(POINTER)
     with pytest.raises(UserError, match=r"model/two\.safetensors is a git-LFS pointer"):
         weights.stored(folder)
@@ -125,8 +132,31 @@ def test_a_pointer_in_the_place_of_any_file_that_is_read(name: str, tmp_path: Pa
 def test_quantised_weights_are_refused_and_integer_buffers_taken(tmp_path: Path) -> None:
     folder = folders.bert(tmp_path / "model")
     tensors = load_file(folder / NAME)
-    save_file({**tensors, "embeddings.position_ids": torch.arange(40)[None]}, folder / NAME)
+    # The numbers of the positions, and which of them each one sees, as GPT-2 and Pythia were published with them.
+    seen = torch.ones(1, 1, 40, 40, dtype=torch.bool).tril()
+    tensors |= {
+        "embeddings.position_ids": torch.arange(40)[None],
+        "h.0.attn.bias": seen.to(torch.uint8),
+        "gpt_neox.layers.0.attention.bias": seen,
+    }
+    save_file(tensors, folder / NAME)
     weights.stored(folder)
-    save_file({**tensors, "pooler.dense.weight": torch.zeros(16, 16, dtype=torch.int8)}, folder / NAME)
+    tensors["pooler.dense.weight"] = torch.zeros(16, 16, dtype=torch.int8)
+    save_file(tensors, folder / NAME)
     with pytest.raises(UserError, match=r"holds pooler\.dense\.weight as I8"):
         weights.stored(folder)
+    (folder / NAME).unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"holds pooler\.dense\.weight as int8"):
+        weights.stored(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_types_are_read_of_either_format(dtype: torch.dtype, tmp_path: Path) -> None:
+    folder = folders.bert(tmp_path / "model")
+    tensors = {name: tensor.to(dtype) for name, tensor in load_file(folder / NAME).items()}
+    save_file(tensors, folder / NAME)
+    assert weights.stored(folder)[1] == headers(tensors)
+    (folder / NAME).unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    assert weights.stored(folder)[1] == headers(tensors)

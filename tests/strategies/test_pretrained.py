@@ -2,7 +2,7 @@
 
 import torch
 
-from peftcli.strategies.pretrained import draw, generator
+from peftcli.strategies.pretrained import draw, generator, widened
 
 
 def test_a_stream_is_its_seed_s_and_its_name_s() -> None:
@@ -27,9 +27,22 @@ def test_biases_are_zero_gains_one_and_matrices_normal() -> None:
 
 
 def test_values_do_not_depend_on_the_precision_and_the_usual_deviation_is_one_fiftieth() -> None:
-    wide, narrow = (
+    # Of a model in bfloat16 too: what is drawn trains, and is not rounded first.
+    double, wide, of_narrow = (
         draw("out.weight", torch.empty(200, 50, dtype=dtype), generator(5, "head"), {})
-        for dtype in (torch.float32, torch.bfloat16)
+        for dtype in (torch.float64, torch.float32, torch.bfloat16)
     )
-    assert torch.equal(wide.to(torch.bfloat16), narrow)
+    assert (double.dtype, wide.dtype) == (torch.float64, torch.float32)
+    assert torch.equal(double.float(), wide)
+    assert torch.equal(of_narrow, wide)
     assert abs(float(wide.std()) - 0.02) < 5 * 0.02 / 20_000**0.5
+
+
+def test_what_starts_to_train_has_the_file_s_values_in_float32_at_least() -> None:
+    values = torch.tensor([1.0, -0.0390625, 3e-5]).bfloat16()
+    assert widened(values).dtype == torch.float32
+    assert torch.equal(widened(values).bfloat16(), values)
+    for wide in (torch.randn(3), torch.randn(3, dtype=torch.float64)):
+        assert widened(wide) is wide
+    for name in ("query.bias", "LayerNorm.weight"):
+        assert draw(name, values, generator(1, "head"), {}).dtype == torch.float32
