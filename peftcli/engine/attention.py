@@ -14,21 +14,9 @@ from peftcli import noise
 from peftcli.engine.dropout import RunDropout, attention_dropout, drop
 from peftcli.engine.rearranging import rearrange
 from peftcli.engine.streams import Layout
+from peftcli.engine.views import WHOLE, View, Windows, views
 
 ATTENTION = "peftcli_streams"
-
-
-@dataclass(frozen=True)
-class View:
-    """Which keys a query sees.
-
-    Of an encoder, whose queries see all of their sequence: `mask` [runs * batch, 1, 1, longest], `hidden`
-    [runs * batch * heads, 1, longest]; where they see what is around them, with a row for each query. Of a decoder
-    [longest, longest] both, the same in all sequences and heads. `hidden` is added to scores: -inf where `mask` is False.
-    """
-
-    mask: Tensor
-    hidden: Tensor
 
 
 @dataclass(frozen=True)
@@ -49,32 +37,8 @@ class Grid:
     views: Mapping[int | None, View]
 
 
-def windows(config: Any) -> frozenset[int | None]:
-    """The windows that a decoder's layers see, in tokens; None is everything before. `config` is transformers' object."""
-    window = getattr(config, "sliding_window", None)
-    kinds = getattr(config, "layer_types", None) or ["sliding_attention"]
-    return frozenset(window if kind == "sliding_attention" else None for kind in kinds)
-
-
-def windows_around(config: Any) -> frozenset[int]:
-    """The windows that an encoder's layers see either way, in tokens, the one they are around counted with each side."""
-    # As its attention modules tell it: one more than how far they see.
-    local = "sliding_attention" in (getattr(config, "layer_types", None) or ())
-    return frozenset({config.sliding_window + 1} if local else ())
-
-
-def grid_of(
-    layout: Layout,
-    heads: int,
-    dtype: torch.dtype,
-    causal: frozenset[int | None] = frozenset(),
-    around: frozenset[int] = frozenset(),
-) -> Grid:
-    """The grid of a layout for attention with this many heads that computes in `dtype`.
-
-    `causal` are the windows of a decoder's layers; empty where tokens see their whole sequence, or in some layers what is
-    `around` them.
-    """
+def grid_of(layout: Layout, heads: int, dtype: torch.dtype, windows: Windows = WHOLE) -> Grid:
+    """The grid of a layout for attention with this many heads that computes in `dtype`."""
     to_grid, to_stream = layout.to_grid, layout.to_stream
     # All sizes are those of one tensor, so that a compiler that leaves them open has two of them, and no quotients.
     batch, longest = layout.mask.shape[0], layout.mask.shape[-1]  # of all runs
@@ -83,48 +47,14 @@ def grid_of(
     first = to_stream // longest * ((heads - 1) * longest) + to_stream  # the grid's row of a token's first head
     # A cell holds a token where that token is in this very cell.
     empty = to_stream.index_select(0, to_grid) != torch.arange(batch * longest, device=device)
-    views = {window: _view_before(longest, window, dtype, device) for window in causal}
     return Grid(
         layout,
         heads,
         (to_grid.view(batch, 1, longest) * heads + head[:, None]).flatten(),
         (first[:, None] + head * longest).flatten(),
         empty.view(batch, 1, longest, 1),
-        views
-        or {None: _view_of_all(layout, heads, dtype), **{w: _view_around(layout, heads, w, dtype) for w in around}},
+        views(layout, heads, dtype, windows),
     )
-
-
-def _view_of_all(layout: Layout, heads: int, dtype: torch.dtype) -> View:
-    """What an encoder's queries see: the tokens of their sequence."""
-    batch, longest = layout.mask.shape[0], layout.mask.shape[-1]
-    hidden = _hidden(layout.mask, dtype)
-    return View(layout.mask, hidden.expand(-1, heads, -1, -1).reshape(batch * heads, 1, longest))
-
-
-def _view_around(layout: Layout, heads: int, window: int, dtype: torch.dtype) -> View:
-    """What an encoder's queries see in a layer with a window: the tokens of their sequence less than that far away."""
-    batch, longest = layout.mask.shape[0], layout.mask.shape[-1]
-    position = torch.arange(longest, device=layout.mask.device)
-    away = (position[:, None] - position).abs()
-    # Far behind a sequence's end a cell without a token would see nothing, over which a softmax is not a number: it sees itself.
-    mask = (layout.mask & (away < window)) | (away == 0)  # [runs * batch, 1, longest, longest]
-    return View(mask, _hidden(mask, dtype).expand(-1, heads, -1, -1).reshape(batch * heads, longest, longest))
-
-
-def _view_before(longest: int, window: int | None, dtype: torch.dtype, device: torch.device) -> View:
-    """What a decoder's queries see: themselves and the tokens before, at most `window` together."""
-    # Cells without a token lie behind a sequence's end, so no token sees them. What they see themselves is read by nobody, and
-    # is never nothing, over which a softmax would not be a number.
-    position = torch.arange(longest, device=device)
-    back = position[:, None] - position
-    mask = back >= 0 if window is None else (back >= 0) & (back < window)
-    return View(mask, _hidden(mask, dtype))
-
-
-def _hidden(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to scores: -inf where no key is seen, of the mask's shape."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, float("-inf"))
 
 
 class _ToStream(torch.autograd.Function):

@@ -1,77 +1,37 @@
 """A backbone with the head of one task: from streams to logits, every tensor by the name the pre-trained model gives it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from transformers.activations import ACT2FN
 
 from peftcli.engine import cells, padded
 from peftcli.engine.accepting import accept_runs
-from peftcli.engine.attention import grid_of, windows, windows_around
+from peftcli.engine.attention import grid_of
 from peftcli.engine.backbone import Backbone, sharing_copy
 from peftcli.engine.batches import Batch
 from peftcli.engine.compiling import Compute
 from peftcli.engine.dropout import RunDropout, restart
+from peftcli.engine.head import Head
 from peftcli.engine.lookup import Lookup
 from peftcli.engine.modules import RunLinear
-from peftcli.engine.normalizing import RunLayerNorm
 from peftcli.engine.rearranging import rearrange
 from peftcli.engine.streams import Layout, Stream
+from peftcli.engine.views import windows
 from peftcli.models import heads
 from peftcli.models.anatomy import Anatomy
 from peftcli.models.reach import reading
-from peftcli.models.tensors import Parameter, architecture, pretrained_parameters, size
+from peftcli.models.tensors import architecture, pretrained_parameters, size
 from peftcli.noise import numbers
-
-
-class Head(nn.Module):
-    """The trained head: dropout, an inner dense layer (and its LayerNorm) where the style has one, dropout, the output layer.
-
-    Span tasks pool each span's tokens by a learnt attention and read both spans side by side.
-    """
-
-    dense: Callable[[Tensor], Tensor]
-    out: Callable[[Tensor], Tensor]
-    span_attention: Callable[[Tensor], Tensor]
-
-    def __init__(
-        self,
-        parameters: tuple[Parameter, ...],
-        activation: str | None,
-        dropouts: tuple[float | None, float],
-        epsilon: float,
-    ) -> None:
-        super().__init__()
-        shapes = {p.name.removeprefix("head."): p.shape for p in parameters}
-        for name in ("dense", "out", "span_attention"):
-            if f"{name}.weight" in shapes:
-                outputs, inputs = shapes[f"{name}.weight"]
-                setattr(self, name, RunLinear(inputs, outputs, bias=f"{name}.bias" in shapes))
-        hidden = shapes.get("norm.weight")
-        self.norm = RunLayerNorm(hidden, epsilon, bias="norm.bias" in shapes) if hidden else None
-        self.activation = ACT2FN[activation] if activation else None
-        self.first_dropout = None if dropouts[0] is None else RunDropout(dropouts[0])
-        self.dropout = RunDropout(dropouts[1])
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Logits [runs, read, outputs] from features [runs, read, hidden]."""
-        if self.first_dropout is not None:
-            features = self.first_dropout(features)
-        if self.activation is not None:
-            features = self.activation(self.dense(features))
-        if self.norm is not None:
-            features = self.norm(features)
-        return self.out(self.dropout(features))
 
 
 class Network(nn.Module):
     """Backbone, pooler and head. `forward` makes logits [runs, read, outputs] of a batch.
 
-    What is read: each sequence's first token (through the pooler where the head reads it), every labelled word's first
-    sub-token for token tasks, or both spans' tokens for span tasks.
+    What is read: each sequence's first token (through the pooler where the head reads it; a decoder's last), one piece of
+    every labelled word for token tasks, or both spans' tokens for span tasks.
     """
 
     def __init__(self, backbone: Backbone, kind: str, labels: int, style: heads.Style) -> None:
@@ -132,11 +92,10 @@ class Network(nn.Module):
         if self.reading.types:
             inputs["token_type_ids"] = stream.types
         config: Any = self.backbone.config  # the library's object knows every family's name for it
-        decoder = self.reading.last
-        if decoder:
+        if self.reading.last:  # a decoder
             inputs["use_cache"] = False
-        views = (windows(config), frozenset[int]()) if decoder else (frozenset[int | None](), windows_around(config))
-        grid = grid_of(stream.layout, config.num_attention_heads, self.precision, *views)
+        seen = windows(config, self.reading.last)
+        grid = grid_of(stream.layout, config.num_attention_heads, self.precision, seen)
         hidden: Tensor = self.backbone(**inputs, grid=grid).last_hidden_state
         return hidden
 

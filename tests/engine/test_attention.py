@@ -11,6 +11,7 @@ from peftcli.engine import attention
 from peftcli.engine.batches import build
 from peftcli.engine.dropout import RunDropout
 from peftcli.engine.network import Network
+from peftcli.engine.views import Windows
 from peftcli.models.reach import Reading
 from tests import pretend, tiny
 from tests.apart import needs_fork, run_apart
@@ -48,7 +49,7 @@ def attend(
     stream = build([(examples, np.array(c)) for c in chosen], Reading(), device).stream
     runs, tokens = stream.ids.shape
     around = frozenset[int]() if window is None else frozenset({window})
-    grid = attention.grid_of(stream.layout, HEADS, torch.float64, around=around)
+    grid = attention.grid_of(stream.layout, HEADS, torch.float64, Windows(around=around))
     values = drawn()[:, :runs, :tokens].to(device)
     leaves = [x.clone().requires_grad_(wanted) for x, wanted in zip(values, (query, True, True), strict=True)]
     module = torch.nn.Module()

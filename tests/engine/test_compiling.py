@@ -34,11 +34,15 @@ def pair(strategy: str, runs: int, kind: str = "pair", family: str = "bert") -> 
     return fast, plain
 
 
-def test_ten_batches_compile_once_and_give_the_plain_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "family",
+    ["bert", *(pytest.param(name, marks=pytest.mark.whole) for name in ("modernbert", "llama", "gpt2", "gemma3_text"))],
+)
+def test_ten_batches_compile_once_and_give_the_plain_numbers(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counter = CompileCounterWithBackend("aot_eager")
     monkeypatch.setattr(compiling, "BACKEND", counter)
     torch._dynamo.reset()
-    fast, plain = pair("layernorm", 3)
+    fast, plain = pair("layernorm", 3, family=family)
     states = training.begin(fast), training.begin(plain)
     shapes, counted = set(), []
     for step in range(STEPS):
