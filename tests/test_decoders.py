@@ -24,16 +24,18 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.float64, 1e-9)])
 @pytest.mark.parametrize("name", NAMES)
-def test_in_float32_logits_are_the_stock_model_s_as_it_is(name: str, side: str) -> None:
-    model = backbones.classifier(name, dtype=torch.float32)
+def test_logits_are_the_stock_model_s(name: str, dtype: torch.dtype, tolerance: float, side: str) -> None:
+    """In float32 as it is, in float64 where its steps in float32 keep the precision."""
+    model = backbones.classifier(name, dtype=dtype)
     network = backbones.network(model)
     parts, batch = backbones.batches(network)
     head = {n: t[None] for n, t in backbones.head_tensors(name, model).items()}
     logits = network.call(head, {}, batch)
     for run, (examples, picked) in enumerate(parts):
         theirs = model(**backbones.padded_inputs(model, examples, picked, side)).logits
-        torch.testing.assert_close(logits[run, : len(picked)], theirs, rtol=0, atol=1e-4)
+        torch.testing.assert_close(logits[run, : len(picked)], theirs, rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize(("name", "strategy"), crossed(list(DECODERS), ["full", "layernorm"]))
@@ -71,6 +73,18 @@ def test_fifty_steps_equal_a_plain_loop(name: str, strategy: str) -> None:
             own = names.get(theirs, "head.out.weight")
             torch.testing.assert_close(ours[own][0], parameter.detach(), rtol=0, atol=1e-9, msg=own)
     assert state.histories[0].training[-1]["loss"] == pytest.approx(losses[-1], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "dropout", "strategy"), crossed(list(DECODERS), [0.1, 0.0], ["full", "layernorm", "random", "lora"])
+)
+def test_a_cohort_of_four_equals_its_runs_alone(name: str, dropout: float, strategy: str) -> None:
+    model = backbones.backbone(backbones.classifier(name))
+    runs = [
+        tiny.run(strategy, rate, seed, steps=5, dropout=dropout, epsilon=1e-6)
+        for rate, seed in [(1e-3, 0), (3e-3, 0), (5e-4, 1), (1e-3, 2)]
+    ]
+    tiny.assert_as_alone(tiny.cohort(model, runs), lambda one: tiny.cohort(model, [one]))
 
 
 def refusal(strategy: str, name: str) -> str | None:
