@@ -68,7 +68,9 @@ def assert_same_bits(wide: Backbone, narrow: Backbone, strategy: str, kind: str 
         assert not torch.equal(flat, cohort.assembly.flat), "nothing was trained"
         effective = cohort.assembly.effective(flat)
         assert {t.dtype for t in effective.values()} == {torch.float32}, "an end would be rounded where it is stored"
-        ends.append({"flat": flat, "logits": cohort.forward(flat, 3)(cohort.batch(0)), **effective})
+        logits = cohort.forward(flat, 3)(cohort.batch(0))
+        assert logits.dtype == torch.float32, "the head computed in less"
+        ends.append({"flat": flat, "logits": logits, **effective})
     assert ends[0].keys() == ends[1].keys()
     for name, value in ends[0].items():
         assert torch.equal(value, ends[1][name]), f"{strategy}: {name}"

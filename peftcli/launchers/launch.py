@@ -84,7 +84,8 @@ def warm(runs: Iterable[Run], settings: SweepSettings) -> None:
     for run in distinct.values():
         prepare(run, settings.model, settings.source(run), settings.allow_other_data)
     if distinct and not catalogue.is_local(settings.model):
-        backbone.load(settings.model, False, torch.float32, torch.device("cpu"))
+        precision = backbone.kept_in(settings.model, torch.bfloat16)
+        backbone.load(settings.model, False, precision, torch.device("cpu"))
         backbone.load.cache_clear()  # the file is what counts; the processes have memories of their own
 
 

@@ -73,7 +73,9 @@ def _of_model(run: Run, model: str) -> str:
     from peftcli.engine import backbone
 
     with _without_network():
-        fingerprint = backbone.load(model, pooler, torch.float32, torch.device("cpu")).fingerprint
+        # In the precision of its file, since the values alone are looked at.
+        precision = backbone.kept_in(model, torch.bfloat16)
+        fingerprint = backbone.load(model, pooler, precision, torch.device("cpu")).fingerprint
     backbone.load.cache_clear()  # what trains may be other processes
     return fingerprint
 

@@ -149,6 +149,17 @@ def test_values_gradients_moments_and_best_values_are_counted() -> None:
     assert without > 2 * 16 * numbers
 
 
+def test_weights_kept_in_bfloat16_take_their_own_bytes_alone() -> None:
+    wide, narrow = (
+        dry_run.peaks(runs("layernorm", 2), data(), config(), torch.bfloat16, kept).training
+        for kept in (None, torch.bfloat16)
+    )
+    named = dict(tiny.stock("bert", torch.float32, **SIZES).named_parameters())
+    encoder = sum(p.numel() for name, p in named.items() if not name.startswith("pooler."))
+    # No copy in float32, but of the pooler, which computes in it.
+    assert wide - narrow == pytest.approx(4 * encoder, rel=0.02)
+
+
 @pytest.mark.parametrize("strategy", ["gradient", "sam"])
 def test_a_mask_chosen_by_many_batches_is_counted_by_two(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """sam's 599 batches, as released, would be gone through by a processor before a GPU's sweep began."""

@@ -11,6 +11,7 @@ from peftcli.engine.evaluation import run_losses
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
 from peftcli.models.reach import Reading
+from peftcli.strategies.pretrained import widened
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -75,7 +76,7 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
             summed,
         )
 
-    leaves = {name: tensor[None].clone().requires_grad_() for name, tensor in weights.items()}
+    leaves = {name: widened(tensor)[None].clone().requires_grad_() for name, tensor in weights.items()}
     total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in weights.items()}
     for step in range(3):
         batch = build([(examples, chosen(0, step, 10, 4))], Reading(), CPU)

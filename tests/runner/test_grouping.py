@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from peftcli.experiment import cohort_size
 from peftcli.experiment.cohort_size import Footprint, Pin
 from peftcli.runner import grouping
 from peftcli.runner.work import SweepSettings, WorkUnit
-from tests import written_records
+from tests import folders, written_records
 
 RUNS = written_records.runs(
     written_records.small(tasks=["rte"], strategies=["layernorm", "bitfit"], learning_rates=[1e-3], seeds=9)
@@ -106,3 +107,26 @@ def test_a_device_that_is_named_is_believed_where_it_is_not(
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: not expected)  # a login node has not what its jobs have
     assert grouping.on_gpu(SweepSettings("minilm", tmp_path, device=asked)) is expected
+
+
+def test_a_model_stored_in_bfloat16_is_counted_as_it_is_kept(tmp_path: Path) -> None:
+    folder = folders.bert(tmp_path / "model")
+    settings = SweepSettings(str(folder), tmp_path / "results")
+    (run,) = written_records.runs(
+        written_records.small(
+            tasks=["demo"], strategies=["layernorm"], learning_rates=[1e-3], seeds=1, model=str(folder)
+        )
+    )
+    narrow, wide = (run.model_copy(update={"protocol": run.protocol.model_copy(update={"precision": precision})})
+                    for precision in ("bfloat16", "float32"))  # fmt: skip
+    before = [grouping.footprint(of, settings).shared for of in (narrow, wide)]
+    tensors = load_file(folder / "model.safetensors")
+    save_file({name: tensor.bfloat16() for name, tensor in tensors.items()}, folder / "model.safetensors")
+    # What was counted of the file in float32 does not stand for this one; where it computes in float32 it does.
+    after = [grouping.footprint(of, settings).shared for of in (narrow, wide)]
+    assert after[0] < before[0]
+    assert after[1] == before[1]
+    assert len(list((tmp_path / "results/.sweeps/footprints").iterdir())) == 3
+    # Of its config alone, as on a login node, it is counted as ever.
+    (folder / "model.safetensors").unlink()
+    assert grouping.footprint(narrow, settings).shared == before[0]
