@@ -29,7 +29,11 @@ OTHERS = (
     "spafit",
     "layernorm_outlier",
 )
-OPTIONS: dict[str, dict[str, Any]] = {**tiny.OPTIONS, "lora": {"rank": 2, "alpha": 4.0, "dora": True}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    **tiny.OPTIONS,
+    "lora": {"rank": 2, "alpha": 4.0, "dora": True},
+    "magpruning": {"share": 0.3},  # so much that elements of gains are chosen too
+}
 Load = Callable[[str, torch.dtype, torch.dtype], Backbone]
 
 
@@ -38,7 +42,9 @@ def load(tmp_path: Path) -> Load:
     """A family's random model as it is loaded from a folder that has it in a precision, to compute in another one."""
 
     def loaded(name: str, stored: torch.dtype, computed: torch.dtype) -> Backbone:
-        model = copy.deepcopy(backbones.classifier(name, dtype=torch.float32).base_model)
+        # Its embeddings are scaled by the root of this width, which is no number of bfloat16, as that of 16 is.
+        width = {"hidden_size": 24} if name == "gemma3_text" else {}
+        model = copy.deepcopy(backbones.classifier(name, dtype=torch.float32, **width).base_model)
         folder = tmp_path / f"{name} {stored}"
         # Values that bfloat16 can hold, whatever they are stored in.
         model.to(torch.bfloat16).to(stored).save_pretrained(folder)
@@ -108,6 +114,8 @@ def test_only_what_trains_has_a_copy(name: str, load: Load) -> None:
     base = load(name, torch.bfloat16, torch.bfloat16)
     own = {n: p.data_ptr() for n, p in base.network.named_parameters()}
     of_pooler = {n for n in base.weights if n.startswith("pooler.")}
+    if base.pooler is not None:  # a part of the head, which computes in float32
+        assert {p.dtype for p in base.pooler.parameters()} == {torch.float32}
     assert {n: t.data_ptr() for n, t in base.weights.items() if n not in of_pooler} == own
     cohort: Cohort = tiny.cohort(base, [tiny.run("layernorm", 1e-3, seed, {}) for seed in range(2)])
     trained = {piece.name for piece in cohort.assembly.pieces}
