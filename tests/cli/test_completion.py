@@ -81,7 +81,7 @@ def test_every_name_is_offered(ask: Ask, tmp_path: Path, monkeypatch: pytest.Mon
         ("peftcli train --strategy nosuch:", []),
         ("peftcli train --task=rt", ["rte"]),
         ("peftcli train --strategy lora:rank=4 --task mn", ["mnli"]),
-        ("peftcli train --set schedule=", ["schedule=constant", "schedule=linear"]),
+        ("peftcli train --set schedule=", ["schedule=constant", "schedule=linear", "schedule=cosine"]),
         ("peftcli train --set restore", ["restore_best=", "restore_best=true", "restore_best=false"]),
         ("peftcli train --set batch_size=16 --set batch", ["batch_size=", "batch_size=16"]),
         ("peftcli train --set see", []),
