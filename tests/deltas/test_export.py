@@ -1,12 +1,14 @@
 """What `apply` writes: stock transformers models, and peft's, give the logits that the run itself gives."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
@@ -164,8 +166,6 @@ def test_magnitudes_are_merged_into_the_weights(family: str, options: dict[str, 
 
 
 def test_a_pooler_that_the_base_lacks_comes_from_the_delta(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     base = trained.model(tmp_path / "base")
     weights = load_file(base / "model.safetensors")
     save_file({n: t for n, t in weights.items() if "pooler" not in n}, base / "model.safetensors", {"format": "pt"})
@@ -237,3 +237,17 @@ def test_where_texts_end_with_the_padding_token_no_stock_classifier_finds_the_la
     with pytest.raises(UserError, match="this tokenizer ends texts with its padding token; use `peftcli predict`"):
         padding.settle(tokenizer, {"model_type": "llama", "vocab_size": len(tokenizer)})
     assert padding.settle(tokenizer, {"model_type": "bert"}) is None
+
+
+def test_what_is_merged_into_a_base_in_bfloat16_is_not_rounded(tmp_path: Path) -> None:
+    base, merged = trained.model(tmp_path / "model"), []
+    tensors = load_file(base / "model.safetensors")
+    for dtype in (torch.float32, torch.bfloat16):  # the same values in two files
+        folder = Path(shutil.copytree(base, tmp_path / str(dtype) / "base"))
+        save_file({name: t.bfloat16().to(dtype) for name, t in tensors.items()}, folder / "model.safetensors")
+        entry = {"lora": {"rank": 2, "alpha": 4.0, "dora": True}}
+        (record,) = trained.train(folder.parent, folder, entry, training={"precision": "bfloat16"})
+        export.write(trained.delta(record), str(folder), folder.parent / "out", "transformers")
+        merged.append(load_file(folder.parent / "out" / "model.safetensors"))
+    assert merged[0].keys() == merged[1].keys()
+    assert all(torch.equal(tensor, merged[1][name]) for name, tensor in merged[0].items())
