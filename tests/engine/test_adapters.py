@@ -111,9 +111,7 @@ def test_training_equals_a_plain_loop_with_the_library_s_formulas(model_type: st
 
 def test_the_two_wirings_differ() -> None:
     logits = [
-        cohort.forward(cohort.assembly.flat, Reading())(
-            build([(cohort.data[0].train, np.arange(8))], Reading(), cohort.device)
-        )
+        cohort.forward(cohort.assembly.flat, 0)(build([(cohort.data[0].train, np.arange(8))], Reading(), cohort.device))
         for cohort in (
             tiny.cohort(tiny.backbone("bert"), [run("pfeiffer", wiring)]) for wiring in ("published", "before_dropout")
         )

@@ -35,7 +35,7 @@ def test_outputs_are_in_the_splits_order_and_counted_once(
         outputs = first_ids(batch)
         return outputs[..., :1] if kind == "choice" else outputs
 
-    scored = score(forward, two_classes, kind, 0, CPU)
+    scored = score(forward, two_classes, kind, Reading(), CPU)
     for split, of_run in zip(two_classes, scored, strict=True):
         whole = build([(split, np.arange(len(split)))], Reading(), CPU)
         expected = task_outputs(forward(whole), kind)[0]
@@ -59,7 +59,7 @@ def test_sentences_without_a_word_that_is_read_are_scored_with_the_others(
     splits = [_of_two_classes(tiny.without_words(tiny.examples("token", 12, seed), bare)) for seed in (0, 3)]
     network = tiny.cohort(tiny.backbone("roberta"), [tiny.run("full")], "token").network
     for split, of_run in zip(
-        splits, score(lambda batch: network(batch)[..., :2], splits, "token", 2, CPU), strict=True
+        splits, score(lambda batch: network(batch)[..., :2], splits, "token", Reading(2), CPU), strict=True
     ):
         whole = build([(split, np.arange(12))], Reading(2), CPU)
         expected = network(whole)[0, :, :2].detach()
