@@ -4,6 +4,7 @@ Nothing a run computes depends on another run's values: products are per run or 
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,9 @@ def _add_gradients(cohort: Cohort, state: State) -> tuple[Batch, Tensor, Tensor 
         assert state.flat.grad is not None
         # Before clipping: a norm is of the whole batch's gradient, not of a part's.
         parallel.add(state.flat.grad)
-    task, penalty = (parallel.add(torch.stack(parts).sum(0)) if parts else None for parts in (tasks, penalties))
-    assert task is not None
-    return batch, task, penalty
+    # One after another: a batch in one piece, which most are, launches nothing for it.
+    task = parallel.add(reduce(torch.add, tasks))
+    return batch, task, parallel.add(reduce(torch.add, penalties)) if penalties else None
 
 
 def _update(cohort: Cohort, state: State, gradient: Tensor) -> None:

@@ -4,6 +4,7 @@ Heads are those of transformers' sequence and token classifiers. The language mo
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from peftcli.models.parts import (
@@ -22,7 +23,7 @@ from peftcli.models.parts import (
 # One layer without bias, and no dropout; a token classifier has both.
 _TOKEN_DROPOUT = ("classifier_dropout", "hidden_dropout")
 _HEAD = Head(bias=False, dropout=(), token_dropout=_TOKEN_DROPOUT, modules={"out": "score"}, token_module="score")
-_OLDER_HEAD = Head(bias=False, dropout=(), token_dropout=_TOKEN_DROPOUT, modules={"out": "score"})
+_OLDER_HEAD = replace(_HEAD, token_module="classifier")
 _CLASSIFIER_DROPOUT = {"classifier_dropout": 0.1}
 
 

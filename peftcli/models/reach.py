@@ -51,8 +51,8 @@ class Reading:
 
 def reading(config: Mapping[str, Any]) -> Reading:
     """How the model of a config reads: positions count from 0, or from behind the padding id for RoBERTa and its kin."""
-    row = architecture(str(config["model_type"]))
-    after_padding = row.first_position == "after padding"
-    first = int(complete(dict(config))["pad_token_id"]) + 1 if after_padding else int(row.first_position)
+    whole = complete(dict(config))
+    row = architecture(whole["model_type"])
+    first = int(whole["pad_token_id"]) + 1 if row.first_position == "after padding" else int(row.first_position)
     part = row.embeddings.get("token_type_embeddings")
-    return Reading(first, row.decoder, part is not None and part.when(complete(dict(config)), 0))
+    return Reading(first, row.decoder, part is not None and part.when(whole, 0))

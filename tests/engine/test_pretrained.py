@@ -1,15 +1,18 @@
 """A run's start: its own head from its seed, and the gradient of the whole training set."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from peftcli.engine.batches import build, chosen
+from peftcli.data.examples import Array, Examples
+from peftcli.engine.batches import Batch, build, chosen
 from peftcli.engine.evaluation import run_losses
 from peftcli.engine.network import Network
 from peftcli.engine.pretrained import fresh_tensors, training_gradient
+from peftcli.experiment.run import Run
 from peftcli.models.reach import Reading
 from peftcli.strategies.pretrained import widened
 from tests import tiny
@@ -26,6 +29,17 @@ def test_a_head_follows_from_the_seed_alone() -> None:
     assert float(first["head.out.bias"].abs().max()) == 0
 
 
+def taken(
+    network: Network, weights: dict[str, torch.Tensor], run: Run, examples: Examples, batches: int | None, summed: Any
+) -> dict[str, torch.Tensor]:
+    """The gradient that a mask is chosen by, of ten examples."""
+
+    def slices(picked: Array) -> Iterator[Batch]:
+        yield build([(examples, picked)], Reading(), CPU)
+
+    return training_gradient(network, weights, run, "pair", 10, slices, batches, summed)
+
+
 @pytest.mark.parametrize("batches", [None, 2])
 def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | None) -> None:
     """What `sam` ranks by."""
@@ -34,16 +48,7 @@ def test_the_gradient_is_of_the_mean_loss_or_of_clipped_batches(batches: int | N
         dropout.p = 0.0
     run = tiny.run("sam", batch_size=4)  # batches of 4, 4 and 2
     weights = {**network.weights, **fresh_tensors(network, 0)}
-    gradient = training_gradient(
-        network,
-        weights,
-        run,
-        "pair",
-        10,
-        lambda picked: iter([build([(examples, picked)], Reading(), CPU)]),
-        batches,
-        "clipped",
-    )
+    gradient = taken(network, weights, run, examples, batches, "clipped")
     assert set(gradient) == set(weights)
     if batches:  # each batch's gradient has a norm of at most 1, all tensors together
         assert float(torch.stack([g.norm() for g in gradient.values()]).norm()) <= batches + 1e-9
@@ -64,18 +69,6 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
     assert any(dropout.p for dropout in network.dropouts().values())
     run, weights = tiny.run("gradient", batch_size=4), {**network.weights, **fresh_tensors(network, 0)}
 
-    def taken(batches: int) -> dict[str, torch.Tensor]:
-        return training_gradient(
-            network,
-            weights,
-            run,
-            "pair",
-            10,
-            lambda picked: iter([build([(examples, picked)], Reading(), CPU)]),
-            batches,
-            summed,
-        )
-
     leaves = {name: widened(tensor)[None].clone().requires_grad_() for name, tensor in weights.items()}
     total = {name: torch.zeros_like(tensor, dtype=torch.float64) for name, tensor in weights.items()}
     for step in range(3):
@@ -86,6 +79,6 @@ def test_batches_are_summed_with_their_signs_or_without(summed: Any, dtype: torc
             if gradient is not None:
                 total[name] += gradient[0].abs() if summed == "magnitudes" else gradient[0]
     tolerance = 1e-12 if dtype == torch.float64 else 1e-5
-    for name, gradient in taken(3).items():
+    for name, gradient in taken(network, weights, run, examples, 3, summed).items():
         assert gradient.dtype == torch.promote_types(dtype, torch.float32)
         torch.testing.assert_close(gradient.double(), total[name], rtol=tolerance, atol=tolerance, msg=name)
