@@ -44,18 +44,20 @@ def config(model_type: str = "bert") -> dict[str, Any]:
 
 
 def on_pretend_gpu(strategies: Iterable[str], count: int, dtype: torch.dtype, **settings: Any) -> dict[str, int]:
-    """The most bytes held while two steps are trained there, from loading the model on."""
-    peaks = {}
-    for strategy in strategies:
-        with gpu() as device, counting() as counts:
-            network = tiny.stock("bert", torch.float32, **SIZES).to(device)
-            base = backbones.narrowed(backbones.adopt(network, True, frozenset()), dtype)
-            cohort = gather(runs(strategy, count, steps=1000, **settings), [data()] * count, base, base.config, device)
-            state = training.begin(cohort)
-            for _ in range(2):
-                training.advance(cohort, state)
-        peaks[strategy] = counts().peak
-    return peaks
+    """The most bytes each strategy holds there while two steps are trained, from loading the model on."""
+    return {strategy: bytes_held(runs(strategy, count, steps=1000, **settings), dtype) for strategy in strategies}
+
+
+def bytes_held(together: list[Run], dtype: torch.dtype) -> int:
+    """The most bytes these runs hold; a function's own, so that nothing of theirs is left when the next ones are counted."""
+    with gpu() as device, counting() as counts:
+        network = tiny.stock("bert", torch.float32, **SIZES).to(device)
+        base = backbones.narrowed(backbones.adopt(network, True, frozenset()), dtype)
+        cohort = gather(together, [data()] * len(together), base, base.config, device)
+        state = training.begin(cohort)
+        for _ in range(2):
+            training.advance(cohort, state)
+    return counts().peak
 
 
 @needs_pretend
