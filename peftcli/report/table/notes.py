@@ -67,6 +67,7 @@ def _choice(table: Table) -> Iterator[str]:
         held_out = view.select.endswith("validation")
         where = "a held-out part of the training set" if held_out else "the split that is also reported"
         yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
+        yield from _at_an_end(table)
     flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]
     # Chosen on the reported split, the best of several noisy means is above what the same rate would score anew.
     average = describe.mean(flattery)
@@ -76,6 +77,15 @@ def _choice(table: Table) -> Iterator[str]:
             f"That choice flatters: the chosen rate's mean is {number(average, view)} above the mean of the others' on "
             f"average, at most {number(most.flattery, view)} ({most.strategy} on {most.column})."
         )
+
+
+def _at_an_end(table: Table) -> Iterator[str]:
+    """Which cells' chosen rate is the lowest or the highest of those tried: beyond it nobody has looked."""
+    tried = [(cell, [rate for rate, mean in cell.by_rate.items() if mean is not None]) for cell in table.cells()]
+    for end, word, side in ((min, "lowest", "lower"), (max, "highest", "higher")):
+        at_end = [cell for cell, rates in tried if len(rates) > 1 and cell.learning_rate == end(rates)]
+        if at_end:
+            yield f"The best rate is the {word} of those tried, and a {side} one may be better: {naming.cells(at_end)}."
 
 
 def _tasks(table: Table) -> Iterator[str]:

@@ -73,11 +73,23 @@ def test_cells_copied_from_another_paper_are_named_with_their_source(tmp_path: P
     assert "(bitfit on mnli_matched, bitfit on mnli_mismatched, bitfit on qnli): left out" in copied[0]
 
 
+def test_a_best_rate_at_an_end_of_those_tried_is_told(tmp_path: Path) -> None:
+    strategies = ["full", "layernorm", "bitfit"]
+    recipe = small(tasks=["rte"], strategies=strategies, learning_rates=[1e-5, 1e-4, 1e-3], seeds=1)
+    best = dict(zip(strategies, (1e-5, 1e-3, 1e-4), strict=True))
+    fill(recipe, tmp_path, lambda run: 0.8 if run.learning_rate == best[run.strategy] else 0.5)
+    notes = [note for note in tabulate(recipe, tmp_path).notes if note.startswith("The best rate")]
+    assert notes == [
+        "The best rate is the lowest of those tried, and a lower one may be better: full on rte.",
+        "The best rate is the highest of those tried, and a higher one may be better: layernorm on rte.",
+    ]
+
+
 def test_with_one_rate_nothing_is_chosen(tmp_path: Path) -> None:
     recipe = small(learning_rates=[1e-3])
     fill(recipe, tmp_path, lambda run: 0.5)
     notes = tabulate(recipe, tmp_path).notes
-    assert not [note for note in notes if note.startswith(("Learning rate:", "That choice flatters"))]
+    assert not [note for note in notes if note.startswith(("Learning rate:", "The best rate", "That choice flatters"))]
 
 
 READ = {"fingerprint": "d1", "sizes": {"train": 10}, "model_fingerprint": "m1", "tokenizer_fingerprint": "t1"}
