@@ -1,4 +1,4 @@
-"""Make `results/README.md`, and its figure from the records in `results/minilm`: `make study`.
+"""Make `results/README.md`, its figure and the front page's table from the records in `results/minilm`: `make study`.
 
 The words are in `docs/study.md`; a line in braces there is filled in from the records: `{report RECIPE}` by `peftcli report`.
 """
@@ -19,8 +19,9 @@ from peftcli.report.table.selection import Outcome
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "results/minilm"
-PAGE, WORDS = ROOT / "results/README.md", ROOT / "docs/study.md"
+PAGE, FRONT, WORDS = ROOT / "results/README.md", ROOT / "README.md", ROOT / "docs/study.md"
 MAIN = "minilm/modules"
+BEGIN, END = "<!-- study: made by docs/study.py -->\n", "<!-- study ends -->\n"
 
 
 def outcomes(name: str) -> list[Outcome]:
@@ -63,12 +64,12 @@ def trainer() -> str:
         "| :-- | --: | :-- | --: | --: | --: | :-- |",
     ]
     for cell in dict.fromkeys((entry["strategy"], entry["learning_rate"]) for entry in theirs):
-        own = [entry for entry in theirs if (entry["strategy"], entry["learning_rate"]) == cell]
-        both = [_sample(own, lambda entry: ours[entry["id"]]), _sample(own, lambda entry: entry["spearman"])]
+        entries = [entry for entry in theirs if (entry["strategy"], entry["learning_rate"]) == cell]
+        both = [_sample(entries, lambda entry: ours[entry["id"]]), _sample(entries, lambda entry: entry["spearman"])]
         between = contrast.contrast(both[0], both[1], paired=False)
         ends = between.interval()
         interval = f"[{100 * ends[0]:+.1f}, {100 * ends[1]:+.1f}]" if ends else between.why_not
-        seeds = ", ".join(str(entry["seed"]) for entry in own)
+        seeds = ", ".join(str(entry["seed"]) for entry in entries)
         scores = " | ".join(f"{100 * each.mean:.1f} ± {100 * (each.deviation or 0):.1f}" for each in both)
         lines.append(f"| {cell[0]} | {cell[1]:g} | {seeds} | {scores} | {100 * between.estimate:+.1f} | {interval} |")
     return "\n".join(lines)
@@ -87,12 +88,24 @@ def filled(words: str) -> str:
     return re.sub(r"^\{report ([\w/]+)\}$", lambda match: of_report(match[1]), words, flags=re.MULTILINE)
 
 
+def front(page: str) -> str:
+    """The front page, with the main report's first table between its two marks."""
+    lines = of_report(MAIN).splitlines()
+    first = next(at for at, line in enumerate(lines) if line.startswith("|"))
+    table = lines[first : lines.index("", first)]
+    before, begin, rest = page.partition(BEGIN)
+    assert begin, "the front page has lost the mark before its table"
+    assert END in rest, "the front page has lost the mark behind its table"
+    return before + BEGIN + "\n".join(["", *table, "", END]) + rest.partition(END)[2]
+
+
 def contents() -> dict[Path, bytes]:
     """What each file should hold."""
     main = recipe.load(recipe.find(MAIN))
     study = figures.Study(main, outcomes(MAIN), RECORDS)
     drawn = {RECORDS / f"modules-{each.name}.svg": each.svg for each in figures.draw_all(study)}
-    return {PAGE: filled(WORDS.read_text(encoding="utf-8")).encode(), **drawn}
+    pages = {PAGE: filled(WORDS.read_text(encoding="utf-8")), FRONT: front(FRONT.read_text(encoding="utf-8"))}
+    return {**{file: text.encode() for file, text in pages.items()}, **drawn}
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def settings(output: Path) -> SweepSettings:
 
 def test_what_is_committed_is_what_the_records_say() -> None:
     contents: dict[Path, bytes] = STUDY["contents"]()
-    assert {file.name for file in contents} == {"README.md", "modules-pareto.svg"}
+    names = [file.relative_to(ROOT).as_posix() for file in contents]
+    assert names == ["results/README.md", "README.md", "results/minilm/modules-pareto.svg"]
     assert [str(file) for file, content in contents.items() if file.read_bytes() != content] == [], "run `make study`"
 
 
