@@ -23,8 +23,9 @@ BestOrRate = Literal["best", "printed"] | LearningRate
 
 # What options of several kinds say of themselves.
 RATE = (
-    "The learning rate shown: the best by mean, the one whose printed cell is best (the lowest of equal ones; by our mean "
-    "where nothing was printed), or a number; a strategy with one rate alone keeps it."
+    "The learning rate shown: the best (by held-out examples where the table chooses so, else by mean), the one whose printed "
+    "cell is best (the lowest of equal ones; as `best` where nothing was printed), or a number; a strategy with one rate alone "
+    "keeps it."
 )
 PUBLISHED = "Whether the paper's values are drawn beside ours."
 

@@ -94,8 +94,8 @@ class Study:
     ) -> list[Group]:
         """Group runs by task column, strategy entry and learning rate, in that order.
 
-        `learning_rate` is `all`, `best` (by the mean over seeds), `printed` (by the printed cells, where there are any), or
-        a number: a strategy with one rate alone keeps it.
+        `learning_rate` is `all`, `best` (by held-out examples where the recipe's table chooses so, else by the mean over
+        seeds), `printed` (by the printed cells, where there are any), or a number: a strategy with one rate alone keeps it.
         Raises UserError for a task, strategy or learning rate that the recipe does not have.
         """
         outcomes = self.chosen_outcomes(strategies)
@@ -113,7 +113,9 @@ class Study:
         if wanted == "best" or (wanted == "printed" and printed is None):
             split = CellRuns(tuple(outcomes), column, {}).first_split
             split = selection.reported_split(split, outcomes[0].run.protocol)
-            best = selection.best_rate(rates, split) or min(rates)  # without any record: the lowest, to show a gap
+            held_out = self.view.select == "best learning rate by validation"
+            # Without any record: the lowest, to show a gap.
+            best = selection.best_rate(rates, split, held_out) or min(rates)
             # Only this rate was chosen among others by their runs; any other stands for itself.
             return [Group(tuple(rates[best]), tuple(outcomes), column, label, best)]
         chosen = list(rates)

@@ -9,6 +9,7 @@ from peftcli.errors import UserError
 from peftcli.experiment import recipe as recipes
 from peftcli.report import figures
 from tests.drawn import entry, odd, study_of
+from tests.written_records import runs, small, tabulate, unsynced, write
 
 
 @pytest.mark.parametrize("options", [{"tasks": ["mrpc"]}, {"strategies": ["lora"]}, {"learning_rate": 0.5}])
@@ -36,6 +37,20 @@ def test_runs_are_grouped_by_rate_and_the_best_was_chosen_among_all(tmp_path: Pa
     assert [(group.label, group.learning_rate) for group in fixed] == [
         ("Full", 1e-5), ("LayerNorm", 1e-4), ("BitFit", 1e-4),
     ]  # fmt: skip
+
+
+def test_the_best_rate_is_the_one_that_the_table_shows(tmp_path: Path) -> None:
+    held_out = {"validation_share": 0.1, "restore_best": True}
+    recipe = small(tasks=["rte"], strategies=["layernorm"], training=held_out)
+    with unsynced():
+        for run in runs(recipe):
+            test, held = (0.7, 0.4) if run.learning_rate == 1e-3 else (0.5, 0.5)
+            write(tmp_path, run, {"validation": {"accuracy": held}, "test": {"accuracy": test}})
+    for select, rate in (("best learning rate by mean", 1e-3), ("best learning rate by validation", 1e-4)):
+        one = recipe.model_copy(update={"table": {"select": select}})
+        (cell,) = tabulate(one, tmp_path).cells()
+        (group,) = figures.study(one, tmp_path).groups(None, None, "best")
+        assert (cell.learning_rate, group.learning_rate) == (rate, rate)
 
 
 def test_printed_takes_the_rate_of_the_best_printed_cell_and_the_lowest_of_equal_ones(tmp_path: Path) -> None:
