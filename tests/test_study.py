@@ -18,7 +18,7 @@ from tests.material import REAL, needs_data, needs_minilm
 ROOT = Path(__file__).parents[1]
 STUDY = runpy.run_path(str(ROOT / "docs/study.py"))
 FILES = sorted(file for file in (ROOT / "results/minilm").glob("*/*.json"))
-MOST_BYTES = 5_000_000
+MOST_BYTES = 50_000  # of a record
 UPDATES = 3
 # Of a loss: a run alone and one among five add up in another order, and another kind of processor in yet another one.
 NEAR = 1e-4
@@ -62,7 +62,8 @@ def test_every_record_is_of_a_run_of_the_recipes_and_says_what_made_it() -> None
 
 def test_the_folder_is_small_and_holds_no_text_of_the_data() -> None:
     every = [file for file in (ROOT / "results/minilm").rglob("*") if file.suffix in (".json", ".svg")]
-    assert sum(file.stat().st_size for file in every) < MOST_BYTES
+    assert max(file.stat().st_size for file in FILES) < MOST_BYTES
+    assert sum(file.stat().st_size for file in every) < 200 * MOST_BYTES
     # The second sentence of the first training row.
     assert not any(b"plane" in file.read_bytes() for file in FILES)
 
