@@ -3,6 +3,7 @@
 The words are in `docs/study.md`; a line in braces there is filled in from the records: `{report RECIPE}` by `peftcli report`.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,7 @@ def outcomes(name: str) -> list[Outcome]:
     return selection.outcomes(plan.expand(recipe.load(recipe.find(name))), RECORDS)
 
 
+@functools.cache  # the page and the front page show the same one
 def of_report(name: str) -> str:
     """A recipe's report in Markdown, as `peftcli report` writes it."""
     return report(recipe.load(recipe.find(name)), RECORDS, "markdown").rstrip("\n")

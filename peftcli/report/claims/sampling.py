@@ -57,7 +57,7 @@ def _rates(cell: Cell, view: View, by_test: bool) -> dict[float, AtRate]:
     # As where a table chooses: a rate that lost a seed is no candidate beside one that did not.
     seeds = {rate: len(describe.finite(at.values.values())) for rate, at in cell.at_rates.items()}
     candidates = {rate: at for rate, at in cell.at_rates.items() if seeds[rate] == max(seeds.values())}
-    if view.select == "best learning rate by validation" and cell.learning_rate is not None and not by_test:
+    if view.by_validation and cell.learning_rate is not None and not by_test:
         return {cell.learning_rate: cell.at_rates[cell.learning_rate]}
     held_out = {rate: at.held_out for rate, at in sorted(candidates.items()) if at.held_out is not None}
     if by_test or len(held_out) < len(candidates):

@@ -113,9 +113,8 @@ class Study:
         if wanted == "best" or (wanted == "printed" and printed is None):
             split = CellRuns(tuple(outcomes), column, {}).first_split
             split = selection.reported_split(split, outcomes[0].run.protocol)
-            held_out = self.view.select == "best learning rate by validation"
             # Without any record: the lowest, to show a gap.
-            best = selection.best_rate(rates, split, held_out) or min(rates)
+            best = selection.best_rate(rates, split, self.view.by_validation) or min(rates)
             # Only this rate was chosen among others by their runs; any other stands for itself.
             return [Group(tuple(rates[best]), tuple(outcomes), column, label, best)]
         chosen = list(rates)

@@ -67,15 +67,14 @@ def _choose(runs: CellRuns, view: View, rates: dict[float, list[Outcome]]) -> fl
     if view.select == "every run":
         return None
     training = runs.outcomes[0].run.protocol
-    held_out = view.select == "best learning rate by validation"
-    if held_out and not training.validation_share:
+    if view.by_validation and not training.validation_share:
         raise UserError(
             "table: select: best learning rate by validation needs a protocol that holds validation examples out "
             "(validation_share above 0)"
         )
     # Not the column's own split or metric: one rate, chosen once, fills all columns of a task (MNLI has two splits).
     # With `every learning rate` the cell has one rate only, which this then finds.
-    return selection.best_rate(rates, selection.reported_split(runs.first_split, training), held_out)
+    return selection.best_rate(rates, selection.reported_split(runs.first_split, training), view.by_validation)
 
 
 def _numbers(chosen: Sequence[Outcome], split: str, metric: str, view: View) -> dict[str, Any]:

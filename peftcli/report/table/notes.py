@@ -64,8 +64,7 @@ def _choice(table: Table) -> Iterator[str]:
     view = table.view
     rates = max((len(cell.by_rate) for cell in table.cells()), default=0)
     if view.select.startswith("best") and rates > 1:
-        held_out = view.select.endswith("validation")
-        where = "a held-out part of the training set" if held_out else "the split that is also reported"
+        where = "a held-out part of the training set" if view.by_validation else "the split that is also reported"
         yield f"Learning rate: the best of up to {rates} by mean over seeds on {where}, for each task and strategy."
         yield from _at_an_end(table)
     flattery = [cell.flattery for cell in table.cells() if cell.flattery is not None]

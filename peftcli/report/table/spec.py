@@ -116,6 +116,11 @@ class View(BaseModel):
             raise ValueError("an average needs columns that run over task alone")
         return self
 
+    @property
+    def by_validation(self) -> bool:
+        """Whether examples held out of the training set choose the learning rate."""
+        return self.select == "best learning rate by validation"
+
 
 def read(recipe: Recipe) -> View:
     """Read a recipe's `table:`; without one, strategies by tasks.
